@@ -1,0 +1,518 @@
+//! What was accepted, what is published, and what may a reader see?
+//!
+//! The catalog is the only source of truth. Its life of a write:
+//!
+//! ```text
+//! accept  -> journal entry + content, fsync -> acknowledge            (I-1)
+//! claim   -> the newest pending entry of each document                (I-4)
+//! stage   -> text, chunks and new vectors, before any view sees them  (I-9)
+//! publish -> one transaction: revision published, old chunks dropped,
+//!            entries finished, both checkpoints moved                 (I-2, I-3)
+//! ```
+//!
+//! Invariants:
+//! - A deletion takes effect for readers in the transaction that accepts it; the views are cleaned afterwards.
+//! - Whatever a view may hold is known here: chunks are staged before they are applied, and a removed chunk is
+//!   remembered until both views have forgotten it.
+//! - Reading never sees half a publication: each read is one transaction.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{Chunk, ChunkId, EmbeddingKey};
+use crate::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use crate::embedding::{Embedding, SpaceId};
+use crate::failure::Failure;
+use crate::hit::Passage;
+use crate::source::SourceName;
+use crate::span::Span;
+use crate::view::{Publication, ViewName};
+
+/// Why the catalog failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogErrorKind {
+    /// The disk is full, or the store's files cannot be read or written.
+    Storage,
+    /// The store was written by another version or is damaged.
+    Incompatible,
+    /// Another process holds the store.
+    Locked,
+}
+
+/// A failure of the catalog.
+pub type CatalogError = Failure<CatalogErrorKind>;
+
+/// The place of a write in the journal, rising, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Sequence(pub u64);
+
+/// A write as a source sends it.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A new document, or a new revision of one.
+    Put(Draft),
+    /// The end of a document.
+    Delete {
+        /// Its collection.
+        collection: CollectionName,
+        /// Its name.
+        key: DocumentKey,
+        /// Who deletes it.
+        source: SourceName,
+    },
+}
+
+/// What an accepted write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The first revision of a document, or the first after a deletion.
+    Created,
+    /// A new revision.
+    Updated,
+    /// The newest revision says the same: nothing was written.
+    Unchanged,
+    /// The document is gone for readers.
+    Deleted,
+    /// There was nothing to delete: nothing was written.
+    Absent,
+}
+
+/// The receipt of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The document's name.
+    pub key: DocumentKey,
+    /// Its identity.
+    pub document: DocumentId,
+    /// The revision written, or the newest one where nothing was written; 0 when there never was one.
+    pub revision: Revision,
+    /// The entry to wait for; that of the newest revision where nothing was written. `None` when absent.
+    pub sequence: Option<Sequence>,
+    /// What happened.
+    pub outcome: Outcome,
+}
+
+/// Why one write was refused; the others of its batch stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The document belongs to another source.
+    OwnedBySource(SourceName),
+}
+
+/// Takes writes in.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Accepts writes in order, in one transaction, durable when this returns (I-1). Accepting the same write again
+    /// is `Unchanged`, unless the newest revision failed: then it is tried once more as a new revision.
+    async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
+
+    /// The files (or other items) of a source as last accepted: key and fingerprint, deleted ones left out. Read it
+    /// before looking at the source, or what arrives meanwhile is taken for deleted.
+    async fn source_items(&self, source: &SourceName)
+    -> Result<Vec<(CollectionName, DocumentKey, Option<String>)>, CatalogError>;
+}
+
+/// Where an entry of the journal is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum EntryState {
+    /// Accepted, not yet published.
+    Pending,
+    /// Published: searchable, or gone for a deletion.
+    Published,
+    /// A newer entry of the same document was taken instead.
+    Superseded,
+    /// It will not be published.
+    Failed {
+        /// Where it failed.
+        stage: Stage,
+        /// Why, for people; never the document's text.
+        reason: String,
+    },
+    /// It killed the parser too often and is not tried again.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The stages of the write path that can refuse a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Reading the format.
+    Parse,
+    /// Cutting and embedding.
+    Embed,
+    /// Writing the views.
+    Apply,
+}
+
+/// A claimed entry: one document's newest pending write.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The entry.
+    pub sequence: Sequence,
+    /// The document.
+    pub document: DocumentId,
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its name.
+    pub key: DocumentKey,
+    /// The revision to publish.
+    pub revision: Revision,
+    /// What to do.
+    pub task: Task,
+}
+
+/// What a claimed entry asks for.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// Publish this content.
+    Put {
+        /// What it is.
+        media_type: MediaType,
+        /// The bytes as they came.
+        content: Vec<u8>,
+        /// What is said about it.
+        attributes: Attributes,
+    },
+    /// Clean up after a deletion.
+    Delete,
+}
+
+/// A chunk that the catalog knows of, published or staged: what a view may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownChunk {
+    /// The chunk.
+    pub id: ChunkId,
+    /// The digest of what was embedded for it.
+    pub embedding_key: EmbeddingKey,
+    /// Whether it is in the published revision: then both views hold it, durably.
+    pub published: bool,
+}
+
+/// A parsed, cut and embedded revision.
+#[derive(Debug, Clone)]
+pub struct StagedRevision {
+    /// The document.
+    pub document: DocumentId,
+    /// The revision.
+    pub revision: Revision,
+    /// The text that spans are measured in.
+    pub text: String,
+    /// The title, given or found.
+    pub title: Option<String>,
+    /// Its chunks, by ordinal.
+    pub chunks: Vec<Chunk>,
+    /// Vectors that the catalog did not have.
+    pub embeddings: Vec<(EmbeddingKey, Embedding)>,
+}
+
+/// What publishing one entry cost and saved.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Chunks in the revision.
+    pub chunks: u64,
+    /// Chunks whose vector had to be computed.
+    pub chunks_embedded: u64,
+    /// Tokens that were embedded.
+    pub tokens_embedded: u64,
+    /// Chunks that neither view had to touch.
+    pub chunks_kept: u64,
+    /// Chunks removed from the views.
+    pub chunks_removed: u64,
+}
+
+/// The end of one entry, within a publication.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The entry.
+    pub sequence: Sequence,
+    /// The document.
+    pub document: DocumentId,
+    /// The revision.
+    pub revision: Revision,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How an entry ended.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// The staged revision becomes the published one; `removed` chunks have left both views.
+    Published {
+        /// Chunks that were removed from the views.
+        removed: Vec<ChunkId>,
+        /// Chunks that were inserted or replaced; the others of the revision were kept.
+        upserted: Vec<ChunkId>,
+        /// What it cost.
+        cost: Cost,
+    },
+    /// The document's chunks have left both views; nothing of its text remains.
+    Deleted {
+        /// Chunks that were removed.
+        removed: Vec<ChunkId>,
+    },
+    /// It will not be published; the revision before it stays.
+    Failed {
+        /// Where.
+        stage: Stage,
+        /// Why.
+        reason: String,
+    },
+    /// It killed the parser too often.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An entry to bring a view forward by.
+#[derive(Debug, Clone)]
+pub struct ReplayChunk {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// Its collection.
+    pub collection: CollectionName,
+    /// The document's title.
+    pub title: Option<String>,
+    /// The headings above it.
+    pub heading: String,
+    /// Its text.
+    pub text: String,
+    /// Its direction in the collection's space.
+    pub embedding: Embedding,
+}
+
+/// A part of a replay.
+#[derive(Debug, Clone)]
+pub struct ReplayPage {
+    /// Chunks to insert or replace.
+    pub upserts: Vec<ReplayChunk>,
+    /// Chunks to forget.
+    pub removals: Vec<ChunkId>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ReplayCursor>,
+}
+
+/// A place in a replay; opaque, made by the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayCursor(pub u64);
+
+/// Moves entries from accepted to published. One caller at a time.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Claims up to `documents` entries of at most `bytes` content in all (but at least one), oldest first, the
+    /// newest of each document; older ones of the same document become `Superseded`. A document with a claimed
+    /// entry is left out until that entry is finished. Claims do not survive a restart.
+    async fn claim(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;
+
+    /// Every chunk known of a document, published or staged by whatever attempt.
+    async fn known_chunks(&self, document: DocumentId) -> Result<Vec<KnownChunk>, CatalogError>;
+
+    /// The vectors that the catalog has among `keys`.
+    async fn embeddings(
+        &self,
+        space: SpaceId,
+        keys: &[EmbeddingKey],
+    ) -> Result<Vec<(EmbeddingKey, Embedding)>, CatalogError>;
+
+    /// Keeps revisions and vectors before a view sees them. Staging a revision again replaces it.
+    async fn stage(&self, space: SpaceId, revisions: Vec<StagedRevision>) -> Result<(), CatalogError>;
+
+    /// Finishes entries and moves both checkpoints to `publication`, in one transaction. Both views must be durable
+    /// up to it. An entry overtaken by a deletion or a newer published revision is finished without effect on
+    /// readers (I-4).
+    async fn publish(&self, publication: Publication, finished: Vec<Finished>) -> Result<(), CatalogError>;
+
+    /// The publication that both views were durable at when it was recorded.
+    async fn published(&self) -> Result<Publication, CatalogError>;
+
+    /// Records the checkpoint of one view after a replay.
+    async fn set_checkpoint(&self, view: ViewName, publication: Publication) -> Result<(), CatalogError>;
+
+    /// The checkpoint the catalog holds for a view.
+    async fn checkpoint(&self, view: ViewName) -> Result<Publication, CatalogError>;
+
+    /// What brings a view from `after` to the newest publication: one page, from `cursor` on. From 0 it is
+    /// everything. `after` may lie before removals that are no longer remembered: then the answer is `None` and the
+    /// view must be cleared and replayed from 0.
+    async fn replay(
+        &self,
+        space: SpaceId,
+        after: Publication,
+        cursor: Option<ReplayCursor>,
+        limit: usize,
+    ) -> Result<Option<ReplayPage>, CatalogError>;
+
+    /// Opens a collection for a space: creates it, or checks that it was built in that space (I-5). `Err` holds the
+    /// space it was built in.
+    async fn bind_space(
+        &self,
+        collection: &CollectionName,
+        space: SpaceId,
+        model: &str,
+    ) -> Result<Result<(), SpaceMismatch>, CatalogError>;
+}
+
+/// A collection that was built in another space than the one configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceMismatch {
+    /// The space of its vectors.
+    pub built_in: SpaceId,
+    /// The model of that space, for people.
+    pub model: String,
+}
+
+/// A document as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DocumentInfo {
+    /// Its name.
+    pub key: DocumentKey,
+    /// Its identity.
+    pub id: DocumentId,
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Who sends it.
+    pub source: SourceName,
+    /// The newest accepted revision.
+    pub revision: Revision,
+    /// The revision readers see; `None` before the first publication.
+    pub published_revision: Option<Revision>,
+    /// The entry of the newest revision.
+    pub sequence: Sequence,
+    /// Where that entry is.
+    #[serde(flatten)]
+    pub state: EntryState,
+    /// The title, given or found.
+    pub title: Option<String>,
+    /// The format it came in.
+    pub media_type: MediaType,
+    /// The content's size in bytes, as it came.
+    pub bytes: u64,
+    /// When the newest revision was accepted.
+    pub accepted_at: Timestamp,
+    /// Chunks of the published revision.
+    pub chunks: u64,
+    /// What publishing the newest revision cost.
+    pub cost: Cost,
+    /// What is said about it.
+    pub attributes: Attributes,
+}
+
+/// The text of one revision, against which anybody can check a citation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RevisionText {
+    /// The revision.
+    pub revision: Revision,
+    /// The text that spans are measured in; `None` while it is not parsed.
+    pub text: Option<String>,
+}
+
+/// One chunk of a published revision, without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// The chunk.
+    pub id: ChunkId,
+    /// Its characters.
+    pub span: Span,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentFilter {
+    /// Only documents of this source.
+    pub source: Option<SourceName>,
+    /// Only documents whose newest entry is in this state, by its serialised name (`pending`, `failed`, …).
+    pub state: Option<String>,
+}
+
+/// A page of a listing, in the order of keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentPage {
+    /// The documents.
+    pub documents: Vec<DocumentInfo>,
+    /// The key to go on after; `None` at the end.
+    pub next: Option<DocumentKey>,
+}
+
+/// The catalog in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct CatalogStatus {
+    /// Documents that are not deleted.
+    pub documents: u64,
+    /// Of those, searchable ones.
+    pub searchable: u64,
+    /// Chunks of published revisions.
+    pub chunks: u64,
+    /// Entries accepted and not finished.
+    pub pending: u64,
+    /// Documents whose newest revision failed.
+    pub failed: u64,
+    /// Documents whose newest revision is quarantined.
+    pub quarantined: u64,
+    /// Vectors kept, spare ones included.
+    pub vectors: u64,
+    /// The newest journal entry.
+    pub sequence: u64,
+    /// The newest publication.
+    pub publication: u64,
+    /// Chunks embedded since the catalog was made.
+    pub chunks_embedded: u64,
+    /// Tokens embedded since the catalog was made.
+    pub tokens_embedded: u64,
+    /// Chunks that edits left untouched since the catalog was made.
+    pub chunks_kept: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// Reads what is published.
+#[async_trait]
+pub trait CatalogReader: Send + Sync {
+    /// Whether a collection exists.
+    async fn collection_exists(&self, collection: &CollectionName) -> Result<bool, CatalogError>;
+
+    /// Turns chunks into passages: those in the published revision of a live document of this collection, in the
+    /// order asked; the others are left out (I-2).
+    async fn hydrate(&self, collection: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, CatalogError>;
+
+    /// A document by name; `None` when absent or deleted.
+    async fn document(
+        &self,
+        collection: &CollectionName,
+        key: &DocumentKey,
+    ) -> Result<Option<DocumentInfo>, CatalogError>;
+
+    /// The text of a revision, the published one where none is named; `None` when absent, deleted or too old.
+    async fn revision_text(
+        &self,
+        collection: &CollectionName,
+        key: &DocumentKey,
+        revision: Option<Revision>,
+    ) -> Result<Option<RevisionText>, CatalogError>;
+
+    /// The chunks of the published revision, by ordinal.
+    async fn chunk_places(&self, document: DocumentId) -> Result<Vec<ChunkPlace>, CatalogError>;
+
+    /// A page of documents after a key.
+    async fn documents(
+        &self,
+        collection: &CollectionName,
+        filter: &DocumentFilter,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<DocumentPage, CatalogError>;
+
+    /// Where an entry is; a superseded entry is answered by the state of the entry that took its place. `None` when
+    /// there is no such entry.
+    async fn entry_state(&self, sequence: Sequence) -> Result<Option<EntryState>, CatalogError>;
+
+    /// The catalog in numbers.
+    async fn status(&self) -> Result<CatalogStatus, CatalogError>;
+}

@@ -1,0 +1,87 @@
+//! Which passages bear on a query?
+//!
+//! Invariants:
+//! - Every result came through hydration: it is in a published revision of the asked collection (I-2).
+//! - If one arm fails the other answers, and the result says so.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::document::CollectionName;
+use crate::failure::Failure;
+use crate::hit::Passage;
+
+/// A search, already checked against the limits.
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// Where to look.
+    pub collection: CollectionName,
+    /// What to look for.
+    pub query: String,
+    /// The most results, 1 to [`crate::limits::HITS_MAX`].
+    pub limit: usize,
+}
+
+/// One result and why it is where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    /// The passage.
+    #[serde(flatten)]
+    pub passage: Passage,
+    /// The fused score that orders the results, from 0 to 1.
+    pub score: f32,
+    /// BM25, where the keyword arm found it.
+    pub keyword_score: Option<f32>,
+    /// Cosine, where the vector arm was asked.
+    pub vector_score: Option<f32>,
+}
+
+/// How an arm of the search fared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ArmStatus {
+    /// It answered.
+    Ok,
+    /// It was not asked, and why: an embedder that does not speak the query's language has no vote.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It failed, and the other arm answered alone.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Results, best first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchResults {
+    /// The passages.
+    pub hits: Vec<Ranked>,
+    /// How the keyword arm fared.
+    pub keyword: ArmStatus,
+    /// How the vector arm fared.
+    pub vector: ArmStatus,
+}
+
+/// Why there are no results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchErrorKind {
+    /// No such collection.
+    UnknownCollection,
+    /// Both arms failed.
+    Unavailable,
+    /// The catalog could not hydrate.
+    Catalog,
+}
+
+/// A search that failed.
+pub type SearchError = Failure<SearchErrorKind>;
+
+/// Finds passages.
+#[async_trait]
+pub trait Retriever: Send + Sync {
+    /// Searches; an empty list is an answer, not an error.
+    async fn search(&self, request: SearchRequest) -> Result<SearchResults, SearchError>;
+}

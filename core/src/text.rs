@@ -1,0 +1,167 @@
+//! Where does a sentence end, and which script is it in?
+//!
+//! Invariants:
+//! - Sentences are byte ranges on character boundaries, in order, without overlap; every character outside them is
+//!   white space.
+
+use std::ops::Range;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Abbreviations whose full stop ends no sentence although a capital follows, in lower case without the stop.
+const ABBREVIATIONS: &[&str] = &[
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "etc", "fig", "figs", "eq", "no", "vol", "pp", "cf",
+    "al", "approx", "inc", "ltd", "co", "jr", "sr", "dept", "est", "ca", "resp",
+];
+
+/// The sentences of a text, trimmed. A blank line ends a sentence too, and so does a line break in front of a list
+/// item, a table row or a heading; any other line break is a space.
+pub fn sentences(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for block in blocks(text) {
+        let mut pending: Option<Range<usize>> = None;
+        for (offset, piece) in text[block.clone()].split_sentence_bound_indices() {
+            let start = block.start + offset;
+            let range = match pending.take() {
+                Some(before) => before.start..start + piece.len(),
+                None => start..start + piece.len(),
+            };
+            if goes_on(&text[range.clone()]) {
+                pending = Some(range);
+            } else {
+                push_trimmed(text, range, &mut found);
+            }
+        }
+        if let Some(range) = pending {
+            push_trimmed(text, range, &mut found);
+        }
+    }
+    found
+}
+
+/// Parts of a text that no sentence crosses.
+fn blocks(text: &str) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    let mut line_start = 0;
+    for line in text.split_inclusive('\n') {
+        if line_start > start && starts_block(line) {
+            blocks.push(start..line_start);
+            start = line_start;
+        }
+        line_start += line.len();
+    }
+    blocks.push(start..text.len());
+    blocks
+}
+
+/// Whether a line begins something of its own: nothing, a list item, a table row, a heading, a fence, a quote.
+fn starts_block(line: &str) -> bool {
+    let line = line.trim_start();
+    let numbered = line
+        .split_once(['.', ')'])
+        .is_some_and(|(number, rest)| {
+            !number.is_empty() && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with(' ')
+        });
+    line.is_empty()
+        || numbered
+        || line.starts_with("```")
+        || line.starts_with(['#', '|', '>', '•'])
+        || ["- ", "* ", "+ "].iter().any(|bullet| line.starts_with(bullet))
+}
+
+/// Whether a boundary after `text` is none: the last word is an abbreviation or an initial, or only the line ended.
+fn goes_on(text: &str) -> bool {
+    let trimmed = text.trim_end();
+    let Some(text) = trimmed.strip_suffix('.') else {
+        let closers = ['"', '\'', ')', ']', '”', '’', '」', '』', '）', '*', '_', '`'];
+        let ends = trimmed.trim_end_matches(closers).ends_with(['.', '!', '?', '。', '！', '？', '…', '．', '｡']);
+        return text.ends_with('\n') && !ends;
+    };
+    let word = text.rsplit(|c: char| c.is_whitespace() || "([\"'".contains(c)).next().unwrap_or_default();
+    let initial = word.len() == 1 && word.starts_with(|c: char| c.is_ascii_uppercase());
+    initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+}
+
+/// Adds a range without the white space around it, unless nothing is left.
+fn push_trimmed(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let slice = &text[range.clone()];
+    let start = range.start + (slice.len() - slice.trim_start().len());
+    let end = range.start + slice.trim_end().len();
+    if start < end {
+        found.push(start..end);
+    }
+}
+
+/// Whether a character is written without spaces between words: Han, kana, and their punctuation is not one.
+pub fn is_cjk(c: char) -> bool {
+    matches!(c,
+        '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}'
+        | '\u{3040}'..='\u{30FF}' | '\u{31F0}'..='\u{31FF}' | '\u{3005}' | '\u{3007}')
+}
+
+/// The primary language tag that the script of a text suggests, when one script decides it: `ja` for kana, `zh` for
+/// Han, `ko` for Hangul, and so on; `None` for Latin script, which many languages share.
+pub fn script_language(text: &str) -> Option<&'static str> {
+    let mut counts = [("ja", 0usize), ("zh", 0), ("ko", 0), ("ru", 0), ("ar", 0), ("he", 0), ("el", 0), ("hi", 0), ("th", 0)];
+    let mut letters = 0usize;
+    for c in text.chars().filter(|c| c.is_alphabetic()) {
+        letters += 1;
+        let place = match c {
+            '\u{3040}'..='\u{30FF}' | '\u{31F0}'..='\u{31FF}' => 0,
+            _ if is_cjk(c) => 1,
+            '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{AC00}'..='\u{D7AF}' => 2,
+            '\u{0400}'..='\u{052F}' => 3,
+            '\u{0600}'..='\u{06FF}' | '\u{0750}'..='\u{077F}' => 4,
+            '\u{0590}'..='\u{05FF}' => 5,
+            '\u{0370}'..='\u{03FF}' => 6,
+            '\u{0900}'..='\u{097F}' => 7,
+            '\u{0E00}'..='\u{0E7F}' => 8,
+            _ => continue,
+        };
+        counts[place].1 += 1;
+    }
+    // Japanese mixes kana and Han: a little kana decides. A Han character says about as much as three letters.
+    let (kana, han) = (counts[0].1, counts[1].1);
+    if 3 * (kana + han) >= letters.max(1) && kana + han > 0 {
+        return Some(if 10 * kana >= kana + han { "ja" } else { "zh" });
+    }
+    counts[2..].iter().find(|(_, count)| 2 * count > letters).map(|(language, _)| *language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str) -> Vec<&str> {
+        sentences(text).into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn full_stops_end_sentences_and_abbreviations_do_not() {
+        assert_eq!(cut("Dr. Smith came. He left, e.g. Tuesday."), ["Dr. Smith came.", "He left, e.g. Tuesday."]);
+        assert_eq!(cut("Version 2.5 is out! Is it? Yes."), ["Version 2.5 is out!", "Is it?", "Yes."]);
+    }
+
+    #[test]
+    fn chinese_sentences_need_no_space() {
+        assert_eq!(cut("今天下雨。明天晴天！好吗？"), ["今天下雨。", "明天晴天！", "好吗？"]);
+    }
+
+    #[test]
+    fn blocks_end_sentences_and_plain_line_breaks_do_not() {
+        assert_eq!(cut("# Title\n\nOne\ntwo.\n- item a\n- item b\n1. first"), [
+            "# Title", "One\ntwo.", "- item a", "- item b", "1. first"
+        ]);
+    }
+
+    #[test]
+    fn script_decides_the_language_only_where_it_can() {
+        assert_eq!(script_language("谁写了《红楼梦》？"), Some("zh"));
+        assert_eq!(script_language("東京はどこですか"), Some("ja"));
+        assert_eq!(script_language("Где мой документ"), Some("ru"));
+        assert_eq!(script_language("where is my document"), None);
+        assert_eq!(script_language("谁发明了 TCP 协议"), Some("zh"));
+        assert_eq!(script_language(""), None);
+    }
+}

@@ -1,0 +1,2 @@
+//! wellspring
+fn main() {}

@@ -1,0 +1,9 @@
+//! Does an implementation keep its seam's contract?
+//!
+//! One suite a seam, written against the trait alone. An implementation's test calls it in one line.
+
+pub mod catalog;
+pub mod embedder;
+pub mod generator;
+pub mod keyword;
+pub mod vector;

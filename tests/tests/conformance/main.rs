@@ -1,0 +1,7 @@
+//! Does every implementation of a seam, real or double, keep the contract?
+
+mod catalog;
+mod embedder;
+mod generator;
+mod keyword;
+mod vector;
