@@ -49,6 +49,7 @@ pub struct Sequence(pub u64);
 
 /// A write as a source sends it.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every write is a put; a box each would only cost")]
 pub enum Write {
     /// A new document, or a new revision of one.
     Put(Draft),
@@ -169,6 +170,7 @@ pub struct Work {
 
 /// What a claimed entry asks for.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every task is a put; a box each would only cost")]
 pub enum Task {
     /// Publish this content.
     Put {
@@ -190,7 +192,7 @@ pub struct KnownChunk {
     pub id: ChunkId,
     /// The digest of what was embedded for it.
     pub embedding_key: EmbeddingKey,
-    /// Whether it is in the published revision: then both views hold it, durably.
+    /// Whether it is in the published revision and no attempt since has touched it: then both views hold it, durably.
     pub published: bool,
 }
 

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentId, digest_newtype};
+use crate::limits;
 use crate::span::Span;
 
 digest_newtype! {
@@ -57,9 +58,11 @@ pub struct Chunk {
 
 impl Chunk {
     /// What the embedder reads: title and heading in front of the text, which measures .02 to .07 nDCG better than
-    /// the text alone.
+    /// the text alone. Of the title it reads the first [`limits::CHUNK_TITLE_CHARS_MAX`] characters.
     pub fn embedding_input(title: Option<&str>, heading: &str, text: &str) -> String {
-        let parts = [title.unwrap_or(""), heading, text];
+        let title = title.unwrap_or("");
+        let title_end = title.char_indices().nth(limits::CHUNK_TITLE_CHARS_MAX).map_or(title.len(), |(byte, _)| byte);
+        let parts = [title[..title_end].trim_end(), heading, text];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }

