@@ -1,1 +1,26 @@
-//! wellspring-catalog
+//! What was accepted, what is published, and what may a reader see? The answers, kept in SQLite.
+//!
+//! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`] over one database file. The path of
+//! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
+//! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
+//!
+//! Invariants:
+//! - One writer: writes go through one connection, and a lock file keeps a second process away.
+//! - Every call is one transaction; a write is on the disk when the call returns (I-1).
+//! - Nothing of a deleted text stays in the file: freed pages are overwritten with zeros.
+
+mod claim;
+mod journal;
+mod known;
+mod listing;
+mod open;
+mod publish;
+mod publisher;
+mod read;
+mod release;
+mod replay;
+mod rows;
+mod stage;
+mod trouble;
+
+pub use open::{Clock, SqliteCatalog};

@@ -1,0 +1,364 @@
+//! How is a write taken in?
+//!
+//! Invariants:
+//! - What `accept` returns is on the disk (I-1), in the order it came, in one transaction.
+//! - A revision number is never given twice, not even after a deletion (I-4).
+//! - A deletion hides the document in the transaction that accepts it (I-2).
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::source::SourceName;
+
+use crate::open::SqliteCatalog;
+use crate::rows::{self, integer, json_array, json_list, json_pair};
+use crate::trouble::Trouble;
+
+/// Rows of one insert: well below SQLite's bound on parameters, and enough to make a batch few statements.
+const INSERT_ROWS_MAX: usize = 128;
+
+/// What one write was answered.
+type Answer = Result<Accepted, Refusal>;
+
+#[async_trait]
+impl Journal for SqliteCatalog {
+    async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Answer>, CatalogError> {
+        self.accept_writes(writes).await.map_err(|trouble| trouble.while_trying("could not accept writes"))
+    }
+
+    async fn source_items(
+        &self,
+        source: &SourceName,
+    ) -> Result<Vec<(CollectionName, DocumentKey, Option<String>)>, CatalogError> {
+        self.items_of(source).await.map_err(|trouble| trouble.while_trying("could not list a source's items"))
+    }
+}
+
+/// A document as the batch leaves it.
+struct Head {
+    collection: CollectionName,
+    key: DocumentKey,
+    source: SourceName,
+    revision: Revision,
+    sequence: Sequence,
+    state: String,
+    content_hash: Option<ContentHash>,
+    fingerprint: Option<String>,
+    deleted: bool,
+    /// Whether this batch deleted it, and at which revision and entry.
+    deletion: Option<(Revision, Sequence)>,
+    changed: bool,
+}
+
+impl Head {
+    /// Whether the newest entry came to nothing: then the same write is no repetition.
+    fn failed(&self) -> bool {
+        matches!(self.state.as_str(), "failed" | "quarantined")
+    }
+}
+
+/// A new row of the journal, with its content unless it ends a document.
+struct Entry {
+    sequence: Sequence,
+    document: DocumentId,
+    revision: Revision,
+    draft: Option<Draft>,
+}
+
+impl SqliteCatalog {
+    async fn items_of(
+        &self,
+        source: &SourceName,
+    ) -> Result<Vec<(CollectionName, DocumentKey, Option<String>)>, Trouble> {
+        let mut read = self.begin_read().await?;
+        let rows = sqlx::query(
+            "SELECT collection, key, fingerprint FROM document WHERE source = ? AND deleted = 0
+             ORDER BY collection, key",
+        )
+        .bind(source.as_str())
+        .fetch_all(&mut *read)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((rows::parsed(row, "collection")?, rows::parsed(row, "key")?, row.try_get("fingerprint")?)))
+            .collect()
+    }
+
+    async fn accept_writes(&self, writes: Vec<Write>) -> Result<Vec<Answer>, Trouble> {
+        // Hashing megabytes takes milliseconds.
+        let writes = tokio::task::spawn_blocking(move || writes.into_iter().map(identified).collect::<Vec<_>>())
+            .await
+            .map_err(|_| Trouble::Cancelled)?;
+
+        let mut transaction = self.begin_write().await?;
+        let mut heads = load_heads(&mut transaction, writes.iter().map(|(document, ..)| *document)).await?;
+        let mut last = last_sequence(&mut transaction).await?;
+        let mut entries = Vec::new();
+        let mut answers = Vec::with_capacity(writes.len());
+        for (document, content_hash, write) in writes {
+            let answer = match write {
+                Write::Put(draft) => put(&mut heads, &mut entries, &mut last, document, content_hash, draft),
+                Write::Delete { key, source, .. } => delete(&mut heads, &mut entries, &mut last, document, key, source),
+            };
+            answers.push(answer);
+        }
+        heads.retain(|_, head| head.changed);
+        if heads.is_empty() {
+            return Ok(answers);
+        }
+        save_heads(&mut transaction, &heads).await?;
+        save_entries(&mut transaction, &entries).await?;
+        supersede_deleted(&mut transaction, &heads).await?;
+        entries.retain(|entry| heads[&entry.document].deletion.is_none_or(|(at, _)| at < entry.revision));
+        save_revisions(&mut transaction, entries, (self.clock)().as_millisecond()).await?;
+        transaction.commit().await?;
+        Ok(answers)
+    }
+}
+
+fn identified(write: Write) -> (DocumentId, Option<ContentHash>, Write) {
+    match &write {
+        Write::Put(draft) => (draft.id(), Some(draft.content_hash()), write),
+        Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, write),
+    }
+}
+
+fn put(
+    heads: &mut HashMap<DocumentId, Head>,
+    entries: &mut Vec<Entry>,
+    last: &mut Sequence,
+    document: DocumentId,
+    content_hash: Option<ContentHash>,
+    draft: Draft,
+) -> Answer {
+    let head = heads.get_mut(&document);
+    let live = head.as_ref().is_some_and(|head| !head.deleted);
+    if let Some(head) = head.filter(|head| !head.deleted) {
+        if head.source != draft.source {
+            return Err(Refusal::OwnedBySource(head.source.clone()));
+        }
+        if head.content_hash == content_hash && !head.failed() {
+            if head.fingerprint != draft.fingerprint {
+                head.fingerprint = draft.fingerprint;
+                head.changed = true;
+            }
+            return Ok(Accepted {
+                key: draft.key,
+                document,
+                revision: head.revision,
+                sequence: Some(head.sequence),
+                outcome: Outcome::Unchanged,
+            });
+        }
+    }
+    let before = heads.remove(&document);
+    last.0 += 1;
+    let head = Head {
+        collection: draft.collection.clone(),
+        key: draft.key.clone(),
+        source: draft.source.clone(),
+        revision: Revision(before.as_ref().map_or(0, |head| head.revision.0) + 1),
+        sequence: *last,
+        state: "pending".to_owned(),
+        content_hash,
+        fingerprint: draft.fingerprint.clone(),
+        deleted: false,
+        deletion: before.and_then(|head| head.deletion),
+        changed: true,
+    };
+    let outcome = if live { Outcome::Updated } else { Outcome::Created };
+    let accepted =
+        Accepted { key: draft.key.clone(), document, revision: head.revision, sequence: Some(*last), outcome };
+    entries.push(Entry { sequence: *last, document, revision: head.revision, draft: Some(draft) });
+    heads.insert(document, head);
+    Ok(accepted)
+}
+
+fn delete(
+    heads: &mut HashMap<DocumentId, Head>,
+    entries: &mut Vec<Entry>,
+    last: &mut Sequence,
+    document: DocumentId,
+    key: DocumentKey,
+    source: SourceName,
+) -> Answer {
+    // A deletion that failed left chunks in the views: deleting once more tries again.
+    let Some(head) = heads.get_mut(&document).filter(|head| !head.deleted || head.failed()) else {
+        let revision = heads.get(&document).map_or(Revision(0), |head| head.revision);
+        return Ok(Accepted { key, document, revision, sequence: None, outcome: Outcome::Absent });
+    };
+    if !head.deleted && head.source != source {
+        return Err(Refusal::OwnedBySource(head.source.clone()));
+    }
+    last.0 += 1;
+    head.revision = Revision(head.revision.0 + 1);
+    head.sequence = *last;
+    head.state = "pending".to_owned();
+    head.content_hash = None;
+    head.fingerprint = None;
+    head.deleted = true;
+    head.deletion = Some((head.revision, *last));
+    head.changed = true;
+    entries.push(Entry { sequence: *last, document, revision: head.revision, draft: None });
+    Ok(Accepted { key, document, revision: head.revision, sequence: Some(*last), outcome: Outcome::Deleted })
+}
+
+async fn load_heads(
+    connection: &mut SqliteConnection,
+    documents: impl Iterator<Item = DocumentId>,
+) -> Result<HashMap<DocumentId, Head>, Trouble> {
+    let rows = sqlx::query(
+        "SELECT id, collection, key, source, accepted_revision, accepted_sequence, state, content_hash, fingerprint,
+                deleted
+         FROM document WHERE id IN (SELECT unhex(value) FROM json_each(?))",
+    )
+    .bind(json_list(documents))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let content_hash: Option<&[u8]> = row.try_get("content_hash")?;
+            let head = Head {
+                collection: rows::parsed(row, "collection")?,
+                key: rows::parsed(row, "key")?,
+                source: rows::parsed(row, "source")?,
+                revision: Revision(rows::number(row, "accepted_revision")?),
+                sequence: Sequence(rows::number(row, "accepted_sequence")?),
+                state: row.try_get("state")?,
+                content_hash: content_hash
+                    .map(|bytes| bytes.try_into().map(ContentHash::from_bytes))
+                    .transpose()
+                    .map_err(|_| Trouble::Damaged("content_hash"))?,
+                fingerprint: row.try_get("fingerprint")?,
+                deleted: row.try_get("deleted")?,
+                deletion: None,
+                changed: false,
+            };
+            Ok((rows::identity(row, "id")?, head))
+        })
+        .collect()
+}
+
+/// Entries are never removed, so the largest number is the last one given.
+async fn last_sequence(connection: &mut SqliteConnection) -> Result<Sequence, Trouble> {
+    let row = sqlx::query("SELECT coalesce(max(sequence), 0) AS sequence FROM journal").fetch_one(connection).await?;
+    Ok(Sequence(rows::number(&row, "sequence")?))
+}
+
+async fn save_heads(connection: &mut SqliteConnection, heads: &HashMap<DocumentId, Head>) -> Result<(), Trouble> {
+    let heads: Vec<_> = heads.iter().collect();
+    for heads in heads.chunks(INSERT_ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO document (id, collection, key, source, accepted_revision, accepted_sequence, state,
+                                   content_hash, fingerprint, deleted, erased_through) ",
+        );
+        insert.push_values(heads, |mut row, (document, head)| {
+            row.push_bind(document.as_bytes().as_slice())
+                .push_bind(head.collection.as_str())
+                .push_bind(head.key.as_str())
+                .push_bind(head.source.as_str())
+                .push_bind(integer(head.revision.0))
+                .push_bind(integer(head.sequence.0))
+                .push_bind(head.state.as_str())
+                .push_bind(head.content_hash.map(|hash| hash.as_bytes().to_vec()))
+                .push_bind(head.fingerprint.as_deref())
+                .push_bind(head.deleted)
+                .push_bind(integer(head.deletion.map_or(0, |(revision, _)| revision.0)));
+        });
+        // I-2: a deletion takes the published revision away here, before any view knows of it.
+        insert.push(
+            " ON CONFLICT (id) DO UPDATE SET
+                  source = excluded.source,
+                  accepted_revision = excluded.accepted_revision,
+                  accepted_sequence = excluded.accepted_sequence,
+                  state = excluded.state,
+                  content_hash = excluded.content_hash,
+                  fingerprint = excluded.fingerprint,
+                  deleted = excluded.deleted,
+                  erased_through = max(erased_through, excluded.erased_through),
+                  published_revision = iif(excluded.erased_through > 0, NULL, published_revision),
+                  chunks = iif(excluded.erased_through > 0, 0, chunks)",
+        );
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn save_entries(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<(), Trouble> {
+    for entries in entries.chunks(INSERT_ROWS_MAX) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO journal (sequence, document, revision, kind, state) ");
+        insert.push_values(entries, |mut row, entry| {
+            row.push_bind(integer(entry.sequence.0))
+                .push_bind(entry.document.as_bytes().as_slice())
+                .push_bind(integer(entry.revision.0))
+                .push_bind(if entry.draft.is_some() { "put" } else { "delete" })
+                .push_bind("pending");
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// A deletion takes the place of everything of its document that was still to be done.
+async fn supersede_deleted(
+    connection: &mut SqliteConnection,
+    heads: &HashMap<DocumentId, Head>,
+) -> Result<(), Trouble> {
+    let deletions = heads.iter().filter_map(|(document, head)| Some((document, head.deletion?.1)));
+    let deletions = json_array(deletions, |json, (document, sequence)| json_pair(json, document, sequence.0));
+    if deletions != "[]" {
+        supersede(connection, &deletions).await?;
+    }
+    Ok(())
+}
+
+/// Marks the pending entries before each given one as superseded by it, and says which revisions they were. `newest`
+/// is a JSON array of `[document, sequence]`.
+pub(crate) async fn supersede(
+    connection: &mut SqliteConnection,
+    newest: &str,
+) -> Result<Vec<(DocumentId, Revision)>, Trouble> {
+    let rows = sqlx::query(
+        "WITH newest (document, sequence) AS MATERIALIZED (SELECT unhex(value ->> 0), value ->> 1 FROM json_each(?))
+         UPDATE journal SET state = 'superseded', superseded_by = newest.sequence
+         FROM newest
+         WHERE journal.state = 'pending' AND journal.document = newest.document
+           AND journal.sequence < newest.sequence
+         RETURNING document, revision",
+    )
+    .bind(newest)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((rows::identity(row, "document")?, Revision(rows::number(row, "revision")?)))).collect()
+}
+
+async fn save_revisions(
+    connection: &mut SqliteConnection,
+    entries: Vec<Entry>,
+    accepted_at: i64,
+) -> Result<(), Trouble> {
+    let mut rows =
+        entries.into_iter().filter_map(|entry| Some((entry.document, entry.revision, entry.draft?))).peekable();
+    while rows.peek().is_some() {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO revision (document, revision, media_type, bytes, attributes, title, accepted_at, content) ",
+        );
+        insert.push_values(rows.by_ref().take(INSERT_ROWS_MAX), |mut row, (document, revision, draft)| {
+            // The attributes are plain data with string keys, which JSON can always hold.
+            let attributes = serde_json::to_string(&draft.attributes).expect("attributes are representable in JSON");
+            row.push_bind(document.as_bytes().as_slice())
+                .push_bind(integer(revision.0))
+                .push_bind(draft.media_type.as_str())
+                .push_bind(integer(draft.content.len() as u64))
+                .push_bind(attributes)
+                .push_bind(draft.attributes.title)
+                .push_bind(accepted_at)
+                .push_bind(draft.content);
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}

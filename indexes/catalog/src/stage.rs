@@ -1,0 +1,201 @@
+//! How is a parsed revision kept before any view sees it?
+//!
+//! Invariants:
+//! - Whatever a view may hold is known here first: chunks are on the disk when `stage` returns, and an attempt that is
+//!   staged again does not make the catalog forget what the first one may have put into a view.
+//! - A published revision is never staged over.
+//! - A vector is kept once for a space and an input (I-9).
+
+use std::collections::HashSet;
+
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use wellspring_core::catalog::StagedRevision;
+use wellspring_core::chunk::{Chunk, EmbeddingKey};
+use wellspring_core::document::{DocumentId, Revision};
+use wellspring_core::embedding::{Embedding, SpaceId};
+
+use crate::open::SqliteCatalog;
+use crate::rows::{integer, json_list, json_revisions};
+use crate::trouble::Trouble;
+
+/// Rows of one insert: 13 parameters each stay well below SQLite's bound, and a whole block reuses one statement.
+const INSERT_ROWS_MAX: usize = 100;
+
+impl SqliteCatalog {
+    pub(crate) async fn stage_revisions(&self, space: SpaceId, revisions: Vec<StagedRevision>) -> Result<(), Trouble> {
+        if revisions.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin_write().await?;
+        refuse_published(&mut transaction, &revisions).await?;
+        clear_attempts(&mut transaction, &revisions).await?;
+
+        let mut chunks = Vec::new();
+        let mut embeddings = Vec::new();
+        for revision in revisions {
+            let StagedRevision { document, revision, text, title, chunks: own, embeddings: new } = revision;
+            save_text(&mut transaction, document, revision, text, title).await?;
+            chunks.extend(own.into_iter().map(|chunk| (document, revision, chunk)));
+            embeddings.extend(new);
+        }
+        save_chunks(&mut transaction, &chunks).await?;
+        drop_strays_that_returned(&mut transaction, &chunks).await?;
+        let needed: HashSet<EmbeddingKey> = chunks.iter().map(|(.., chunk)| chunk.embedding_key).collect();
+        save_embeddings(&mut transaction, space, embeddings, &needed).await?;
+        keep_embeddings(&mut transaction, &needed).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Publishing is the only way to change what readers see (I-2).
+async fn refuse_published(connection: &mut SqliteConnection, revisions: &[StagedRevision]) -> Result<(), Trouble> {
+    let published = sqlx::query(
+        "SELECT 1 FROM json_each(?) AS item
+         CROSS JOIN document ON document.id = unhex(item.value ->> 0)
+         WHERE document.published_revision >= item.value ->> 1 LIMIT 1",
+    )
+    .bind(json_revisions(revisions.iter().map(|staged| (staged.document, staged.revision))))
+    .fetch_optional(connection)
+    .await?;
+    match published {
+        Some(_) => Err(Trouble::Refused("a revision that is staged is already published, or older".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Takes earlier attempts at the same revisions away, remembers their chunks as strays, and counts the new attempts.
+async fn clear_attempts(connection: &mut SqliteConnection, revisions: &[StagedRevision]) -> Result<(), Trouble> {
+    let list = json_revisions(revisions.iter().map(|staged| (staged.document, staged.revision)));
+    sqlx::query(
+        "INSERT OR REPLACE INTO stray_chunk (document, id, embedding_key)
+         SELECT chunk.document, chunk.id, chunk.embedding_key FROM json_each(?) AS item
+         CROSS JOIN chunk ON chunk.document = unhex(item.value ->> 0) AND chunk.revision = item.value ->> 1",
+    )
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "WITH attempt AS MATERIALIZED (
+             SELECT chunk.number FROM json_each(?) AS item
+             CROSS JOIN chunk ON chunk.document = unhex(item.value ->> 0) AND chunk.revision = item.value ->> 1)
+         DELETE FROM chunk WHERE number IN attempt",
+    )
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE document SET attempts = attempts + 1
+         WHERE id IN (SELECT unhex(value ->> 0) FROM json_each(?))",
+    )
+    .bind(&list)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn save_text(
+    connection: &mut SqliteConnection,
+    document: DocumentId,
+    revision: Revision,
+    text: String,
+    title: Option<String>,
+) -> Result<(), Trouble> {
+    // Content that the text repeats byte by byte is kept once.
+    sqlx::query(
+        "UPDATE revision SET text = ?1, title = ?2, content = iif(content = CAST(?1 AS BLOB), NULL, content)
+         WHERE document = ?3 AND revision = ?4",
+    )
+    .bind(text)
+    .bind(title)
+    .bind(document.as_bytes().as_slice())
+    .bind(integer(revision.0))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn save_chunks(
+    connection: &mut SqliteConnection,
+    chunks: &[(DocumentId, Revision, Chunk)],
+) -> Result<(), Trouble> {
+    for chunks in chunks.chunks(INSERT_ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO chunk (document, revision, ordinal, id, start, \"end\", byte_start, byte_end, tokens,
+                                embedding_key, heading, text) ",
+        );
+        insert.push_values(chunks, |mut row, (document, revision, chunk)| {
+            row.push_bind(document.as_bytes().as_slice())
+                .push_bind(integer(revision.0))
+                .push_bind(i64::from(chunk.ordinal))
+                .push_bind(chunk.id.as_bytes().as_slice())
+                .push_bind(integer(chunk.span.start as u64))
+                .push_bind(integer(chunk.span.end as u64))
+                .push_bind(integer(chunk.span.byte_start as u64))
+                .push_bind(integer(chunk.span.byte_end as u64))
+                .push_bind(i64::from(chunk.tokens))
+                .push_bind(chunk.embedding_key.as_bytes().as_slice())
+                .push_bind(chunk.heading.as_str())
+                .push_bind(chunk.text.as_str());
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn drop_strays_that_returned(
+    connection: &mut SqliteConnection,
+    chunks: &[(DocumentId, Revision, Chunk)],
+) -> Result<(), Trouble> {
+    if sqlx::query("SELECT 1 FROM stray_chunk LIMIT 1").fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(());
+    }
+    let documents: HashSet<DocumentId> = chunks.iter().map(|(document, ..)| *document).collect();
+    sqlx::query(
+        "DELETE FROM stray_chunk WHERE document IN (SELECT unhex(value) FROM json_each(?1))
+           AND id IN (SELECT unhex(value) FROM json_each(?2))",
+    )
+    .bind(json_list(documents))
+    .bind(json_list(chunks.iter().map(|(.., chunk)| chunk.id)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn save_embeddings(
+    connection: &mut SqliteConnection,
+    space: SpaceId,
+    embeddings: Vec<(EmbeddingKey, Embedding)>,
+    needed: &HashSet<EmbeddingKey>,
+) -> Result<(), Trouble> {
+    if embeddings.is_empty() {
+        return Ok(());
+    }
+    let row =
+        sqlx::query("SELECT publication FROM checkpoint WHERE name = 'catalog'").fetch_one(&mut *connection).await?;
+    let publication: i64 = row.try_get("publication")?;
+    for embeddings in embeddings.chunks(INSERT_ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO embedding (key, space, vector, spare_since) ");
+        insert.push_values(embeddings, |mut row, (key, embedding)| {
+            row.push_bind(key.as_bytes().as_slice())
+                .push_bind(space.as_bytes().as_slice())
+                .push_bind(embedding.to_bytes())
+                .push_bind((!needed.contains(key)).then_some(publication));
+        });
+        insert.push(" ON CONFLICT (key, space) DO NOTHING");
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Spare vectors that are needed again are spare no more.
+async fn keep_embeddings(connection: &mut SqliteConnection, needed: &HashSet<EmbeddingKey>) -> Result<(), Trouble> {
+    sqlx::query(
+        "UPDATE embedding SET spare_since = NULL, freed_by = NULL
+         WHERE key IN (SELECT unhex(value) FROM json_each(?)) AND spare_since IS NOT NULL",
+    )
+    .bind(json_list(needed.iter().copied()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! What does the catalog do that only a store on a disk can do?
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly")]
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use wellspring_catalog::SqliteCatalog;
+use wellspring_core::catalog::{
+    CatalogErrorKind, CatalogReader, Cost, End, Finished, Journal, Publisher, StagedRevision, Task, Work, Write,
+};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
+use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
+use wellspring_core::limits;
+use wellspring_core::source::SourceName;
+use wellspring_core::span::Span;
+use wellspring_core::view::Publication;
+
+const SECRET: &str = "the combination is 7-31-12";
+
+fn space() -> SpaceId {
+    EmbeddingSpace {
+        model: "m".to_owned(),
+        model_digest: "m".to_owned(),
+        dimension: 2,
+        pooling: "mean".to_owned(),
+        query_prefix: String::new(),
+        passage_prefix: String::new(),
+        tokens_max: 8,
+        languages: Vec::new(),
+    }
+    .id()
+}
+
+fn put(key: &str, text: &str) -> Write {
+    Write::Put(Draft {
+        collection: CollectionName::default(),
+        key: key.parse().unwrap(),
+        source: SourceName::push(),
+        media_type: MediaType::Text,
+        content: text.as_bytes().to_vec(),
+        attributes: Attributes { title: Some(format!("about {text}")), ..Attributes::default() },
+        fingerprint: None,
+    })
+}
+
+fn delete(key: &str) -> Write {
+    Write::Delete { collection: CollectionName::default(), key: key.parse().unwrap(), source: SourceName::push() }
+}
+
+fn chunk_of(document: DocumentId, text: &str) -> Chunk {
+    Chunk {
+        id: ChunkId::of(document, text, 0),
+        ordinal: 0,
+        span: Span::of(text, 0..text.len()),
+        text: text.to_owned(),
+        heading: format!("heading of {text}"),
+        tokens: 3,
+        embedding_key: EmbeddingKey::of(text),
+    }
+}
+
+fn staged(work: &Work, embeddings: Vec<(EmbeddingKey, Embedding)>) -> StagedRevision {
+    let Task::Put { content, attributes, .. } = &work.task else { panic!("a write") };
+    let text = String::from_utf8(content.clone()).unwrap();
+    let chunk = chunk_of(work.document, &text);
+    let mut all = vec![(chunk.embedding_key, Embedding::new(vec![3.0, 4.0]).unwrap())];
+    all.extend(embeddings);
+    StagedRevision {
+        document: work.document,
+        revision: work.revision,
+        title: attributes.title.clone(),
+        chunks: vec![chunk],
+        text,
+        embeddings: all,
+    }
+}
+
+/// Publishes everything pending, removing `more` chunks beside those that are known to go.
+async fn publish_all(catalog: &SqliteCatalog, more: Vec<ChunkId>) {
+    let mut more = Some(more);
+    loop {
+        let claimed = catalog.claim(1, usize::MAX).await.unwrap();
+        let Some(work) = claimed.into_iter().next() else { return };
+        let known = catalog.known_chunks(work.document).await.unwrap();
+        let mut removed: Vec<ChunkId> = known.iter().map(|chunk| chunk.id).collect();
+        removed.extend(more.take().unwrap_or_default());
+        let end = match &work.task {
+            Task::Delete => End::Deleted { removed },
+            Task::Put { .. } => {
+                let staged = staged(&work, Vec::new());
+                let upserted = vec![staged.chunks[0].id];
+                removed.retain(|chunk| !upserted.contains(chunk));
+                catalog.stage(space(), vec![staged]).await.unwrap();
+                End::Published { removed, upserted, cost: Cost::default() }
+            }
+        };
+        let next = catalog.published().await.unwrap().next();
+        let finished = Finished { sequence: work.sequence, document: work.document, revision: work.revision, end };
+        catalog.publish(next, vec![finished]).await.unwrap();
+    }
+}
+
+fn bytes_in(directory: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    bytes
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_until_the_first_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = SqliteCatalog::open(directory.path()).await.unwrap();
+    let error = SqliteCatalog::open(directory.path()).await.unwrap_err();
+    assert_eq!(error.kind(), CatalogErrorKind::Locked);
+    assert!(error.to_string().contains("in use by another wellspring process"), "{error}");
+    drop(first);
+    SqliteCatalog::open(directory.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_catalog_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("catalog.sqlite"), "no database ".repeat(1000)).unwrap();
+    let error = SqliteCatalog::open(directory.path()).await.unwrap_err();
+    assert_eq!(error.kind(), CatalogErrorKind::Incompatible);
+    assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn damage_within_the_file_is_an_error_and_no_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let names: Vec<String> = (0..200).map(|number| format!("document {number}")).collect();
+    catalog.accept(names.iter().map(|name| put(name, &name.repeat(40))).collect()).await.unwrap();
+    publish_all(&catalog, Vec::new()).await;
+    catalog.close().await;
+    drop(catalog);
+
+    let file = directory.path().join("catalog.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The first pages hold the schema; everything after them is overwritten.
+    let from = 40 * 4096;
+    assert!(bytes.len() > 2 * from, "{}", bytes.len());
+    bytes[from..].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let default = CollectionName::default();
+    let error = catalog.documents(&default, &Default::default(), None, 1000).await.unwrap_err();
+    assert_eq!(error.kind(), CatalogErrorKind::Incompatible);
+    assert!(catalog.replay(space(), Publication(0), None, 1000).await.is_err());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    SqliteCatalog::open(directory.path()).await.unwrap().close().await;
+    let url = format!("sqlite://{}", directory.path().join("catalog.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'of the future', TRUE, x'00', 0)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+    let error = SqliteCatalog::open(directory.path()).await.unwrap_err();
+    assert_eq!(error.kind(), CatalogErrorKind::Incompatible);
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn a_deleted_text_is_in_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    for text in [SECRET, "an edit", SECRET] {
+        catalog.accept(vec![put("a", text), put("b", "stays")]).await.unwrap();
+        publish_all(&catalog, Vec::new()).await;
+    }
+    assert!(contains(&bytes_in(directory.path()), SECRET), "the check can see it");
+    catalog.accept(vec![delete("a")]).await.unwrap();
+    publish_all(&catalog, Vec::new()).await;
+    let files = bytes_in(directory.path());
+    assert!(!contains(&files, SECRET));
+    assert!(contains(&files, "stays"));
+}
+
+#[tokio::test]
+async fn removals_are_remembered_up_to_a_bound_and_no_replay_pretends() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    catalog.accept(vec![put("a", "one")]).await.unwrap();
+    publish_all(&catalog, Vec::new()).await;
+    let document = DocumentId::of(&CollectionName::default(), &"a".parse().unwrap());
+    let removed = (0..=limits::REMOVED_CHUNKS_MAX).map(|number| ChunkId::of(document, &number.to_string(), 0));
+    catalog.accept(vec![put("a", "two")]).await.unwrap();
+    publish_all(&catalog, removed.collect()).await;
+
+    let replay = async |after| catalog.replay(space(), Publication(after), None, 10).await.unwrap();
+    assert!(replay(1).await.is_none(), "some of the second publication's removals are forgotten");
+    assert_eq!(replay(0).await.unwrap().upserts.len(), 1);
+    assert!(replay(2).await.unwrap().removals.is_empty());
+}
+
+#[tokio::test]
+async fn spare_vectors_are_kept_up_to_a_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    catalog.accept(vec![put("a", "one")]).await.unwrap();
+    let work = catalog.claim(1, usize::MAX).await.unwrap().remove(0);
+    let vector = Embedding::new(vec![1.0, 0.0]).unwrap();
+    let spare = (0..limits::SPARE_VECTORS_MAX + 10)
+        .map(|number| (EmbeddingKey::of(&number.to_string()), vector.clone()))
+        .collect();
+    catalog.stage(space(), vec![staged(&work, spare)]).await.unwrap();
+    let upserted = vec![ChunkId::of(work.document, "one", 0)];
+    let end = End::Published { removed: Vec::new(), upserted, cost: Cost::default() };
+    let finished = Finished { sequence: work.sequence, document: work.document, revision: work.revision, end };
+    catalog.publish(Publication(1), vec![finished]).await.unwrap();
+    assert_eq!(catalog.status().await.unwrap().vectors, limits::SPARE_VECTORS_MAX + 1);
+    let oldest = catalog.embeddings(space(), &[EmbeddingKey::of("0"), EmbeddingKey::of("10")]).await.unwrap();
+    assert_eq!(oldest.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [EmbeddingKey::of("10")]);
+    assert_eq!(catalog.embeddings(space(), &[EmbeddingKey::of("one")]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn acceptance_is_told_by_the_clock_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let noon: fn() -> Timestamp = || "2026-05-06T12:00:00.123Z".parse().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap().with_clock(noon);
+    catalog.accept(vec![put("a", "one")]).await.unwrap();
+    let info = catalog.document(&CollectionName::default(), &"a".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(info.accepted_at, noon());
+}
