@@ -1,0 +1,146 @@
+//! What does the folder say about the index in it?
+//!
+//! Invariants:
+//! - The manifest is replaced whole, durably, or not at all: a crash leaves the old one or the new one.
+//! - Checkpoint 0 means that nothing in the folder counts.
+//! - Epochs only rise. Each opening of the index takes a new one (`operation_log` says why).
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wellspring_core::view::{ViewError, ViewErrorKind};
+
+const FILE: &str = "manifest.json";
+const NEW_FILE: &str = "manifest.json.new";
+const LOCK_FILE: &str = "lock";
+
+/// The layout of the folder and of the points' payload; another number is another format.
+const FORMAT: u32 = 1;
+
+/// What is known of the index without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    format: u32,
+    /// Values in a vector.
+    pub(crate) dimension: usize,
+    /// How often the index was opened.
+    pub(crate) epoch: u64,
+    /// The publication up to which everything is durable.
+    pub(crate) checkpoint: u64,
+}
+
+impl Manifest {
+    /// The manifest of an index that holds nothing.
+    pub(crate) fn empty(dimension: usize) -> Self {
+        Self { format: FORMAT, dimension, epoch: 0, checkpoint: 0 }
+    }
+
+    /// The same with another checkpoint.
+    pub(crate) fn at(self, checkpoint: u64) -> Self {
+        Self { checkpoint, ..self }
+    }
+
+    /// Reads the folder's manifest; `None` for a folder without one.
+    pub(crate) fn read(dir: &Path, dimension: usize) -> Result<Option<Self>, ViewError> {
+        let bytes = match fs::read(dir.join(FILE)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(storage("could not read the manifest of the vector index", error)),
+        };
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            let attempted = format!("could not understand the manifest of the vector index; {}", hint(dir));
+            ViewError::caused_by(ViewErrorKind::Incompatible, attempted, error)
+        })?;
+        if manifest.format != FORMAT || manifest.dimension != dimension {
+            let attempted = format!(
+                "the vector index has format {} with {} values a vector, where format {FORMAT} with {dimension} is \
+                 wanted; {}",
+                manifest.format,
+                manifest.dimension,
+                hint(dir)
+            );
+            return Err(ViewError::new(ViewErrorKind::Incompatible, attempted));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Replaces the folder's manifest; durable when this returns.
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), ViewError> {
+        let replace = || -> io::Result<()> {
+            let mut file = File::create(dir.join(NEW_FILE))?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.sync_all()?;
+            fs::rename(dir.join(NEW_FILE), dir.join(FILE))?;
+            sync_directory(dir)
+        };
+        replace().map_err(|error| storage("could not write the manifest of the vector index", error))
+    }
+}
+
+/// Takes the folder for this process. The lock ends with the returned file, or with the process, however it dies.
+pub(crate) fn lock(dir: &Path) -> Result<File, ViewError> {
+    let file = File::create(dir.join(LOCK_FILE))
+        .map_err(|error| storage("could not create the lock of the vector index", error))?;
+    file.try_lock()
+        .map_err(|error| storage("could not take the vector index: does another process hold it?", error))?;
+    Ok(file)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Makes the names in a folder and in all folders below it durable.
+pub(crate) fn sync_directories(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    sync_directory(dir)
+}
+
+/// What an operator does about an index that cannot be read.
+pub(crate) fn hint(dir: &Path) -> String {
+    format!("delete the folder {} and it is rebuilt", dir.display())
+}
+
+/// A failure of files or of the disk.
+pub(crate) fn storage(
+    attempted: impl Into<String>,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> ViewError {
+    ViewError::caused_by(ViewErrorKind::Storage, attempted, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_back_and_a_foreign_one_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(dir.path(), 4).unwrap(), None);
+        let manifest = Manifest { epoch: 3, checkpoint: 9, ..Manifest::empty(4) };
+        manifest.write(dir.path()).unwrap();
+        assert_eq!(Manifest::read(dir.path(), 4).unwrap(), Some(manifest));
+        assert_eq!(Manifest::read(dir.path(), 8).unwrap_err().kind(), ViewErrorKind::Incompatible);
+        fs::write(dir.path().join(FILE), "{").unwrap();
+        let error = Manifest::read(dir.path(), 4).unwrap_err();
+        assert_eq!(error.kind(), ViewErrorKind::Incompatible);
+        assert!(error.to_string().contains("delete the folder"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_has_one_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        assert_eq!(lock(dir.path()).unwrap_err().kind(), ViewErrorKind::Storage);
+        drop(held);
+        lock(dir.path()).unwrap();
+    }
+}

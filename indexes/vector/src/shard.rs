@@ -1,0 +1,236 @@
+//! How is Qdrant Edge asked, and what does it answer?
+//!
+//! The only file that names the vendor. Everything here blocks.
+//!
+//! Invariants:
+//! - The vendor's panics end here: it panics on a flush that fails, for one.
+//! - A point's id is its chunk's id, so inserting again replaces.
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+
+use qdrant_edge::external::uuid::Uuid;
+use qdrant_edge::{
+    Condition, CountRequest, CreateIndex, DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeShard, EdgeVectorParams,
+    FieldCondition, FieldIndexOperations, Filter, JsonPath, NamedQuery, OperationError, PayloadFieldSchema,
+    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest,
+    ScoredPoint, ScoringQuery, SearchParams, UpdateOperation,
+};
+use serde_json::json;
+use wellspring_core::chunk::ChunkId;
+use wellspring_core::document::CollectionName;
+use wellspring_core::embedding::Embedding;
+use wellspring_core::hit::Hit;
+use wellspring_core::limits;
+use wellspring_core::view::{VectorEntry, ViewError, ViewErrorKind};
+
+use crate::manifest::{hint, storage, sync_directories};
+use crate::operation_log;
+
+const SEGMENTS: &str = "segments";
+
+/// The payload that searches are filtered by.
+const COLLECTION: &str = "collection";
+/// The payload that names the chunk's document.
+const DOCUMENT: &str = "document";
+
+/// An open index.
+pub(crate) struct Shard {
+    // Taken out only by `drop`.
+    shard: Option<EdgeShard>,
+    path: PathBuf,
+}
+
+impl Shard {
+    /// Whether `path` holds an index with anything in it.
+    pub(crate) fn exists(path: &Path) -> bool {
+        fs::read_dir(path.join(SEGMENTS)).is_ok_and(|mut segments| segments.next().is_some())
+    }
+
+    /// Opens the index at `path`, or makes an empty one. `epoch` is one that was never used before.
+    pub(crate) fn open(path: &Path, dimension: usize, epoch: u64) -> Result<Self, ViewError> {
+        fs::create_dir_all(path)
+            .and_then(|()| operation_log::restart(path, epoch))
+            .map_err(|error| storage("could not prepare the folder of the vector index", error))?;
+        let vector = EdgeVectorParams::builder(dimension, Distance::Dot).build();
+        let config = EdgeConfig::builder().vector(DEFAULT_VECTOR_NAME, vector).build();
+        let shard = guarded("open the vector index", || EdgeShard::load(path, Some(config))).map_err(|error| {
+            let attempted = format!("could not open the vector index; {}", hint(path.parent().unwrap_or(path)));
+            ViewError::caused_by(ViewErrorKind::Incompatible, attempted, error)
+        })?;
+        let shard = Self { shard: Some(shard), path: path.to_owned() };
+        shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
+            field_name: collection_path(),
+            field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
+        })))?;
+        Ok(shard)
+    }
+
+    fn edge(&self) -> &EdgeShard {
+        self.shard.as_ref().expect("only `drop` takes the shard")
+    }
+
+    fn update(&self, operation: UpdateOperation) -> Result<(), ViewError> {
+        guarded("write to the vector index", || self.edge().update(operation))
+    }
+
+    /// Inserts or replaces.
+    pub(crate) fn upsert(&self, entries: Vec<VectorEntry>) -> Result<(), ViewError> {
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let points = entries.by_ref().take(limits::VECTOR_OPERATION_POINTS_MAX).map(point).collect();
+            let insert = PointOperations::UpsertPoints(PointInsertOperations::PointsList(points));
+            self.update(UpdateOperation::PointOperation(insert))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets chunks; unknown ones are skipped.
+    pub(crate) fn remove(&self, chunks: &[ChunkId]) -> Result<(), ViewError> {
+        for part in chunks.chunks(limits::VECTOR_OPERATION_POINTS_MAX) {
+            let ids = part.iter().map(point_id).collect();
+            self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids }))?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything written durable, the names of new files included. No write may run beside it, or the vendor
+    /// finds its own lock taken and panics.
+    pub(crate) fn flush(&self) -> Result<(), ViewError> {
+        guarded("flush the vector index", || {
+            self.edge().flush();
+            Ok(())
+        })?;
+        // The vendor syncs contents; a power failure could still forget the names of new files.
+        sync_directories(&self.path).map_err(|error| storage("could not sync the vector index", error))
+    }
+
+    /// How much disk the vendor's log has claimed.
+    pub(crate) fn log_bytes(&self) -> Result<u64, ViewError> {
+        operation_log::bytes(&self.path)
+            .map_err(|error| storage("could not measure the log of the vector index", error))
+    }
+
+    /// How many points there are, exactly.
+    pub(crate) fn count(&self) -> Result<usize, ViewError> {
+        guarded("count the vector index", || self.edge().count(CountRequest { filter: None, exact: true }))
+    }
+
+    /// Whether any of `chunks` is there.
+    pub(crate) fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {
+        for part in chunks.chunks(limits::VECTOR_OPERATION_POINTS_MAX) {
+            let ids: Vec<PointId> = part.iter().map(point_id).collect();
+            let found = guarded("look into the vector index", || {
+                self.edge().retrieve(&ids, Some(false.into()), Some(false.into()))
+            })?;
+            if !found.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The `limit` nearest chunks of a collection, nearest first, by exact scan; ties in the order of their ids.
+    pub(crate) fn nearest(
+        &self,
+        collection: &CollectionName,
+        query: &Embedding,
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError> {
+        self.query(Filter::new_must(in_collection(collection)), query, limit)
+    }
+
+    /// The cosines of those of `chunks` that are in a collection.
+    pub(crate) fn similarities(
+        &self,
+        collection: &CollectionName,
+        query: &Embedding,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<Hit>, ViewError> {
+        let filter = Filter::new_must(in_collection(collection)).with_point_ids(chunks.iter().map(point_id));
+        self.query(filter, query, chunks.len())
+    }
+
+    fn query(&self, filter: Filter, query: &Embedding, limit: usize) -> Result<Vec<Hit>, ViewError> {
+        // The vendor reserves room for `limit` results, so a limit beyond the index would only cost memory.
+        let limit = limit.min(self.edge().info().points_count);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let vector = NamedQuery::new(query.values().to_vec().into(), DEFAULT_VECTOR_NAME);
+        let request = QueryRequest {
+            prefetches: Vec::new(),
+            query: Some(ScoringQuery::Vector(QueryEnum::Nearest(vector))),
+            filter: Some(filter),
+            score_threshold: None,
+            limit,
+            offset: 0,
+            params: Some(SearchParams { exact: true, ..SearchParams::default() }),
+            with_vector: false.into(),
+            with_payload: false.into(),
+        };
+        let points = guarded("search the vector index", || self.edge().query(request))?;
+        let mut hits: Vec<Hit> = points.iter().filter_map(hit).collect();
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+        Ok(hits)
+    }
+}
+
+impl Drop for Shard {
+    /// Closes the index. The vendor flushes here and panics where it cannot; what is lost by that is replayed, because
+    /// no checkpoint was written for it.
+    fn drop(&mut self) {
+        let shard = self.shard.take();
+        let closed = guarded("close the vector index", || {
+            drop(shard);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::error!(error = error.chain(), "the vector index did not close cleanly");
+        }
+    }
+}
+
+/// Runs a call into the vendor's code; an error or a panic becomes a failure that says what was attempted.
+fn guarded<T>(attempt: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Result<T, ViewError> {
+    match panic::catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(storage(format!("could not {attempt}"), error)),
+        Err(panic) => {
+            let message = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|message| (*message).to_owned()))
+                .unwrap_or_default();
+            Err(storage(format!("could not {attempt}: the engine panicked"), message))
+        }
+    }
+}
+
+fn point(entry: VectorEntry) -> qdrant_edge::PointStructPersisted {
+    let payload = json!({ COLLECTION: entry.collection.as_str(), DOCUMENT: entry.document.to_string() });
+    PointStruct::new(point_id(&entry.chunk), entry.embedding.values().to_vec(), payload).into()
+}
+
+fn point_id(chunk: &ChunkId) -> PointId {
+    PointId::Uuid(Uuid::from_bytes(*chunk.as_bytes()))
+}
+
+/// Rounding may carry a cosine a little past its bounds.
+fn hit(point: &ScoredPoint) -> Option<Hit> {
+    match point.id {
+        PointId::Uuid(id) => {
+            Some(Hit { chunk: ChunkId::from_bytes(*id.as_bytes()), score: point.score.clamp(-1.0, 1.0) })
+        }
+        PointId::NumId(_) => None,
+    }
+}
+
+fn in_collection(collection: &CollectionName) -> Condition {
+    Condition::Field(FieldCondition::new_match(collection_path(), collection.as_str().to_owned().into()))
+}
+
+fn collection_path() -> JsonPath {
+    COLLECTION.parse().expect("a plain name is a path")
+}
