@@ -1,0 +1,76 @@
+//! What does a question ask the index for?
+//!
+//! A bag of terms: each counts as often as the question says it, in the body, and less in the headings and the title.
+//!
+//! Invariants:
+//! - A match has at least one of the terms, and is of the collection; the collection adds nothing to a score.
+//! - At most [`limits::QUERY_TERMS_MAX`] terms are looked up, the rarest of a longer question.
+
+use std::collections::HashMap;
+
+use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery};
+use tantivy::schema::{IndexRecordOption, Term};
+use tantivy::{Searcher, TantivyError};
+use wellspring_core::document::CollectionName;
+use wellspring_core::limits;
+
+use crate::analyser;
+use crate::schema::Fields;
+
+/// BM25 of the title counts this much beside the body's, which measured best on English sets.
+const TITLE_WEIGHT: f32 = 0.2;
+/// BM25 of the headings counts this much: nearer to the text than the title.
+const HEADING_WEIGHT: f32 = 0.3;
+
+/// The query for a question; `None` when it has no searchable word.
+pub(crate) fn build(
+    fields: &Fields,
+    searcher: &Searcher,
+    collection: &CollectionName,
+    question: &str,
+) -> Result<Option<Box<dyn Query>>, TantivyError> {
+    let question = &question[..question.floor_char_boundary(limits::QUERY_BYTES_MAX)];
+    let mut counts: HashMap<String, f32> = HashMap::new();
+    for term in analyser::terms(question) {
+        *counts.entry(term.text).or_default() += 1.0;
+    }
+    let mut terms: Vec<(String, f32)> = counts.into_iter().collect();
+    // Sums of floats depend on their order: the same question must score the same every time.
+    terms.sort_by(|a, b| a.0.cmp(&b.0));
+    if terms.len() > limits::QUERY_TERMS_MAX {
+        terms = rarest(fields, searcher, terms)?;
+    }
+    let weights = [(fields.body, 1.0), (fields.heading, HEADING_WEIGHT), (fields.title, TITLE_WEIGHT)];
+    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len() * weights.len());
+    for (text, count) in &terms {
+        for (field, weight) in weights {
+            let term = TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs);
+            clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), weight * count))));
+        }
+    }
+    if clauses.is_empty() {
+        return Ok(None);
+    }
+    let words = BooleanQuery::new(clauses);
+    let collection = fields.collection_term(collection);
+    let everything: u64 = searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum();
+    if searcher.doc_freq(&collection)? == everything {
+        // Without a filter that nothing fails, tantivy skips what cannot reach the best.
+        return Ok(Some(Box::new(words)));
+    }
+    let inside = TermQuery::new(collection, IndexRecordOption::Basic);
+    let inside = ConstScoreQuery::new(Box::new(inside), 0.0);
+    Ok(Some(Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, Box::new(words))]))))
+}
+
+/// The terms that the fewest bodies have; those that none has come last, since only a title may have them.
+fn rarest(fields: &Fields, searcher: &Searcher, terms: Vec<(String, f32)>) -> Result<Vec<(String, f32)>, TantivyError> {
+    let mut ranked = Vec::with_capacity(terms.len());
+    for (text, count) in terms {
+        let bodies = searcher.doc_freq(&Term::from_field_text(fields.body, &text))?;
+        ranked.push((if bodies == 0 { u64::MAX } else { bodies }, text, count));
+    }
+    ranked.sort_by_key(|(bodies, ..)| *bodies);
+    ranked.truncate(limits::QUERY_TERMS_MAX);
+    Ok(ranked.into_iter().map(|(_, text, count)| (text, count)).collect())
+}

@@ -1,0 +1,68 @@
+//! What does tantivy keep of a chunk?
+//!
+//! Invariants:
+//! - No text is stored: only terms, and the ids that lead back to the catalog.
+
+use tantivy::TantivyDocument;
+use tantivy::schema::{BytesOptions, Field, IndexRecordOption, Schema, Term, TextFieldIndexing, TextOptions};
+use wellspring_core::chunk::ChunkId;
+use wellspring_core::document::CollectionName;
+use wellspring_core::view::KeywordEntry;
+
+use crate::tokenizer;
+
+/// The column that leads from a match to its chunk.
+pub(crate) const CHUNK: &str = "chunk";
+
+/// The fields of the index.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields {
+    pub(crate) schema: Schema,
+    chunk: Field,
+    document: Field,
+    collection: Field,
+    pub(crate) title: Field,
+    pub(crate) heading: Field,
+    pub(crate) body: Field,
+}
+
+impl Fields {
+    pub(crate) fn new() -> Self {
+        let exact = TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_index_option(IndexRecordOption::Basic)
+            .set_fieldnorms(false);
+        let exact = TextOptions::default().set_indexing_options(exact);
+        let analysed = TextFieldIndexing::default()
+            .set_tokenizer(tokenizer::NAME)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions);
+        let analysed = TextOptions::default().set_indexing_options(analysed);
+        let mut builder = Schema::builder();
+        let chunk = builder.add_bytes_field(CHUNK, BytesOptions::default().set_indexed().set_fast());
+        let document = builder.add_bytes_field("document", BytesOptions::default().set_indexed());
+        let collection = builder.add_text_field("collection", exact);
+        let title = builder.add_text_field("title", analysed.clone());
+        let heading = builder.add_text_field("heading", analysed.clone());
+        let body = builder.add_text_field("body", analysed);
+        Self { schema: builder.build(), chunk, document, collection, title, heading, body }
+    }
+
+    pub(crate) fn document(&self, entry: &KeywordEntry) -> TantivyDocument {
+        let mut document = TantivyDocument::new();
+        document.add_bytes(self.chunk, entry.chunk.as_bytes());
+        document.add_bytes(self.document, entry.document.as_bytes());
+        document.add_text(self.collection, entry.collection.as_str());
+        document.add_text(self.title, &entry.title);
+        document.add_text(self.heading, &entry.heading);
+        document.add_text(self.body, &entry.text);
+        document
+    }
+
+    pub(crate) fn chunk_term(&self, chunk: &ChunkId) -> Term {
+        Term::from_field_bytes(self.chunk, chunk.as_bytes())
+    }
+
+    pub(crate) fn collection_term(&self, collection: &CollectionName) -> Term {
+        Term::from_field_text(self.collection, collection.as_str())
+    }
+}
