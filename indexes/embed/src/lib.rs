@@ -1,1 +1,18 @@
-//! wellspring-embed
+//! How does a text become a direction on this machine?
+//!
+//! The embedder behind [`wellspring_core::embedding::Embedder`]: an ONNX model run by fastembed, one session a core,
+//! each on a thread of its own ([`pool`]), fed by one queue with two lanes ([`queue`]).
+//!
+//! Invariants:
+//! - A model runs only on its own thread; the async side queues and waits, and never blocks.
+//! - A vendor's type stops here: callers see paths, texts and embeddings.
+//! - A missing, damaged or wrong file is an error with a hint, never a panic, an abort or a download.
+
+mod embedder;
+mod files;
+mod model;
+mod pool;
+mod queue;
+mod runtime;
+
+pub use embedder::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};

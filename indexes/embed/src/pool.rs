@@ -1,0 +1,155 @@
+//! Who runs the models, and how does a result find its caller?
+//!
+//! Invariants:
+//! - Each model lives on one thread of its own, from its start to the pool's end; dropping the pool joins them all.
+//! - Results come back in the order of the texts, whichever threads ran them.
+//! - A text that a model refuses fails its own caller, not a neighbour in the same run.
+//! - A caller that hangs up takes its waiting texts along.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedding, Lane};
+
+use crate::model::Model;
+use crate::queue::{Job, Place, Queue, Reply, Request, stopped};
+
+/// A text with an estimate of its tokens, by which short ones share a run.
+pub(crate) struct Text {
+    /// What to embed.
+    pub(crate) text: String,
+    /// About how many tokens it has.
+    pub(crate) tokens: usize,
+}
+
+/// Model threads behind one queue.
+pub(crate) struct Pool {
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Starts one thread a model.
+    pub(crate) fn start(models: Vec<Box<dyn Model>>, run_tokens_max: usize) -> Result<Self, EmbedError> {
+        let queue = Arc::new(Queue::new(run_tokens_max));
+        let alive = Arc::new(AtomicUsize::new(models.len()));
+        let mut pool = Self { queue: Arc::clone(&queue), threads: Vec::new() };
+        for (index, mut model) in models.into_iter().enumerate() {
+            let leaving = Leaving { queue: Arc::clone(&queue), alive: Arc::clone(&alive) };
+            let thread = thread::Builder::new()
+                .name(format!("embed-{index}"))
+                .spawn(move || {
+                    while let Some(run) = leaving.queue.take() {
+                        answer(model.as_mut(), run);
+                    }
+                })
+                .map_err(|error| {
+                    EmbedError::caused_by(EmbedErrorKind::Stopped, "could not start a model thread", error)
+                })?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Embeds texts, in order. The interactive lane refuses what it has no places for at once; the bulk lane hands
+    /// texts over as places come free.
+    pub(crate) async fn embed(&self, texts: Vec<Text>, lane: Lane) -> Result<Vec<Embedding>, EmbedError> {
+        let request = self.queue.request(lane);
+        let mut waiting = Waiting { queue: &self.queue, request, over: false };
+        let mut replies = Vec::with_capacity(texts.len());
+        let mut places = match lane {
+            Lane::Interactive => self.queue.places_now(lane, texts.len())?,
+            Lane::Bulk => Vec::new(),
+        };
+        for text in texts {
+            let place = match places.pop() {
+                Some(place) => place,
+                None => self.queue.place(lane).await?,
+            };
+            replies.push(self.push(request, place, text)?);
+        }
+        let mut embeddings = Vec::with_capacity(replies.len());
+        for reply in replies {
+            embeddings.push(reply.await.map_err(|_| stopped())??);
+        }
+        waiting.over = true;
+        Ok(embeddings)
+    }
+
+    fn push(&self, request: Request, place: Place, text: Text) -> Result<oneshot::Receiver<Reply>, EmbedError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(request, place, text.tokens, Job { text: text.text, reply })?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // A run takes milliseconds; a thread that panicked has told its callers already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Withdraws a request's texts when its future is dropped or fails.
+struct Waiting<'a> {
+    queue: &'a Queue,
+    request: Request,
+    over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.queue.withdraw(self.request);
+        }
+    }
+}
+
+/// Closes the queue when the last model thread leaves it, however it leaves: callers must not wait for nobody.
+struct Leaving {
+    queue: Arc<Queue>,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.queue.close();
+        }
+    }
+}
+
+/// Runs a model and sends the results. A run that fails is repeated text by text.
+fn answer(model: &mut dyn Model, run: Vec<Job>) {
+    let (texts, replies): (Vec<String>, Vec<oneshot::Sender<Reply>>) =
+        run.into_iter().map(|job| (job.text, job.reply)).unzip();
+    match model.embed(&texts) {
+        Ok(embeddings) => {
+            for (reply, embedding) in replies.into_iter().zip(embeddings) {
+                // The caller may have hung up while its text ran.
+                let _ = reply.send(Ok(embedding));
+            }
+        }
+        Err(error) => match <[oneshot::Sender<Reply>; 1]>::try_from(replies) {
+            Ok([reply]) => {
+                let _ = reply.send(Err(error));
+            }
+            Err(replies) => {
+                for (text, reply) in texts.into_iter().zip(replies) {
+                    if !reply.is_closed() {
+                        answer(model, vec![Job { text, reply }]);
+                    }
+                }
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
