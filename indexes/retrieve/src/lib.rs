@@ -1,1 +1,23 @@
-//! wellspring-retrieve
+//! Which passages bear on a query, when words and meaning each have an opinion?
+//!
+//! ```text
+//! route by language -> keyword arm | vector arm (side by side) -> fuse scores -> hydrate through the catalog
+//! ```
+//!
+//! Invariants:
+//! - What comes out went through one hydration, so a result is in a published revision and no document shows two
+//!   revisions in one list (I-2).
+//! - An arm that fails costs its vote, not the search; the results say so.
+//! - An embedder never votes on a language it was not trained for.
+
+#![deny(missing_docs)]
+
+mod arms;
+mod fuse;
+mod hybrid;
+
+pub use fuse::{Fused, KEYWORD_WEIGHT, VECTOR_WEIGHT, Votes, fuse};
+pub use hybrid::HybridRetriever;
+
+#[cfg(test)]
+mod fakes;

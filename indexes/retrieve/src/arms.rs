@@ -1,0 +1,163 @@
+//! What do words and meaning each find, and which of them may be asked?
+//!
+//! Invariants:
+//! - The arms run side by side; neither waits for the other until both have candidates.
+//! - Once both have answered, every keyword hit that the vector view knows has its cosine: a chunk found by one arm
+//!   alone is still weighed by both.
+
+use wellspring_core::document::CollectionName;
+use wellspring_core::embedding::{Embedder, Embedding};
+use wellspring_core::hit::Hit;
+use wellspring_core::retriever::ArmStatus;
+use wellspring_core::text::script_language;
+use wellspring_core::view::{KeywordSearch, VectorSearch};
+
+use std::collections::HashSet;
+
+use crate::fuse::{Fused, Votes, fuse};
+
+/// How the vector arm may take part in one search.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// The query still has to be embedded.
+    Ask,
+    /// The query is embedded.
+    Embedded(Embedding),
+    /// The arm is out, and the status says why.
+    Out(ArmStatus),
+}
+
+impl Route {
+    /// Decides by the query's script. Latin script, and text without letters, is not told apart: the embedder is asked.
+    pub(crate) fn of(query: &str, embedder: &dyn Embedder) -> Self {
+        match script_language(query) {
+            Some(language) if !embedder.space().languages.iter().any(|spoken| spoken == language) => {
+                let reason = format!("the embedder was not trained for the query's language ({language})");
+                Self::Out(ArmStatus::Skipped { reason })
+            }
+            _ => Self::Ask,
+        }
+    }
+}
+
+/// What the arms found; `None` where an arm has no vote.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    keyword: Option<Vec<Hit>>,
+    vector: Option<Vec<Hit>>,
+    pub(crate) keyword_status: ArmStatus,
+    pub(crate) vector_status: ArmStatus,
+    /// Whether an arm found as many as it was asked for, so that there may be more.
+    pub(crate) more: bool,
+}
+
+impl Candidates {
+    /// Both arms' candidates in one order; `None` when no arm has a vote.
+    pub(crate) fn fused(&self) -> Option<Vec<Fused>> {
+        let votes = match (&self.keyword, &self.vector) {
+            (Some(keyword), Some(vector)) => Votes::Both { keyword, vector },
+            (Some(keyword), None) => Votes::Keyword(keyword),
+            (None, Some(vector)) => Votes::Vector(vector),
+            (None, None) => return None,
+        };
+        Some(fuse(votes))
+    }
+}
+
+/// The two indexes and the model that speaks for one of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Arms<'a> {
+    pub(crate) keyword: &'a dyn KeywordSearch,
+    pub(crate) vector: &'a dyn VectorSearch,
+    pub(crate) embedder: &'a dyn Embedder,
+}
+
+impl Arms<'_> {
+    /// Asks both arms for `depth` candidates each. `route` keeps the query's embedding for a deeper search.
+    pub(crate) async fn search(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        depth: usize,
+        route: &mut Route,
+    ) -> Candidates {
+        let by_words = self.keyword.matching(collection, query, depth);
+        let by_meaning = self.nearest(collection, query, depth, route);
+        let (words, meaning) = tokio::join!(by_words, by_meaning);
+
+        let (keyword, keyword_status) = match words {
+            Ok(hits) => (Some(hits), ArmStatus::Ok),
+            Err(failure) => (None, failed("keyword", failure.chain())),
+        };
+        let full = |hits: &Option<Vec<Hit>>| hits.as_ref().is_some_and(|hits| hits.len() >= depth);
+        let more = full(&keyword) || full(&meaning);
+        let vector = match meaning {
+            Some(nearest) => self.with_missing_cosines(collection, keyword.as_deref(), nearest, route).await,
+            None => None,
+        };
+        let vector_status = match route {
+            Route::Out(status) => status.clone(),
+            Route::Ask | Route::Embedded(_) => ArmStatus::Ok,
+        };
+        Candidates { keyword, vector, keyword_status, vector_status, more }
+    }
+
+    /// The nearest chunks; `None`, with the reason left in `route`, when the arm is out.
+    async fn nearest(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        depth: usize,
+        route: &mut Route,
+    ) -> Option<Vec<Hit>> {
+        if matches!(route, Route::Ask) {
+            *route = match self.embedder.embed_query(query.to_owned()).await {
+                Ok(embedding) => Route::Embedded(embedding),
+                Err(failure) => Route::Out(failed("vector", failure.chain())),
+            };
+        }
+        let Route::Embedded(embedding) = &*route else { return None };
+        match self.vector.nearest(collection, embedding, depth).await {
+            Ok(hits) => Some(hits),
+            Err(failure) => {
+                *route = Route::Out(failed("vector", failure.chain()));
+                None
+            }
+        }
+    }
+
+    /// Adds the cosines of hits that only the keyword arm found. Without them half of the candidates would be weighed
+    /// by one arm only, which is worse than one arm for all: a failure here takes the arm out.
+    async fn with_missing_cosines(
+        &self,
+        collection: &CollectionName,
+        keyword: Option<&[Hit]>,
+        mut nearest: Vec<Hit>,
+        route: &mut Route,
+    ) -> Option<Vec<Hit>> {
+        let known: HashSet<_> = nearest.iter().map(|hit| hit.chunk).collect();
+        let missing: Vec<_> =
+            keyword.unwrap_or_default().iter().map(|hit| hit.chunk).filter(|chunk| !known.contains(chunk)).collect();
+        let Route::Embedded(embedding) = &*route else { return None };
+        if missing.is_empty() {
+            return Some(nearest);
+        }
+        match self.vector.similarities(collection, embedding, &missing).await {
+            Ok(hits) => {
+                nearest.extend(hits);
+                Some(nearest)
+            }
+            // With no keyword list there is nothing missing, so the keyword arm is there to answer alone.
+            Err(failure) => {
+                *route = Route::Out(failed("vector", failure.chain()));
+                None
+            }
+        }
+    }
+}
+
+/// Handles an arm's failure here, where it is turned into a status: logs it, and says it in the result.
+fn failed(arm: &'static str, reason: String) -> ArmStatus {
+    tracing::warn!(arm, reason, "an arm of a search failed, the other one answers alone");
+    ArmStatus::Failed { reason }
+}

@@ -1,0 +1,247 @@
+//! Here is a query: which passages of which published revisions bear on it, best first?
+//!
+//! Invariants:
+//! - Every list comes out of one hydration call, which is one transaction of the catalog (I-2). A deeper look
+//!   hydrates everything anew rather than adding to what an earlier moment showed.
+//! - Work is bounded: [`limits::CANDIDATES_MAX`] candidates an arm, doubled at most
+//!   [`limits::SEARCH_DEEPENINGS_MAX`] times, and only while stale hits leave the list short.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wellspring_core::catalog::CatalogReader;
+use wellspring_core::chunk::ChunkId;
+use wellspring_core::embedding::Embedder;
+use wellspring_core::hit::Passage;
+use wellspring_core::limits;
+use wellspring_core::retriever::{
+    ArmStatus, Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
+};
+use wellspring_core::view::{KeywordSearch, VectorSearch};
+
+use crate::arms::{Arms, Candidates, Route};
+use crate::fuse::Fused;
+
+/// Candidates hydrated beyond the asked number at first: a few stale hits then cost no second transaction.
+const SPARE_CANDIDATES: usize = 8;
+
+/// Searches by words and by meaning, and lets the catalog have the last word.
+pub struct HybridRetriever {
+    reader: Arc<dyn CatalogReader>,
+    keyword: Arc<dyn KeywordSearch>,
+    vector: Arc<dyn VectorSearch>,
+    embedder: Arc<dyn Embedder>,
+}
+
+impl HybridRetriever {
+    /// Joins the parts. The embedder must be the one that the vector view was filled by (I-5).
+    pub fn new(
+        reader: Arc<dyn CatalogReader>,
+        keyword: Arc<dyn KeywordSearch>,
+        vector: Arc<dyn VectorSearch>,
+        embedder: Arc<dyn Embedder>,
+    ) -> Self {
+        Self { reader, keyword, vector, embedder }
+    }
+
+    /// The published passages among the best of `fused`, at most `limit`, and whether enough were left.
+    async fn hydrate(&self, request: &SearchRequest, fused: &[Fused]) -> Result<Hydrated, SearchError> {
+        let first_look = fused.len().min(request.limit.saturating_add(SPARE_CANDIDATES));
+        let mut looks = vec![first_look];
+        if first_look < fused.len() {
+            looks.push(fused.len());
+        }
+        let mut hydrated = Hydrated { hits: Vec::new(), stale: false };
+        for look in looks {
+            let asked = &fused[..look];
+            let chunks: Vec<ChunkId> = asked.iter().map(|candidate| candidate.chunk).collect();
+            let passages = self.reader.hydrate(&request.collection, &chunks).await.map_err(|failure| {
+                SearchError::caused_by(SearchErrorKind::Catalog, "could not read the passages found", failure)
+            })?;
+            hydrated = Hydrated::of(asked, passages, request.limit);
+            if hydrated.hits.len() >= request.limit {
+                break;
+            }
+        }
+        Ok(hydrated)
+    }
+}
+
+/// Results of one look.
+struct Hydrated {
+    hits: Vec<Ranked>,
+    stale: bool,
+}
+
+impl Hydrated {
+    /// Puts passages back into the fused order. A passage that was not asked for is no result (I-2).
+    fn of(asked: &[Fused], passages: Vec<Passage>, limit: usize) -> Self {
+        let mut by_chunk: HashMap<ChunkId, Passage> =
+            passages.into_iter().map(|passage| (passage.chunk, passage)).collect();
+        let mut hits = Vec::with_capacity(asked.len());
+        for candidate in asked {
+            if let Some(passage) = by_chunk.remove(&candidate.chunk) {
+                hits.push(Ranked {
+                    passage,
+                    score: candidate.score,
+                    keyword_score: candidate.keyword,
+                    vector_score: candidate.vector,
+                });
+            }
+        }
+        let stale = hits.len() < asked.len();
+        hits.truncate(limit);
+        Self { hits, stale }
+    }
+}
+
+#[async_trait]
+impl Retriever for HybridRetriever {
+    async fn search(&self, request: SearchRequest) -> Result<SearchResults, SearchError> {
+        let exists = self.reader.collection_exists(&request.collection).await.map_err(|failure| {
+            SearchError::caused_by(SearchErrorKind::Catalog, "could not look up the collection", failure)
+        })?;
+        if !exists {
+            let attempted = format!("there is no collection named `{}`", request.collection);
+            return Err(SearchError::new(SearchErrorKind::UnknownCollection, attempted));
+        }
+        let request = SearchRequest { limit: request.limit.clamp(1, limits::HITS_MAX), ..request };
+        let arms = Arms { keyword: &*self.keyword, vector: &*self.vector, embedder: &*self.embedder };
+        let mut route = Route::of(&request.query, &*self.embedder);
+        let mut deepening = 0;
+        loop {
+            let depth = limits::CANDIDATES_MAX << deepening;
+            let candidates = arms.search(&request.collection, &request.query, depth, &mut route).await;
+            let Some(fused) = candidates.fused() else { return Err(no_arm_left(&candidates)) };
+            let found = self.hydrate(&request, &fused).await?;
+            let short = found.hits.len() < request.limit && found.stale && candidates.more;
+            if !short || deepening == limits::SEARCH_DEEPENINGS_MAX {
+                let Candidates { keyword_status, vector_status, .. } = candidates;
+                return Ok(SearchResults { hits: found.hits, keyword: keyword_status, vector: vector_status });
+            }
+            deepening += 1;
+        }
+    }
+}
+
+/// The error of a search in which nobody could answer.
+fn no_arm_left(candidates: &Candidates) -> SearchError {
+    let reason = |status: &ArmStatus| match status {
+        ArmStatus::Ok => String::from("ok"),
+        ArmStatus::Skipped { reason } => format!("skipped ({reason})"),
+        ArmStatus::Failed { reason } => format!("failed ({reason})"),
+    };
+    let arms =
+        format!("keyword arm {}; vector arm {}", reason(&candidates.keyword_status), reason(&candidates.vector_status));
+    SearchError::caused_by(SearchErrorKind::Unavailable, "no arm of the search could answer", arms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{Fakes, chunk};
+
+    async fn found(fakes: &Fakes, query: &str, limit: usize) -> (Vec<ChunkId>, SearchResults) {
+        let results = fakes.retriever().search(fakes.request(query, limit)).await.unwrap();
+        (results.hits.iter().map(|hit| hit.passage.chunk).collect(), results)
+    }
+
+    #[tokio::test]
+    async fn both_arms_are_weighed_and_missing_cosines_filled_in() {
+        let fakes = Fakes::published(&[1, 2, 3]).keyword(&[(1, 10.0), (2, 8.0)]).nearest(&[(3, 0.5)]);
+        let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]);
+        let (chunks, results) = found(&fakes, "query", 10).await;
+        assert_eq!(chunks, [chunk(2), chunk(1), chunk(3)]);
+        assert_eq!((results.keyword, results.vector), (ArmStatus::Ok, ArmStatus::Ok));
+        assert_eq!(results.hits[0].keyword_score, Some(8.0));
+        assert_eq!(results.hits[0].vector_score, Some(0.9));
+        assert_eq!(results.hits[2].keyword_score, None);
+    }
+
+    #[tokio::test]
+    async fn i2_stale_hits_are_dropped_and_the_list_is_filled_from_below() {
+        let keyword: Vec<(u16, f32)> = (0..60).map(|n| (n, 100.0 - f32::from(n))).collect();
+        let fakes = Fakes::published(&[1, 30, 50, 59]).keyword(&keyword);
+        let (chunks, _) = found(&fakes, "query", 3).await;
+        assert_eq!(chunks, [chunk(1), chunk(30), chunk(50)]);
+        // I-2: the list came from one hydration of everything, not from two moments.
+        assert_eq!(*fakes.hydrations.lock().unwrap(), [11, 60]);
+    }
+
+    #[tokio::test]
+    async fn i2_a_list_short_of_live_hits_looks_deeper_a_bounded_number_of_times() {
+        let keyword: Vec<(u16, f32)> = (0..1000).map(|n| (n, 2000.0 - f32::from(n))).collect();
+        let fakes = Fakes::published(&[150, 350, 900]).keyword(&keyword);
+        let (chunks, _) = found(&fakes, "query", 3).await;
+        assert_eq!(chunks, [chunk(150), chunk(350)]);
+        assert_eq!(*fakes.depths.lock().unwrap(), [100, 200, 400]);
+        assert_eq!(fakes.embedded.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn i2_a_passage_nobody_asked_for_is_no_result() {
+        let fakes = Fakes::published(&[1, 2]).keyword(&[(1, 1.0)]).hydrating_also(2);
+        assert_eq!(found(&fakes, "query", 10).await.0, [chunk(1)]);
+    }
+
+    #[tokio::test]
+    async fn an_arm_that_fails_leaves_the_other_to_answer_and_says_so() {
+        let fakes = Fakes::published(&[1, 2]).keyword(&[(1, 4.0), (2, 2.0)]).failing_vector();
+        let (chunks, results) = found(&fakes, "query", 10).await;
+        assert_eq!(chunks, [chunk(1), chunk(2)]);
+        assert_eq!(results.hits[1].score, 0.5);
+        assert_eq!(results.keyword, ArmStatus::Ok);
+        assert!(matches!(results.vector, ArmStatus::Failed { reason } if reason.contains("vector index is closed")));
+
+        let fakes = Fakes::published(&[1, 2]).failing_keyword().nearest(&[(2, 0.7), (1, 0.2)]);
+        let (chunks, results) = found(&fakes, "query", 10).await;
+        assert_eq!(chunks, [chunk(2), chunk(1)]);
+        assert!(matches!(results.keyword, ArmStatus::Failed { .. }));
+        assert_eq!(results.vector, ArmStatus::Ok);
+    }
+
+    #[tokio::test]
+    async fn an_embedder_or_cosines_that_fail_take_the_vector_arm_out() {
+        let fakes = Fakes::published(&[1]).keyword(&[(1, 4.0)]).nearest(&[(1, 0.3)]).failing_embedder();
+        let (chunks, results) = found(&fakes, "query", 10).await;
+        assert_eq!((chunks, results.hits[0].score), (vec![chunk(1)], 1.0));
+        assert!(matches!(results.vector, ArmStatus::Failed { .. }));
+
+        let fakes = Fakes::published(&[1, 2]).keyword(&[(1, 4.0)]).nearest(&[(2, 0.9)]).failing_similarities();
+        let (chunks, results) = found(&fakes, "query", 10).await;
+        assert_eq!(chunks, [chunk(1)]);
+        assert!(matches!(results.vector, ArmStatus::Failed { .. }));
+    }
+
+    #[tokio::test]
+    async fn no_arm_left_is_an_error() {
+        let fakes = Fakes::published(&[1]).failing_keyword().failing_vector();
+        let failure = fakes.retriever().search(fakes.request("query", 10)).await.unwrap_err();
+        assert_eq!(failure.kind(), SearchErrorKind::Unavailable);
+        let fakes = Fakes::published(&[1]).failing_keyword();
+        let failure = fakes.retriever().search(fakes.request("谁写了红楼梦", 10)).await.unwrap_err();
+        assert_eq!(failure.kind(), SearchErrorKind::Unavailable);
+        assert!(failure.chain().contains("skipped"));
+    }
+
+    #[tokio::test]
+    async fn a_language_the_embedder_does_not_speak_is_left_to_the_words() {
+        let fakes = Fakes::published(&[1, 2]).keyword(&[(1, 6.0), (2, 3.0)]).nearest(&[(2, 0.99)]);
+        let (chunks, results) = found(&fakes, "谁写了红楼梦", 10).await;
+        assert_eq!(chunks, [chunk(1), chunk(2)]);
+        assert_eq!(results.hits.iter().map(|hit| hit.score).collect::<Vec<_>>(), [1.0, 0.5]);
+        assert!(matches!(results.vector, ArmStatus::Skipped { .. }));
+        assert_eq!(fakes.embedded.load(std::sync::atomic::Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_collection_is_an_error_and_an_empty_result_is_none() {
+        let fakes = Fakes::published(&[]);
+        let mut request = fakes.request("query", 10);
+        assert!(fakes.retriever().search(request.clone()).await.unwrap().hits.is_empty());
+        request.collection = "elsewhere".parse().unwrap();
+        let failure = fakes.retriever().search(request).await.unwrap_err();
+        assert_eq!(failure.kind(), SearchErrorKind::UnknownCollection);
+    }
+}
