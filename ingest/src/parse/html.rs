@@ -1,0 +1,110 @@
+//! What would a reader of this page see?
+//!
+//! Invariants:
+//! - The walk over the tree is a loop, and the tree's depth is bounded while it is built: the tree builder looks
+//!   through every open element for each tag, so an unbounded depth would cost its square.
+
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::{ParseOpts, parse_document};
+use scraper::node::Element;
+use scraper::{Html, HtmlTreeSink, Node};
+
+use wellspring_core::limits;
+
+use super::html_text::{Role, TextBuilder};
+use super::{Parsed, Refused, tidy_title};
+
+/// Bytes fed to the tree builder between two looks at the depth.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// Reads a page. Its title is that of its head, else its first heading of level 1.
+pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
+    let html = build(page)?;
+    let mut builder = TextBuilder::default();
+    let mut head_title = None;
+    let mut node = html.tree.root();
+    'walk: loop {
+        let mut descend = true;
+        match node.value() {
+            Node::Element(element) if element.name() == "head" => {
+                let title = node.children().find(|child| is_element(child.value(), "title"));
+                let words = title.map(|title| {
+                    title.children().filter_map(|child| child.value().as_text()).fold(
+                        String::new(),
+                        |mut words, text| {
+                            words.push_str(text);
+                            words
+                        },
+                    )
+                });
+                head_title = head_title.or(words.as_deref().and_then(tidy_title));
+                descend = false;
+            }
+            Node::Element(element) if is_hidden(element) => descend = false,
+            Node::Element(element) => builder.open(Role::of(element.name())),
+            Node::Text(text) => builder.text(text),
+            _ => {}
+        }
+        if let Some(child) = node.first_child().filter(|_| descend) {
+            node = child;
+            continue;
+        }
+        loop {
+            if let Node::Element(element) = node.value()
+                && descend
+            {
+                builder.close(Role::of(element.name()));
+            }
+            descend = true;
+            if let Some(sibling) = node.next_sibling() {
+                node = sibling;
+                break;
+            }
+            match node.parent() {
+                Some(parent) => node = parent,
+                None => break 'walk,
+            }
+        }
+    }
+    let (text, blocks, first_heading) = builder.finish();
+    Ok(Parsed { text, title: head_title.or(first_heading), blocks })
+}
+
+/// Builds the tree piece by piece, giving up on one that grows too deep.
+fn build(page: &str) -> Result<Html, Refused> {
+    let mut parser = parse_document(HtmlTreeSink::new(Html::new_document()), ParseOpts::default());
+    let mut rest = page;
+    while !rest.is_empty() {
+        let (piece, next) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES).max(1).min(rest.len()));
+        parser.process(StrTendril::from_slice(piece));
+        rest = next;
+        let html = parser.tokenizer.sink.sink.0.borrow();
+        let depth =
+            html.tree.nodes().next_back().map_or(0, |node| node.ancestors().take(limits::HTML_DEPTH_MAX).count());
+        if depth == limits::HTML_DEPTH_MAX {
+            return Err(Refused::because(format!("its elements are nested {} deep", limits::HTML_DEPTH_MAX)));
+        }
+    }
+    Ok(parser.finish())
+}
+
+fn is_element(node: &Node, name: &str) -> bool {
+    node.as_element().is_some_and(|element| element.name() == name)
+}
+
+/// Whether a reader sees nothing of an element.
+fn is_hidden(element: &Element) -> bool {
+    let never_shown =
+        ["script", "style", "template", "noscript", "svg", "iframe", "object", "canvas", "audio", "video", "datalist"];
+    let styled_away = |style: &str| {
+        let style: String = style.split_whitespace().collect::<String>().to_ascii_lowercase();
+        style.contains("display:none") || style.contains("visibility:hidden")
+    };
+    never_shown.contains(&element.name())
+        || element.attr("hidden").is_some()
+        || element.attr("style").is_some_and(styled_away)
+}
+
+#[cfg(test)]
+#[path = "html_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! Who reads the documents, and what if one of them kills its reader?
+//!
+//! Invariants:
+//! - A worker's death costs one attempt of one document and nothing else (I-8): it is replaced, and other documents
+//!   wait at most for one attempt, since the place is given up between two.
+//! - Everything a worker says is checked before it is believed.
+//! - No worker outlives the pool: each is killed when it is dropped, and reads the end of its input if the service
+//!   dies first.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use wellspring_core::document::MediaType;
+use wellspring_core::limits;
+
+use super::{ParseError, Parsed};
+
+mod process;
+
+use process::{Exchange, Worker};
+
+/// How to start a worker: a command that ends in [`super::worker::run`].
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The program; the service's own binary.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// Parse workers, started when they are first needed.
+#[derive(Debug)]
+pub struct ParsePool {
+    command: WorkerCommand,
+    /// One permit for each worker that may run.
+    places: Semaphore,
+    idle: Mutex<Vec<Worker>>,
+    timeout: Duration,
+}
+
+impl ParsePool {
+    /// A pool of at most `workers` processes, at least one.
+    pub fn new(command: WorkerCommand, workers: usize) -> Self {
+        Self {
+            command,
+            places: Semaphore::new(workers.max(1)),
+            idle: Mutex::new(Vec::new()),
+            timeout: limits::PARSE_TIMEOUT,
+        }
+    }
+
+    /// The same pool with another bound on the wall time of one attempt.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Reads one document. Dropping the future kills the worker in the middle of its work.
+    pub async fn parse(&self, media_type: MediaType, content: Vec<u8>) -> Result<Parsed, ParseError> {
+        if content.len() > limits::DOCUMENT_BYTES_MAX {
+            let reason = format!("it is longer than {} bytes", limits::DOCUMENT_BYTES_MAX);
+            return Err(ParseError::Refused { reason });
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.attempt(media_type, &content).await? {
+                Exchange::Parsed(parsed) => return Ok(parsed),
+                Exchange::Refused(reason) => return Err(ParseError::Refused { reason }),
+                Exchange::Died(reason) if attempts >= limits::PARSE_ATTEMPTS_MAX => {
+                    return Err(ParseError::Killed { attempts, reason });
+                }
+                Exchange::Died(reason) => tracing::warn!(attempts, reason, "a parse worker died and is replaced"),
+            }
+        }
+    }
+
+    async fn attempt(&self, media_type: MediaType, content: &[u8]) -> Result<Exchange, ParseError> {
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .map_err(|_| ParseError::Unavailable { reason: "the pool is closed".to_owned() })?;
+        let mut worker = match self.take_idle() {
+            Some(worker) => worker,
+            None => Worker::start(&self.command).await.map_err(|reason| ParseError::Unavailable { reason })?,
+        };
+        let began = Instant::now();
+        let exchange = match tokio::time::timeout(self.timeout, worker.exchange(media_type, content)).await {
+            Ok(exchange) => exchange,
+            Err(_) => {
+                worker.kill().await;
+                Exchange::Died(format!("took longer than {:.0?}", self.timeout))
+            }
+        };
+        let alive = !matches!(exchange, Exchange::Died(_));
+        if alive && worker.may_go_on(content.len(), began.elapsed()) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        } else {
+            worker.kill().await;
+        }
+        Ok(exchange)
+    }
+
+    /// An idle worker that still lives; one that was killed from outside is no document's fault.
+    fn take_idle(&self) -> Option<Worker> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut worker) = idle.pop() {
+            if worker.is_alive() {
+                return Some(worker);
+            }
+        }
+        None
+    }
+}
+
+/// How a process ended, to follow "it".
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => match rustix::process::Signal::from_named_raw(signal) {
+            Some(name) => format!("was ended by signal {signal} ({name:?})"),
+            None => format!("was ended by signal {signal}"),
+        },
+        (None, Some(code)) => format!("exited with status {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}

@@ -1,0 +1,145 @@
+//! What does this document say, in which chunks, and which of them are new?
+//!
+//! The first stage of the pipeline: parse in a worker process, cut, compare with what the catalog knows.
+//!
+//! Invariants:
+//! - Every claimed entry comes out, readable or not: a refusal is a result.
+//! - Parsing and cutting are CPU work: they happen in worker processes and on blocking threads.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use wellspring_core::catalog::{End, Publisher, Stage, Task, Work};
+use wellspring_core::chunk::{Chunk, ChunkId};
+use wellspring_core::document::{CollectionName, DocumentId, MediaType, Revision};
+use wellspring_core::embedding::Embedder;
+use wellspring_core::failure::Failure;
+use wellspring_core::limits;
+
+use crate::chunk::chunk;
+use crate::diff::{ChunkDiff, diff};
+use crate::parse::{ParseError, ParsePool, Parsed};
+use crate::retry::until_done;
+
+/// Reads a format; the pool of worker processes in the service.
+#[async_trait]
+pub trait Parser: Send + Sync {
+    /// Reads one document. CPU work and hostile input stay out of this process (I-8).
+    async fn parse(&self, media_type: MediaType, content: Vec<u8>) -> Result<Parsed, ParseError>;
+}
+
+#[async_trait]
+impl Parser for ParsePool {
+    async fn parse(&self, media_type: MediaType, content: Vec<u8>) -> Result<Parsed, ParseError> {
+        ParsePool::parse(self, media_type, content).await
+    }
+}
+
+/// A claimed entry without its content.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) sequence: wellspring_core::catalog::Sequence,
+    pub(crate) document: DocumentId,
+    pub(crate) collection: CollectionName,
+    pub(crate) revision: Revision,
+}
+
+/// An entry that has been read and compared.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) entry: Entry,
+    pub(crate) step: Step,
+}
+
+/// What is to be done for a prepared entry.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Publish these chunks.
+    Publish {
+        text: String,
+        title: Option<String>,
+        chunks: Vec<Chunk>,
+        diff: ChunkDiff,
+    },
+    /// Remove these chunks.
+    Remove(Vec<ChunkId>),
+    /// Record that it cannot be published.
+    End(End),
+}
+
+/// The stage's parts.
+pub(crate) struct Preparer {
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) parser: Arc<dyn Parser>,
+    pub(crate) embedder: Arc<dyn Embedder>,
+}
+
+impl Preparer {
+    /// Prepares a batch, several documents side by side, in the order of the batch. `None` when stopped.
+    pub(crate) async fn prepare(&self, batch: Vec<Work>, stop: &CancellationToken) -> Option<Vec<Prepared>> {
+        let prepared = futures::stream::iter(batch)
+            .map(|work| self.prepare_one(work, stop))
+            .buffered(limits::PARSE_WORKERS)
+            .collect::<Vec<_>>()
+            .await;
+        prepared.into_iter().collect()
+    }
+
+    async fn prepare_one(&self, work: Work, stop: &CancellationToken) -> Option<Prepared> {
+        let Work { sequence, document, collection, revision, task, .. } = work;
+        let entry = Entry { sequence, document, collection, revision };
+        let known = until_done("look up known chunks", stop, || self.publisher.known_chunks(document)).await?;
+        let step = match task {
+            Task::Delete => Step::Remove(known.into_iter().map(|chunk| chunk.id).collect()),
+            Task::Put { media_type, content, attributes } => {
+                match self.read(document, media_type, content, attributes.title, stop).await? {
+                    Ok((text, title, chunks)) => {
+                        let diff = diff(&known, &chunks);
+                        Step::Publish { text, title, chunks, diff }
+                    }
+                    Err(end) => Step::End(end),
+                }
+            }
+        };
+        Some(Prepared { entry, step })
+    }
+
+    /// Parses and cuts; an `Err` is how the entry ends. `None` when stopped.
+    async fn read(
+        &self,
+        document: DocumentId,
+        media_type: MediaType,
+        content: Vec<u8>,
+        given_title: Option<String>,
+        stop: &CancellationToken,
+    ) -> Option<Result<(String, Option<String>, Vec<Chunk>), End>> {
+        // A worker that cannot be started is the machine's fault, not the document's: that is tried again.
+        let parse = || async {
+            match self.parser.parse(media_type, content.clone()).await {
+                Err(error @ ParseError::Unavailable { .. }) => Err(Failure::new((), error.to_string())),
+                result => Ok(result),
+            }
+        };
+        let parsed = match until_done("read a document", stop, parse).await? {
+            Ok(parsed) => parsed,
+            Err(error @ ParseError::Killed { .. }) => {
+                return Some(Err(End::Quarantined { reason: error.to_string() }));
+            }
+            Err(error) => return Some(Err(End::Failed { stage: Stage::Parse, reason: error.to_string() })),
+        };
+        let embedder = self.embedder.clone();
+        let cut = move || {
+            let title = given_title.or_else(|| parsed.title.clone());
+            let chunks = chunk(document, title.as_deref(), &parsed, &|text| embedder.count_tokens(text))?;
+            Ok((parsed.text, title, chunks))
+        };
+        let failed = |reason: String| End::Failed { stage: Stage::Parse, reason };
+        Some(match tokio::task::spawn_blocking(cut).await {
+            Ok(result) => result.map_err(|error: crate::chunk::ChunkError| failed(error.to_string())),
+            Err(_) => Err(failed("cutting the text into chunks failed unexpectedly".to_owned())),
+        })
+    }
+}

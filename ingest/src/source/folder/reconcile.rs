@@ -1,0 +1,232 @@
+//! Which writes bring the catalog to what the folder shows?
+//!
+//! Invariants:
+//! - Puts come before deletions, so a renamed document is never missing in between.
+//! - A deletion that only a scan has found is applied with restraint: more than
+//!   [`limits::FOLDER_DELETIONS_PERCENT_MAX`] percent of the documents gone at once looks like a lost disk, and is
+//!   held until a person says that it is meant. A deletion that the kernel reported is explicit and is applied at once.
+//! - A fingerprint is remembered only for what was read at rest and accepted.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use wellspring_core::catalog::{CatalogError, Journal, Write};
+use wellspring_core::document::{Attributes, CollectionName, DocumentKey, Draft, MediaType};
+use wellspring_core::limits;
+
+use super::read::{Reading, read_batch};
+use super::report::{FolderStatus, SkipReason};
+use super::walk::{FileSeen, Look, Looker};
+use crate::source::Accept;
+
+/// What the catalog has of a folder, and the way to change it.
+pub(super) struct Reconciler {
+    pub(super) looker: Looker,
+    pub(super) collection: CollectionName,
+    pub(super) accept: Arc<dyn Accept>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) status: Arc<FolderStatus>,
+    /// The documents of this source by path, with the fingerprint of what was accepted.
+    known: BTreeMap<String, Option<String>>,
+    /// Documents of this source that belong elsewhere: its collection was changed.
+    strays: Vec<(CollectionName, DocumentKey)>,
+    /// How often a file was found changing.
+    unsettled: HashMap<String, u32>,
+}
+
+/// Whether the deletions in a look were reported by the kernel or only found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    Reported,
+    Found,
+}
+
+/// What was changing while it was read.
+#[derive(Debug, Default)]
+struct Again {
+    paths: Vec<String>,
+    /// Whether a document that the catalog does not have yet is among them.
+    new_is_due: bool,
+}
+
+impl Reconciler {
+    pub(super) fn new(
+        looker: Looker,
+        collection: CollectionName,
+        accept: Arc<dyn Accept>,
+        journal: Arc<dyn Journal>,
+        status: Arc<FolderStatus>,
+    ) -> Self {
+        let (known, strays, unsettled) = Default::default();
+        Self { looker, collection, accept, journal, status, known, strays, unsettled }
+    }
+
+    /// Reads what the catalog has. Comes before the scan, or what arrives meanwhile is taken for deleted.
+    pub(super) async fn recall(&mut self) -> Result<(), CatalogError> {
+        let items = self.journal.source_items(&self.looker.name).await?;
+        let mut remembered = std::mem::take(&mut self.known);
+        self.strays.clear();
+        for (collection, key, fingerprint) in items {
+            match self.looker.path_of(&key) {
+                Some(path) if collection == self.collection => {
+                    // What was accepted in this life is newer: the journal keeps no fingerprint of an unchanged file.
+                    let fingerprint = remembered.remove(path).flatten().or(fingerprint);
+                    self.known.insert(path.to_owned(), fingerprint);
+                }
+                _ => self.strays.push((collection, key)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a look. Returns the paths that were changing while they were read and must be looked at again.
+    pub(super) async fn settle(&mut self, look: Look, deletions: Deletions) -> Result<Vec<String>, CatalogError> {
+        let gone: Vec<String> = self.known.keys().filter(|path| look.shows_gone(path)).cloned().collect();
+        let held =
+            deletions == Deletions::Found && !self.status.take_release() && self.looks_like_a_lost_disk(gone.len());
+        for (path, reason) in &look.skipped {
+            self.status.edit().skip(path, *reason);
+        }
+        if deletions == Deletions::Found {
+            self.status.edit().held_deletions = if held { gone.len() } else { 0 };
+        }
+        let mut gone: VecDeque<String> = if held { VecDeque::new() } else { gone.into() };
+        let mut strays: VecDeque<_> = match deletions {
+            Deletions::Found => self.strays.drain(..).collect(),
+            Deletions::Reported => VecDeque::new(),
+        };
+        let mut again = Again::default();
+        let mut changed: VecDeque<(String, FileSeen)> =
+            look.files.into_iter().filter(|(path, seen)| self.is_news(path, seen)).collect();
+        while !(changed.is_empty() && gone.is_empty() && strays.is_empty()) {
+            if self.looker.stop.is_cancelled() {
+                break;
+            }
+            let mut batch = self.read(&mut changed, &mut again).await;
+            if changed.is_empty() {
+                if again.new_is_due {
+                    // It may be what a gone file was renamed to: that one goes together with it.
+                    again.paths.extend(gone.drain(..));
+                }
+                let mut room = limits::ACCEPT_BATCH_DOCUMENTS_MAX.saturating_sub(batch.len());
+                while room > 0
+                    && let Some(write) = self.next_delete(&mut gone, &mut strays)
+                {
+                    batch.push((write, None));
+                    room -= 1;
+                }
+            }
+            self.hand_over(batch).await?;
+        }
+        self.status.edit().files = self.known.len();
+        Ok(again.paths)
+    }
+
+    fn looks_like_a_lost_disk(&self, gone: usize) -> bool {
+        let share_max = self.known.len() * limits::FOLDER_DELETIONS_PERCENT_MAX / 100;
+        gone > limits::FOLDER_DELETIONS_MAX && gone > share_max
+    }
+
+    fn is_news(&self, path: &str, seen: &FileSeen) -> bool {
+        self.known.get(path).is_none_or(|fingerprint| fingerprint.as_deref() != Some(&seen.fingerprint))
+    }
+
+    fn next_delete(
+        &self,
+        gone: &mut VecDeque<String>,
+        strays: &mut VecDeque<(CollectionName, DocumentKey)>,
+    ) -> Option<Write> {
+        let ours = |path: String| Some((self.collection.clone(), self.looker.key(&path)?));
+        let (collection, key) = gone.pop_front().and_then(ours).or_else(|| strays.pop_front())?;
+        Some(Write::Delete { collection, key, source: self.looker.name.clone() })
+    }
+
+    /// Reads the next changed files off the async threads, and turns those at rest into writes.
+    async fn read(
+        &mut self,
+        changed: &mut VecDeque<(String, FileSeen)>,
+        again: &mut Again,
+    ) -> Vec<(Write, Option<String>)> {
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let root = self.looker.root.clone();
+        let mut queue = std::mem::take(changed);
+        let read = tokio::task::spawn_blocking(move || (read_batch(&root, &mut queue), queue)).await;
+        // The closure neither panics nor is cancelled; were it so, the audit would find the files again.
+        let Ok((readings, rest)) = read else { return Vec::new() };
+        *changed = rest;
+        let mut writes = Vec::new();
+        for (path, reading) in readings {
+            let (content, fingerprint) = match reading {
+                Reading::Read { content, seen } => (content, Some(seen.fingerprint)),
+                Reading::Unsettled { content } => {
+                    let times = self.unsettled.entry(path.clone()).or_default();
+                    *times += 1;
+                    again.paths.push(path.clone());
+                    if *times < limits::FOLDER_UNSETTLED_READS_MAX {
+                        again.new_is_due |= !self.known.contains_key(&path);
+                        continue;
+                    }
+                    (content, None)
+                }
+                // Its deletion is another event's news.
+                Reading::Gone => continue,
+                Reading::Skipped(reason) => {
+                    self.status.edit().skip(&path, reason);
+                    continue;
+                }
+            };
+            self.unsettled.remove(&path);
+            if let Some(draft) = self.draft(&path, content, fingerprint.clone()) {
+                writes.push((Write::Put(draft), fingerprint));
+            }
+        }
+        writes
+    }
+
+    fn draft(&self, path: &str, content: Vec<u8>, fingerprint: Option<String>) -> Option<Draft> {
+        Some(Draft {
+            collection: self.collection.clone(),
+            key: self.looker.key(path)?,
+            source: self.looker.name.clone(),
+            media_type: MediaType::of_file_name(path)?,
+            content,
+            attributes: Attributes::default(),
+            fingerprint,
+        })
+    }
+
+    /// Has a batch accepted, and remembers what was.
+    async fn hand_over(&mut self, batch: Vec<(Write, Option<String>)>) -> Result<(), CatalogError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (writes, fingerprints): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let subjects: Vec<(bool, CollectionName, DocumentKey)> = writes
+            .iter()
+            .map(|write| match write {
+                Write::Put(draft) => (true, draft.collection.clone(), draft.key.clone()),
+                Write::Delete { collection, key, .. } => (false, collection.clone(), key.clone()),
+            })
+            .collect();
+        let outcomes = self.accept.accept(writes).await?;
+        for (((is_put, collection, key), fingerprint), outcome) in subjects.into_iter().zip(fingerprints).zip(outcomes)
+        {
+            let Some(path) = self.looker.path_of(&key).filter(|_| collection == self.collection) else { continue };
+            match outcome {
+                Ok(_) if is_put => {
+                    self.known.insert(path.to_owned(), fingerprint);
+                }
+                Ok(_) => {
+                    self.known.remove(path);
+                }
+                Err(_) => {
+                    self.known.remove(path);
+                    self.status.edit().skip(path, SkipReason::OwnedBySource);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! How is a watched folder doing?
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use wellspring_core::limits;
+
+/// Why a file is not read although its name promises a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// More bytes than a document may have; what was read of it before stays.
+    TooLarge,
+    /// A name that is not Unicode has no key that names only it.
+    NameNotUnicode,
+    /// A name that no key can carry: too long, or with control characters.
+    NameRefused,
+    /// The disk or its permissions refuse it; what was read of it before stays.
+    Unreadable,
+    /// Below too many folders.
+    TooDeep,
+    /// A link, a pipe or a device. Links are not followed: they may lead out of the folder.
+    NotRegular,
+    /// Its key belongs to another source.
+    OwnedBySource,
+}
+
+/// A skipped file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skip {
+    /// Its path in the folder.
+    pub path: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// The state of a watched folder.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct FolderReport {
+    /// Files that are documents now.
+    pub files: usize,
+    /// Whole scans so far.
+    pub scans: u64,
+    /// When the last whole scan ended.
+    pub last_scan_at: Option<Timestamp>,
+    /// How long it took.
+    pub last_scan_ms: u64,
+    /// Whether the kernel reports every change; else the audits find them.
+    pub watched: bool,
+    /// What stands in the way, until a scan succeeds.
+    pub last_error: Option<String>,
+    /// Deletions found by a scan and held back, since so many at once look like a lost disk.
+    pub held_deletions: usize,
+    /// Skipped files by reason: of the last whole scan and what was seen since.
+    pub skipped: BTreeMap<SkipReason, usize>,
+    /// Some of them by name, at most [`limits::FOLDER_SKIPS_LISTED_MAX`].
+    pub skips: Vec<Skip>,
+}
+
+impl FolderReport {
+    pub(super) fn skip(&mut self, path: &str, reason: SkipReason) {
+        let known = self.skips.iter().any(|skip| skip.path == path && skip.reason == reason);
+        if known {
+            return;
+        }
+        *self.skipped.entry(reason).or_default() += 1;
+        if self.skips.len() < limits::FOLDER_SKIPS_LISTED_MAX {
+            self.skips.push(Skip { path: path.to_owned(), reason });
+        }
+    }
+}
+
+/// The handle by which others see and steer a running folder source.
+#[derive(Debug, Default)]
+pub struct FolderStatus {
+    report: Mutex<FolderReport>,
+    wake: Notify,
+    release: AtomicBool,
+}
+
+impl FolderStatus {
+    /// The state now.
+    pub fn report(&self) -> FolderReport {
+        self.edit().clone()
+    }
+
+    /// Asks for a whole scan now instead of at the next audit.
+    pub fn request_scan(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Says that the deletions held back are meant: the scan this asks for applies what it finds.
+    pub fn release_held_deletions(&self) {
+        self.release.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn scan_requested(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(super) fn take_release(&self) -> bool {
+        self.release.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn edit(&self) -> MutexGuard<'_, FolderReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,250 @@
+//! What is in the folder right now?
+//!
+//! Invariants:
+//! - No link is followed and nothing but the metadata is touched: looking at a pipe or a device opens nothing.
+//! - What could not be looked at is kept, never taken for deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+use walkdir::{DirEntry, WalkDir};
+
+use wellspring_core::document::{DocumentKey, MediaType};
+use wellspring_core::limits;
+use wellspring_core::source::SourceName;
+
+use super::report::SkipReason;
+
+/// A file as its metadata shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileSeen {
+    pub(super) bytes: u64,
+    pub(super) fingerprint: String,
+}
+
+impl FileSeen {
+    /// Size, time of change to the nanosecond, and inode: a file put in place of another differs even in the same tick.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        let fingerprint = format!("{}-{seconds}.{nanoseconds:09}-{}", metadata.size(), metadata.ino());
+        Self { bytes: metadata.size(), fingerprint }
+    }
+}
+
+/// What a look at some paths of the folder has found. Paths are relative to the root, with `/`.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// The paths looked at with everything below them; `""` is the whole folder.
+    pub(super) examined: Vec<String>,
+    /// The documents there.
+    pub(super) files: BTreeMap<String, FileSeen>,
+    /// Paths that say nothing about what is below them.
+    pub(super) unknown: Vec<String>,
+    pub(super) skipped: Vec<(String, SkipReason)>,
+    /// Folders that were walked.
+    pub(super) folders: Vec<String>,
+}
+
+impl Look {
+    /// Whether a document that is known, but not among the files, is gone.
+    pub(super) fn shows_gone(&self, path: &str) -> bool {
+        !self.files.contains_key(path)
+            && self.examined.iter().any(|root| covers(root, path))
+            && !self.unknown.iter().any(|root| covers(root, path))
+    }
+}
+
+/// Whether a path is `root` or below it.
+pub(super) fn covers(root: &str, path: &str) -> bool {
+    root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path relative to the root as keys carry it; `None` when it is not Unicode or not below the root.
+pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path
+        .strip_prefix(root)
+        .ok()?
+        .components()
+        .map(|component| match component {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    Some(parts?.join("/"))
+}
+
+/// Looks at a folder for one source.
+#[derive(Debug, Clone)]
+pub(super) struct Looker {
+    pub(super) name: SourceName,
+    pub(super) root: PathBuf,
+    pub(super) stop: CancellationToken,
+}
+
+impl Looker {
+    /// Looks at the whole folder. An error means that nothing is known about it.
+    pub(super) fn look_at_all(&self) -> io::Result<Look> {
+        self.check_root()?;
+        let mut look = Look { examined: vec![String::new()], ..Look::default() };
+        self.walk("", &mut look)?;
+        Ok(look)
+    }
+
+    /// Looks at some paths, and at everything below those that are folders.
+    pub(super) fn look_at(&self, paths: &BTreeSet<String>) -> io::Result<Look> {
+        self.check_root()?;
+        let mut look = Look::default();
+        for path in paths {
+            if is_hidden_path(path) || look.folders.iter().any(|folder| covers(folder, path)) {
+                continue;
+            }
+            look.examined.push(path.clone());
+            match self.metadata_without_links(path) {
+                Ok(Some(metadata)) if metadata.is_dir() => {
+                    if self.walk(path, &mut look).is_err() {
+                        look.unknown.push(path.clone());
+                    }
+                }
+                Ok(Some(metadata)) => self.file(path.clone(), &metadata, &mut look),
+                Ok(None) => {}
+                Err(_) => {
+                    look.skipped.push((path.clone(), SkipReason::Unreadable));
+                    look.unknown.push(path.clone());
+                }
+            }
+        }
+        Ok(look)
+    }
+
+    /// A root that is missing, unreadable or no longer a folder says nothing about its documents.
+    fn check_root(&self) -> io::Result<()> {
+        if !fs::symlink_metadata(&self.root)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        fs::read_dir(&self.root).map(drop)
+    }
+
+    /// The metadata of a path that leads through folders only; `None` when there is no such path.
+    fn metadata_without_links(&self, path: &str) -> io::Result<Option<Metadata>> {
+        let mut whole = self.root.clone();
+        let mut metadata = None;
+        for name in path.split('/') {
+            if metadata.as_ref().is_some_and(|above: &Metadata| !above.is_dir()) {
+                return Ok(None);
+            }
+            whole.push(name);
+            metadata = match fs::symlink_metadata(&whole) {
+                Ok(metadata) => Some(metadata),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(metadata)
+    }
+
+    fn walk(&self, under: &str, look: &mut Look) -> io::Result<()> {
+        let depth = if under.is_empty() { 0 } else { under.split('/').count() };
+        let depth_max = limits::FOLDER_DEPTH_MAX.saturating_sub(depth);
+        look.folders.push(under.to_owned());
+        let mut entries = WalkDir::new(self.root.join(under)).follow_root_links(false).max_depth(depth_max).into_iter();
+        while let Some(entry) = entries.next() {
+            if self.stop.is_cancelled() {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "the service is stopping"));
+            }
+            match entry {
+                Ok(entry) if entry.depth() == 0 => {}
+                Ok(entry) => {
+                    if !self.entry(&entry, depth_max, look) {
+                        entries.skip_current_dir();
+                    }
+                }
+                Err(error) if error.depth() == 0 => return Err(error.into()),
+                // It went away after its folder was listed.
+                Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
+                Err(error) => {
+                    let path = error.path().and_then(|path| relative(&self.root, path));
+                    // A path without a name covers what was being walked.
+                    let path = path.unwrap_or_else(|| under.to_owned());
+                    look.skipped.push((path.clone(), SkipReason::Unreadable));
+                    look.unknown.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an entry; `false` for a folder that is not entered.
+    fn entry(&self, entry: &DirEntry, depth_max: usize, look: &mut Look) -> bool {
+        let is_folder = entry.file_type().is_dir();
+        if is_hidden(entry.file_name()) {
+            return !is_folder;
+        }
+        let Some(path) = relative(&self.root, entry.path()) else {
+            let lossy = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).to_string_lossy().into_owned();
+            if is_folder || MediaType::of_file_name(&lossy).is_some() {
+                look.skipped.push((lossy, SkipReason::NameNotUnicode));
+            }
+            return !is_folder;
+        };
+        if is_folder {
+            if entry.depth() == depth_max {
+                look.skipped.push((path, SkipReason::TooDeep));
+                return false;
+            }
+            return true;
+        }
+        match entry.metadata() {
+            Ok(metadata) => self.file(path, &metadata, look),
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
+            Err(_) => {
+                look.skipped.push((path.clone(), SkipReason::Unreadable));
+                look.unknown.push(path);
+            }
+        }
+        true
+    }
+
+    /// Notes a path that is no folder.
+    fn file(&self, path: String, metadata: &Metadata, look: &mut Look) {
+        if MediaType::of_file_name(&path).is_none() {
+            return;
+        }
+        if !metadata.is_file() {
+            look.skipped.push((path, SkipReason::NotRegular));
+        } else if self.key(&path).is_none() {
+            look.skipped.push((path, SkipReason::NameRefused));
+        } else if metadata.size() > limits::DOCUMENT_BYTES_MAX as u64 {
+            look.skipped.push((path.clone(), SkipReason::TooLarge));
+            look.unknown.push(path);
+        } else {
+            look.files.insert(path, FileSeen::of(metadata));
+        }
+    }
+
+    /// The key of a path: the source's name and the path.
+    pub(super) fn key(&self, path: &str) -> Option<DocumentKey> {
+        let key = format!("{}/{path}", self.name);
+        // A key that was tidied would name another path.
+        key.parse::<DocumentKey>().ok().filter(|parsed| parsed.as_str() == key)
+    }
+
+    /// The path of a key that this source made.
+    pub(super) fn path_of<'k>(&self, key: &'k DocumentKey) -> Option<&'k str> {
+        key.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+fn is_hidden_path(path: &str) -> bool {
+    path.split('/').any(|name| name.starts_with('.'))
+}

@@ -1,0 +1,98 @@
+//! Which paths has the kernel seen changing?
+//!
+//! Invariants:
+//! - The watcher's thread never waits: an event that finds no room is answered with a whole scan.
+//! - Our own reading causes no events: opening and closing files is left out.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use wellspring_core::limits;
+
+/// What the watcher reports.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Something happened at a path.
+    Path(PathBuf),
+    /// Something may have happened anywhere.
+    Anywhere,
+    /// The kernel watches no more folders for this user.
+    Limited,
+}
+
+/// A watched folder. Dropping it ends the watch.
+pub(super) struct Watch {
+    changes: mpsc::Receiver<Change>,
+    overflowed: Arc<AtomicBool>,
+    /// Device and inode of what is watched: another folder at the same path needs another watch.
+    identity: (u64, u64),
+    /// Whether every folder below the root is watched.
+    pub(super) is_whole: bool,
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    /// Watches a folder and everything below it. Takes as long as walking its folders: call it off the async threads.
+    pub(super) fn start(root: &Path) -> Result<Self, notify::Error> {
+        let identity = identity(root)?;
+        let (sender, changes) = mpsc::channel(limits::WATCH_EVENTS_MAX);
+        let overflowed = Arc::new(AtomicBool::new(false));
+        let overflow = overflowed.clone();
+        let handler = move |event: Result<Event, notify::Error>| {
+            for change in changes_of(event) {
+                if sender.try_send(change).is_err() {
+                    // Whoever drains the full channel looks at this afterwards.
+                    overflow.store(true, Ordering::Release);
+                }
+            }
+        };
+        let mut watcher = RecommendedWatcher::new(handler, Config::default().with_follow_symlinks(false))?;
+        let is_whole = match watcher.watch(root, RecursiveMode::Recursive) {
+            Ok(()) => true,
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { changes, overflowed, identity, is_whole, _watcher: watcher })
+    }
+
+    /// The next change; `None` when the watcher's thread has ended.
+    pub(super) async fn next(&mut self) -> Option<Change> {
+        self.changes.recv().await
+    }
+
+    /// Whether changes were lost since this was last asked.
+    pub(super) fn take_overflow(&self) -> bool {
+        self.overflowed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether what is watched is still what the path leads to.
+    pub(super) fn is_of(&self, root: &Path) -> bool {
+        identity(root).is_ok_and(|identity| identity == self.identity)
+    }
+}
+
+fn identity(root: &Path) -> std::io::Result<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(root)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn changes_of(event: Result<Event, notify::Error>) -> Vec<Change> {
+    match event {
+        Ok(event) if event.need_rescan() => vec![Change::Anywhere],
+        Ok(event) => match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Create(_)
+            | EventKind::Modify(_)
+            | EventKind::Remove(_) => event.paths.into_iter().map(Change::Path).collect(),
+            _ => Vec::new(),
+        },
+        Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => vec![Change::Limited],
+        Err(_) => vec![Change::Anywhere],
+    }
+}
