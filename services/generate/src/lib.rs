@@ -1,1 +1,31 @@
-//! wellspring-generate
+//! How does a prompt become text, and what happens when the model's process dies?
+//!
+//! ```text
+//! Engine      llama.cpp on one thread of this process               engine  admission  decode  slot  prompt  assemble  gguf
+//! Client      a generator behind an OpenAI-compatible server        client  events
+//! Supervisor  a Client of a child process that it keeps alive       supervisor
+//! worker      what that child does at its start                     worker
+//! ```
+//!
+//! Invariants:
+//! - llama.cpp is named here only, and runs in a child process: it ends in `abort()` where others return an error
+//!   (I-8).
+//! - A greedy text depends on its prompt alone, not on what the cache held before.
+//! - The child dies with its parent, however the parent dies.
+
+mod admission;
+mod assemble;
+mod client;
+mod decode;
+mod engine;
+mod events;
+mod gguf;
+mod prompt;
+mod slot;
+mod supervisor;
+pub mod worker;
+
+pub use client::{Client, ClientError};
+pub use engine::{Engine, EngineConfig, LoadError};
+pub use gguf::{ModelFileError, check as check_model_file};
+pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};
