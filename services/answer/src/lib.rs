@@ -1,1 +1,42 @@
-//! wellspring-answer
+//! What do the documents answer, and which of their characters say so?
+//!
+//! One stage, one file, in the order of a question: [`Answerer`] wires them.
+//!
+//! | file | question |
+//! |---|---|
+//! | `lexical` | how much of the question's words does each sentence bear? |
+//! | `evidence` | which sentences go into the prompt? |
+//! | `abstain` | is that enough to answer at all? |
+//! | `extract` | what do the documents say word for word? |
+//! | `prompt` | what is the generator told? |
+//! | `generate` | how do tokens become a checked answer? |
+//! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
+//! | `stream` | how does it reach the reader? |
+//!
+//! Invariants:
+//! - The model's word decides nothing: citations are found and checked in code (I-6).
+//! - A stream ends with exactly one `Done` or `Error`; a reader who leaves stops the work.
+//! - No document's text in a log or an error message.
+
+#![deny(missing_docs)]
+
+mod abstain;
+mod answerer;
+mod cite;
+mod evidence;
+mod extract;
+mod generate;
+mod lexical;
+mod prompt;
+mod stream;
+mod terms;
+mod verify;
+
+pub use abstain::Thresholds;
+pub use answerer::{AnswerSettings, Answerer, AnswererParts};
+pub use stream::AnswerStream;
+
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod journeys;

@@ -1,0 +1,134 @@
+//! What is the generator told?
+//!
+//! One example, then the evidence with the best source first, then the question. The words live in
+//! `prompts/en.txt` and `prompts/zh.txt`. Measured on English and Chinese reading sets with a 0.5B model: this form
+//! answers with an F1 of .47 from 327 tokens, where "answer and cite" over whole passages reaches .09 from 807.
+//! There is no branch for "I do not know": small models then refuse half of what they could answer, so the service
+//! abstains before it asks (`abstain`).
+//!
+//! Invariants:
+//! - Rules and example come first and are the same for every question of a language: a prefix that stays in the
+//!   generator's cache.
+//! - Evidence and question are put in once, by position: braces in a document's text are text.
+//! - Control characters of documents and questions do not reach the generator. Its special tokens are read as plain
+//!   text, which is the generator's own promise.
+
+use std::sync::LazyLock;
+
+use wellspring_core::generator::{Message, Role};
+use wellspring_core::text::script_language;
+
+use crate::evidence::{Evidence, joint};
+
+/// A language's prompt.
+#[derive(Debug)]
+struct Template {
+    /// The turns that never change.
+    prefix: Vec<Message>,
+    /// The last turn, before the evidence, between evidence and question, and after the question.
+    last: [String; 3],
+}
+
+static ENGLISH: LazyLock<Template> = LazyLock::new(|| Template::parse(include_str!("../prompts/en.txt")));
+static CHINESE: LazyLock<Template> = LazyLock::new(|| Template::parse(include_str!("../prompts/zh.txt")));
+
+impl Template {
+    /// Reads a prompt file: turns under `=== role` lines, the last of which has both places to fill.
+    ///
+    /// # Panics
+    /// When the file is not of that form; the files are part of the program and a test reads both.
+    fn parse(file: &str) -> Self {
+        let mut prefix: Vec<Message> = file
+            .split("=== ")
+            .skip(1)
+            .map(|turn| {
+                let (role, content) = turn.split_once('\n').expect("a role stands on a line of its own");
+                let role = match role {
+                    "system" => Role::System,
+                    "user" => Role::User,
+                    "assistant" => Role::Assistant,
+                    _ => panic!("a prompt file names an unknown role"),
+                };
+                Message { role, content: content.trim_end().to_owned() }
+            })
+            .collect();
+        let last = prefix.pop().expect("a prompt file has turns").content;
+        let (before, rest) = last.split_once("{evidence}").expect("the last turn has a place for evidence");
+        let (between, after) = rest.split_once("{question}").expect("the last turn has a place for the question");
+        let last = [before, between, after].map(str::to_owned);
+        Self { prefix, last }
+    }
+}
+
+/// The turns that ask `question` of `evidence`.
+pub(crate) fn prompt(question: &str, evidence: &Evidence) -> Vec<Message> {
+    let template = if script_language(question) == Some("zh") { &*CHINESE } else { &*ENGLISH };
+    let [before, between, after] = &template.last;
+    let sources = clean(&sources(evidence));
+    let content = format!("{before}{sources}{between}{}{after}", clean(question.trim()));
+    let mut messages = template.prefix.clone();
+    messages.push(Message { role: Role::User, content });
+    messages
+}
+
+/// The evidence as text: a passage's title and headings in brackets, its sentences below, a blank line between.
+fn sources(evidence: &Evidence) -> String {
+    let passages = evidence.passages().map(|(label, sentences)| {
+        let body = sentences.into_iter().fold(String::new(), |body, sentence| {
+            let joint = joint(&body);
+            body + joint + sentence
+        });
+        if label.is_empty() { body } else { format!("[{label}]\n{body}") }
+    });
+    passages.collect::<Vec<_>>().join("\n\n")
+}
+
+/// A text without control characters; line breaks stay.
+fn clean(text: &str) -> String {
+    text.chars().filter(|&c| c == '\n' || !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{evidence, passage};
+
+    fn shown(messages: &[Message]) -> String {
+        messages.iter().map(|turn| format!("<{:?}>\n{}\n", turn.role, turn.content)).collect()
+    }
+
+    #[test]
+    fn english_prompt() {
+        let passages = [
+            passage("danube.md", Some("Danube"), "The Danube is long. It is 2,850 km from source to mouth."),
+            passage("rhine.md", Some("Rhine"), "The Rhine is 1,230 km long."),
+        ];
+        insta::assert_snapshot!(shown(&prompt(
+            "How long is the Danube?",
+            &evidence(&passages, "How long is the Danube?")
+        )));
+    }
+
+    #[test]
+    fn chinese_prompt() {
+        let passages = [passage("river.md", Some("长江"), "长江全长6300公里。它流入东海。")];
+        insta::assert_snapshot!(shown(&prompt("长江有多长？", &evidence(&passages, "长江有多长？"))));
+    }
+
+    #[test]
+    fn a_document_can_neither_fill_a_place_nor_send_control_characters() {
+        let text = "The rivers {question} and {evidence} are long.\u{1b}[2J\u{0}";
+        let messages = prompt("Which rivers are long?", &evidence(&[passage("a.md", None, text)], "rivers long"));
+        let last = &messages.last().unwrap().content;
+        assert!(last.contains("{question} and {evidence} are long."));
+        assert_eq!(last.matches("Which rivers are long?").count(), 1);
+        assert!(!last.contains(|c: char| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn the_prefix_is_the_same_for_every_question() {
+        let ask = |question: &str| prompt(question, &evidence(&[passage("a.md", None, "Rivers are long.")], question));
+        let (one, other) = (ask("Are rivers long?"), ask("What is long?"));
+        assert_eq!(one[..one.len() - 1], other[..other.len() - 1]);
+    }
+}

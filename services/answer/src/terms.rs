@@ -1,0 +1,178 @@
+//! Which words does a text bear, in the form that two texts are compared by?
+//!
+//! Letters and digits in runs, lower case, English words without their endings; Chinese and Japanese as single
+//! characters and pairs, since nothing marks where a word ends. Words that every sentence has are left out.
+//!
+//! Invariants:
+//! - Pure and total: any text gives terms, and the same text always the same ones.
+//! - A number is one term, whatever its thousands are parted by: `2,850` and `2850` are the same.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use frostem::{Algorithm, Stemmer};
+use wellspring_core::text::is_cjk;
+
+/// English words that say nothing of what a sentence is about, question words included.
+const STOP_WORDS: &[&str] = &[
+    "a", "about", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can",
+    "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in",
+    "into", "is", "it", "its", "many", "me", "much", "my", "no", "not", "of", "on", "or", "our", "over", "please",
+    "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they",
+    "this", "those", "to", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "why",
+    "will", "with", "would", "you", "your", "s", "t",
+];
+
+/// Chinese characters of the same kind, simplified and traditional.
+const STOP_CHARACTERS: &str = "的了是在有和與与及或也都就而之其于於以为為爲被把对對從从到由等个個这這那哪什么麼谁誰多少几幾何吗嗎呢吧请請问問怎样樣如";
+
+static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
+
+/// Every term of a text, in order, repeated as often as it occurs.
+pub(crate) fn terms(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut characters = text.char_indices().peekable();
+    while let Some((start, first)) = characters.next() {
+        let word = |c: char| c.is_alphanumeric() && !is_cjk(c);
+        let same_run: &dyn Fn(char) -> bool = if is_cjk(first) { &is_cjk } else { &word };
+        if !same_run(first) {
+            continue;
+        }
+        let mut end = start + first.len_utf8();
+        while let Some(&(at, c)) = characters.peek() {
+            let digit_after = || text[..at].ends_with(is_digit) && text[at + c.len_utf8()..].starts_with(is_digit);
+            if same_run(c) || (matches!(c, ',' | '.') && digit_after()) {
+                end = at + c.len_utf8();
+                characters.next();
+            } else {
+                break;
+            }
+        }
+        let run = &text[start..end];
+        if is_cjk(first) { push_characters(run, &mut found) } else { push_word(run, &mut found) }
+    }
+    found
+}
+
+/// How often each term occurs.
+pub(crate) fn term_counts(text: &str) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for term in terms(text) {
+        *counts.entry(term).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// A text as its bare words: lower case, each Chinese character a word, numbers apart from letters, no stop words left
+/// out and nothing stemmed. Two texts with the same words read the same but for case, spaces and punctuation.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open: Option<Kind> = None;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let kind = match c {
+            _ if is_cjk(c) => Kind::Character,
+            _ if c.is_numeric() => Kind::Number,
+            _ if c.is_alphabetic() => Kind::Letters,
+            ',' | '.' if open == Some(Kind::Number) && characters.peek().is_some_and(|&next| is_digit(next)) => {
+                if c == '.'
+                    && let Some(number) = found.last_mut()
+                {
+                    number.push(c);
+                }
+                continue;
+            }
+            _ => {
+                open = None;
+                continue;
+            }
+        };
+        match found.last_mut() {
+            Some(word) if open == Some(kind) && kind != Kind::Character => word.extend(c.to_lowercase()),
+            _ => found.push(c.to_lowercase().collect()),
+        }
+        open = Some(kind);
+    }
+    found
+}
+
+/// Whether `part` occurs in `whole`, word for word and in one piece. No words occur nowhere.
+pub(crate) fn contains_words(whole: &[String], part: &[String]) -> bool {
+    !part.is_empty() && whole.windows(part.len()).any(|window| window == part)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Character,
+    Number,
+    Letters,
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+fn push_word(run: &str, found: &mut Vec<String>) {
+    let mut word = run.to_lowercase();
+    if word.starts_with(is_digit) {
+        word.retain(|c| c != ',');
+    }
+    if STOP_WORDS.contains(&word.as_str()) {
+        return;
+    }
+    let english = word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    found.push(if english { ENGLISH.stem(&word).into() } else { word });
+}
+
+fn push_characters(run: &str, found: &mut Vec<String>) {
+    let stop = |c: char| STOP_CHARACTERS.contains(c);
+    let mut before: Option<char> = None;
+    for c in run.chars() {
+        if let Some(before) = before
+            && !(stop(before) && stop(c))
+        {
+            found.push([before, c].iter().collect());
+        }
+        if !stop(c) {
+            found.push(c.to_string());
+        }
+        before = Some(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn english_words_lose_their_endings_and_common_ones_are_left_out() {
+        assert_eq!(terms("Which rivers are the longest?"), ["river", "longest"]);
+        assert_eq!(terms("It's 2,850 km, v2.5."), ["2850", "km", "v2.5"]);
+    }
+
+    #[test]
+    fn chinese_gives_characters_and_pairs_without_common_ones() {
+        assert_eq!(terms("长江有多长？"), ["长", "长江", "江", "江有", "多长", "长"]);
+        assert_eq!(terms("TCP协议"), ["tcp", "协", "协议", "议"]);
+    }
+
+    #[test]
+    fn words_forget_case_space_and_punctuation_but_not_where_they_end() {
+        assert_eq!(
+            words("It's 2,850km; v2.5 全长6300公里。"),
+            ["it", "s", "2850", "km", "v", "2.5", "全", "长", "6300", "公", "里"]
+        );
+        assert!(contains_words(&words("built in 1874, they say"), &words("In 1874")));
+        assert!(!contains_words(&words("built in 1874"), &words("187")));
+        assert!(!contains_words(&words("built in 1874"), &words("?!")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_terms_that_are_not_empty(text in ".*") {
+            prop_assert!(terms(&text).iter().all(|term| !term.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Does the quote say what the sentence says?
+//!
+//! | sentence | quote | result |
+//! |---|---|---|
+//! | a number or a name that the quote, its title and the question lack | | unsupported |
+//! | denied | not denied | unsupported |
+//! | word for word in the quote | | supported |
+//! | 70 % of the new terms are in the quote | | supported |
+//! | 40 % | | partial |
+//! | less | | unsupported |
+//! | a bare yes or no; a number or a name taken from the question only; not denied | denied | partial at most |
+//!
+//! "New" terms are those the question did not already hold: an answer that repeats the question and invents one word
+//! must not live from the repetition. The shares were chosen by reading, not fitted.
+//!
+//! Invariants:
+//! - Pure, and fails closed: what cannot be checked is at most partial.
+
+use std::collections::HashSet;
+
+use wellspring_core::answer::Support;
+use wellspring_core::text::is_cjk;
+
+use crate::terms::{contains_words, terms, words};
+
+/// The share of new terms that supports a sentence.
+const SUPPORTED_SHARE: f32 = 0.7;
+/// The share that supports a part of it.
+const PARTIAL_SHARE: f32 = 0.4;
+
+/// A sentence of an answer, taken apart once and checked against many quotes.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    words: Vec<String>,
+    numbers: Vec<String>,
+    names: Vec<String>,
+    terms: HashSet<String>,
+    /// Terms that the question did not hold; all of them where it held all.
+    new_terms: HashSet<String>,
+    asked: HashSet<String>,
+    denied: bool,
+    bare: bool,
+}
+
+impl Claim {
+    /// Takes a sentence apart in the light of the question.
+    pub(crate) fn of(sentence: &str, question: &str) -> Self {
+        let words_said = words(sentence);
+        let terms_said: HashSet<String> = terms(sentence).into_iter().collect();
+        let asked: HashSet<String> = terms(question).into_iter().chain(numbers(&words(question))).collect();
+        let mut new_terms: HashSet<String> = terms_said.difference(&asked).cloned().collect();
+        if new_terms.is_empty() {
+            new_terms = terms_said.clone();
+        }
+        Self {
+            numbers: numbers(&words_said),
+            names: names(sentence),
+            bare: is_bare_verdict(&words_said),
+            denied: denies(sentence),
+            words: words_said,
+            terms: terms_said,
+            new_terms,
+            asked,
+        }
+    }
+
+    /// The distinct terms.
+    pub(crate) fn terms(&self) -> &HashSet<String> {
+        &self.terms
+    }
+
+    /// Whether the quote holds the sentence word for word.
+    pub(crate) fn is_within(&self, quote: &str) -> bool {
+        contains_words(&words(quote), &self.words)
+    }
+
+    /// How well `quote`, standing under `title`, supports the sentence.
+    pub(crate) fn check(&self, quote: &str, title: &str) -> Support {
+        if self.words.is_empty() {
+            return Support::Unsupported;
+        }
+        if self.bare {
+            return Support::Partial;
+        }
+        let quoted = words(quote);
+        if quoted == self.words {
+            return Support::Supported;
+        }
+        let quoted_terms: HashSet<String> = terms(quote).into_iter().collect();
+        let title_terms: HashSet<String> = terms(title).into_iter().collect();
+        let mut best = Support::Supported;
+
+        for number in self.numbers.iter().filter(|number| !quoted.contains(number)) {
+            if !self.asked.contains(number) {
+                return Support::Unsupported;
+            }
+            best = Support::Partial;
+        }
+        let known = |name: &String| quoted_terms.contains(name) || title_terms.contains(name);
+        for name in self.names.iter().filter(|name| !known(name)) {
+            if !self.asked.contains(name) {
+                return Support::Unsupported;
+            }
+            best = Support::Partial;
+        }
+        match (self.denied, denies(quote)) {
+            (true, false) => return Support::Unsupported,
+            (false, true) => best = Support::Partial,
+            _ => {}
+        }
+        if contains_words(&quoted, &self.words) {
+            return best;
+        }
+        if self.new_terms.is_empty() {
+            return Support::Partial;
+        }
+        let held = self.new_terms.iter().filter(|term| quoted_terms.contains(*term) || title_terms.contains(*term));
+        match held.count() as f32 / self.new_terms.len() as f32 {
+            share if share >= SUPPORTED_SHARE => best,
+            share if share >= PARTIAL_SHARE => Support::Partial,
+            _ => Support::Unsupported,
+        }
+    }
+}
+
+fn numbers(words: &[String]) -> Vec<String> {
+    words.iter().filter(|word| word.starts_with(char::is_numeric)).cloned().collect()
+}
+
+/// Words in capitals that are names rather than the beginning of a sentence, as terms.
+fn names(sentence: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let runs = sentence.split(|c: char| !c.is_alphanumeric() || is_cjk(c)).filter(|run| !run.is_empty());
+    let runs: Vec<&str> = runs.collect();
+    // A sentence begins with a capital anyway; a fragment of a few words is the name itself.
+    let fragment = runs.len() <= 3;
+    for (index, run) in runs.into_iter().enumerate() {
+        let mut characters = run.chars();
+        let capital = characters.next().is_some_and(char::is_uppercase);
+        let inner_capital = characters.any(char::is_uppercase);
+        if inner_capital || (capital && (index > 0 || fragment)) {
+            names.extend(terms(run));
+        }
+    }
+    names
+}
+
+/// Whether a text denies something.
+fn denies(text: &str) -> bool {
+    const ENGLISH: &[&str] =
+        &["not", "no", "never", "none", "neither", "nor", "without", "cannot", "nobody", "nothing"];
+    const CHINESE: &[char] = &['不', '没', '沒', '未', '无', '無'];
+    // Words that hold one of these characters and deny nothing.
+    const INNOCENT: &[&str] = &[
+        "不仅", "不僅", "不但", "不同", "不过", "不過", "不少", "不断", "不斷", "不久", "不只", "未来", "未來", "无线",
+        "無線", "无论", "無論", "不论", "不論",
+    ];
+    let said = words(text);
+    let english = said.iter().any(|word| ENGLISH.contains(&word.as_str()));
+    let contracted = said.windows(2).any(|pair| pair[0].ends_with('n') && pair[1] == "t");
+    let mut chinese = text.to_owned();
+    if chinese.contains(CHINESE) {
+        for word in INNOCENT {
+            chinese = chinese.replace(word, "");
+        }
+    }
+    english || contracted || chinese.contains(CHINESE)
+}
+
+/// Whether an answer is a yes or a no and nothing else: no quote holds that word, and none refutes it either.
+fn is_bare_verdict(words: &[String]) -> bool {
+    const VERDICTS: &[&str] =
+        &["yes", "no", "true", "false", "是", "是的", "不是", "否", "对", "對", "不对", "不對", "有", "没有", "沒有"];
+    VERDICTS.contains(&words.concat().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(question: &str, sentence: &str, quote: &str) -> Support {
+        Claim::of(sentence, question).check(quote, "")
+    }
+
+    #[test]
+    fn a_fragment_in_the_quote_is_supported() {
+        assert_eq!(check("When was it built?", "1874", "It was built in 1874 by Ada."), Support::Supported);
+        assert_eq!(check("长江有多长？", "6300公里", "长江全长 6300 公里。"), Support::Supported);
+        assert_eq!(check("How long?", "2850 KM", "It is 2,850 km long."), Support::Supported);
+    }
+
+    #[test]
+    fn a_number_or_a_name_the_quote_lacks_is_unsupported() {
+        assert_eq!(check("When?", "It was built in 1875.", "It was built in 1874."), Support::Unsupported);
+        assert_eq!(check("When?", "187", "It was built in 1874."), Support::Unsupported);
+        let quote = "Paris is the capital of France.";
+        assert_eq!(check("capital of France?", "The capital of France is Berlin.", quote), Support::Unsupported);
+        assert_eq!(check("capital of France?", "The capital of France is Paris.", quote), Support::Supported);
+    }
+
+    #[test]
+    fn a_name_may_stand_in_the_title_and_one_from_the_question_is_partial() {
+        let claim = Claim::of("The Danube is 2,850 km long.", "How long is the river?");
+        assert_eq!(claim.check("It is 2,850 km long.", "Danube"), Support::Supported);
+        assert_eq!(claim.check("It is 2,850 km long.", ""), Support::Unsupported);
+        let claim = Claim::of("The Danube is 2,850 km long.", "How long is the Danube?");
+        assert_eq!(claim.check("It is 2,850 km long.", ""), Support::Partial);
+    }
+
+    #[test]
+    fn denial_must_agree() {
+        let open = "The gate is open on Sundays.";
+        assert_eq!(check("Is it open?", "The gate is not open on Sundays.", open), Support::Unsupported);
+        assert_eq!(check("Is it open?", "The gate isn't open on Sundays.", open), Support::Unsupported);
+        let closed = "The gate is not open on Sundays.";
+        assert_eq!(check("Is it open?", "The gate is open on Sundays.", closed), Support::Partial);
+        assert_eq!(check("开放吗？", "周日不开放", "周日开放参观。"), Support::Unsupported);
+        assert_eq!(check("怎样？", "两者不同", "两者不同，各有长处。"), Support::Supported);
+    }
+
+    #[test]
+    fn an_invented_word_cannot_live_from_repeating_the_question() {
+        let quote = "The engine uses diesel.";
+        assert_eq!(check("What does the engine use?", "The engine uses petrol.", quote), Support::Unsupported);
+        assert_eq!(check("What does the engine use?", "The engine uses diesel.", quote), Support::Supported);
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_never_supported() {
+        assert_eq!(check("Is it?", "Yes.", "It is."), Support::Partial);
+        assert_eq!(check("Is it?", "…", "It is."), Support::Unsupported);
+    }
+}
