@@ -1,0 +1,129 @@
+//! What does every request pass, and what is written down about it?
+//!
+//! Invariants:
+//! - A request is let in by `auth`, then takes one of a bounded number of places, which it holds until the last byte
+//!   of its response is gone or its caller is.
+//! - The log knows a request by its id, method, route, status and milliseconds, and by nothing its caller wrote.
+//! - A panic in a handler is one failed request.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::FutureExt;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
+
+use crate::auth;
+use crate::error::{ApiError, Code};
+use crate::routes::Shared;
+
+/// The response header that carries the request's id, by which the log knows it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The paths that are answered always and to everybody: they tell nothing but life.
+const OPEN_ROUTES: &[&str] = &["/healthz", "/readyz"];
+
+/// Numbers requests since the process began.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// Lets a request in, runs it, and notes how it ended.
+pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let open = OPEN_ROUTES.contains(&route.as_str());
+    let id = format!("{:08x}", REQUESTS.fetch_add(1, Ordering::Relaxed));
+    let span = tracing::info_span!("request", %id, method = %request.method(), %route);
+    let mut note = Note { span: span.clone(), started: Instant::now(), status: None, open };
+    let place = if open { Ok(None) } else { admit(&shared, &request).map(Some) };
+    let (response, place) = match place {
+        Ok(place) => (run(request, next).instrument(span).await, place),
+        Err(error) => (error.into_response(), None),
+    };
+    note.status = Some(response.status().as_u16());
+    let mut response = response.map(|inner| Body::new(NotedBody { inner, _place: place, _note: note }));
+    mark(response.headers_mut(), &id);
+    response
+}
+
+/// Checks the caller and takes a place.
+fn admit(shared: &Shared, request: &Request) -> Result<OwnedSemaphorePermit, ApiError> {
+    auth::admit(shared.service.key.as_ref(), request.uri(), request.headers())?;
+    shared.requests.clone().try_acquire_owned().map_err(|_| {
+        ApiError::new(Code::Overloaded, "too many requests are in work", "try again in a moment, with fewer at once")
+    })
+}
+
+/// Runs the handler; a panic ends this request alone.
+async fn run(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a request handler panicked");
+            ApiError::new(Code::Internal, "the service failed on this request", "see the service's log").into_response()
+        }
+    }
+}
+
+/// Headers that every response has: documents are private, and text stays text.
+fn mark(headers: &mut HeaderMap, id: &str) {
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+/// Writes one line about a request when it is dropped: after its last byte, or when its caller left.
+#[derive(Debug)]
+struct Note {
+    span: tracing::Span,
+    started: Instant,
+    /// `None` while there is no response.
+    status: Option<u16>,
+    /// Health checks come every few seconds: their lines are for debugging only.
+    open: bool,
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let ms = self.started.elapsed().as_millis() as u64;
+        self.span.in_scope(|| match self.status {
+            Some(status) if self.open => tracing::debug!(status, ms, "request"),
+            Some(status) => tracing::info!(status, ms, "request"),
+            None => tracing::info!(ms, "the caller left before the response"),
+        });
+    }
+}
+
+/// A response's body that holds the request's place and its note until it ends.
+struct NotedBody {
+    inner: Body,
+    _place: Option<OwnedSemaphorePermit>,
+    _note: Note,
+}
+
+impl HttpBody for NotedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,98 @@
+//! Which path leads where?
+//!
+//! Invariants:
+//! - Every route, the fallbacks included, lies behind the layer that checks, counts and notes requests.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+use tokio::sync::Semaphore;
+use wellspring_core::document::CollectionName;
+
+use crate::body::Bodies;
+use crate::error::{ApiError, Code, unknown_collection};
+use crate::layer;
+use crate::serve::HttpSettings;
+use crate::service::Service;
+
+pub(crate) mod ask;
+pub(crate) mod documents;
+mod import;
+pub(crate) mod search;
+pub(crate) mod status;
+pub(crate) mod write;
+
+/// What handlers share; cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The parts behind the API.
+    pub(crate) service: Arc<Service>,
+    /// The bounds.
+    pub(crate) settings: Arc<HttpSettings>,
+    /// How bodies are read.
+    pub(crate) bodies: Bodies,
+    /// Places for requests in work.
+    pub(crate) requests: Arc<Semaphore>,
+    /// Places for questions in work.
+    pub(crate) questions: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Refuses what needs both indexes while they are not ready.
+    pub(crate) fn require_ready(&self) -> Result<(), ApiError> {
+        let readiness = self.service.readiness.borrow();
+        if readiness.is_ready() {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            Code::NotReady,
+            format!("the service is not ready: {}", readiness.in_words()),
+            "try again in a moment; `GET /readyz` tells when",
+        ))
+    }
+
+    /// Refuses a collection that does not exist.
+    pub(crate) async fn require_collection(&self, collection: &CollectionName) -> Result<(), ApiError> {
+        let exists = self.service.reader.collection_exists(collection).await?;
+        if exists { Ok(()) } else { Err(unknown_collection()) }
+    }
+}
+
+/// Builds the API.
+pub fn router(service: Service, settings: &HttpSettings) -> Router {
+    let shared = Shared {
+        service: Arc::new(service),
+        bodies: Bodies::new(settings.body_idle_timeout),
+        requests: Arc::new(Semaphore::new(settings.requests_max)),
+        questions: Arc::new(Semaphore::new(settings.questions_max)),
+        settings: Arc::new(settings.clone()),
+    };
+    Router::new()
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/v1/status", get(status::status))
+        .route("/v1/openapi.json", get(status::openapi))
+        .route("/v1/documents", get(documents::list).post(write::post))
+        .route("/v1/documents/{*key}", put(write::put).get(documents::read).delete(documents::delete))
+        .route("/v1/search", post(search::search).get(search::search_by_url))
+        .route("/v1/ask", post(ask::ask))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(shared.clone(), layer::pass))
+        .with_state(shared)
+}
+
+async fn unknown_route() -> ApiError {
+    ApiError::new(Code::UnknownRoute, "there is no such path", "`GET /v1/openapi.json` lists what there is")
+}
+
+async fn method_not_allowed(method: Method) -> ApiError {
+    ApiError::new(
+        Code::MethodNotAllowed,
+        format!("this path has no {method}"),
+        "the `Allow` header lists the methods it has",
+    )
+}

@@ -1,0 +1,129 @@
+//! What do the documents say to this question?
+//!
+//! Invariants:
+//! - A stream of events ends with exactly one `done` or `error`, even if what is behind it does not.
+//! - A caller who leaves drops the answer's stream, and with it the work.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+use wellspring_core::answer::{Answer, AnswerEvent, AnswerMode, Question};
+use wellspring_core::limits;
+
+use super::Shared;
+use crate::error::{ApiError, Code, ErrorBody};
+use crate::fields::{Fields, collection, invalid, query_text};
+use crate::schema::{self, request::AskBody};
+
+/// The content type of a stream of events.
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// Answers a question from the documents, with citations.
+///
+/// As JSON, or as a stream of events: `passages` with `{"passages": [Hit]}`, `delta` with `{"text"}`, `citation` with a
+/// Citation, and at the end `done` with the whole Answer or `error` with an Error.
+#[utoipa::path(
+    post, path = "/v1/ask", tag = "ask", request_body = AskBody,
+    responses(
+        (status = 200, content((schema::Answer = "application/json"), (String = "text/event-stream"))),
+        (status = "default", body = ErrorBody)
+    )
+)]
+pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
+    let mut fields = Fields::parse(&body.bytes, &["question", "collection", "mode", "stream"])?;
+    let text = query_text("question", fields.string("question")?)?;
+    let collection = collection(fields.string("collection")?.as_deref())?;
+    let mode = mode(fields.string("mode")?.as_deref())?;
+    let streamed = fields.boolean("stream")?.unwrap_or_else(|| accepts_events(&headers));
+    drop(body);
+
+    shared.require_ready()?;
+    shared.require_collection(&collection).await?;
+    let place = shared.questions.clone().try_acquire_owned().map_err(|_| {
+        ApiError::new(Code::Busy, "too many questions are being answered", "try again in a few seconds")
+    })?;
+    let events = shared.service.answers.ask(Question { text, collection, mode });
+    if streamed {
+        return Ok(Sse::new(sse(events, place)).keep_alive(KeepAlive::default()).into_response());
+    }
+    let answer = whole(events).await?;
+    drop(place);
+    Ok(Json(answer).into_response())
+}
+
+/// Reads a mode.
+fn mode(name: Option<&str>) -> Result<AnswerMode, ApiError> {
+    match name {
+        None | Some("auto") => Ok(AnswerMode::Auto),
+        Some("extract") => Ok(AnswerMode::Extract),
+        Some("generate") => Ok(AnswerMode::Generate),
+        Some(_) => Err(invalid("mode", "has an unknown value", "use `auto`, `extract` or `generate`")),
+    }
+}
+
+/// Whether the caller prefers events.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+/// Waits for the end of an answer.
+async fn whole(mut events: BoxStream<'static, AnswerEvent>) -> Result<Answer, ApiError> {
+    while let Some(event) = events.next().await {
+        match event {
+            AnswerEvent::Done(answer) => return Ok(answer),
+            AnswerEvent::Error(failure) => return Err(failure.into()),
+            AnswerEvent::Passages(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) => {}
+        }
+    }
+    Err(interrupted())
+}
+
+/// Writes an answer as events; the place is given back when the stream is dropped.
+fn sse(
+    events: BoxStream<'static, AnswerEvent>,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    // The state is gone after the terminal event, so nothing can follow it.
+    stream::unfold(Some((events, place)), |state| async move {
+        let (mut events, place) = state?;
+        let event = events.next().await;
+        let terminal = matches!(event, None | Some(AnswerEvent::Done(_) | AnswerEvent::Error(_)));
+        let written = match event {
+            Some(AnswerEvent::Passages(passages)) => written("passages", &json!({ "passages": passages })),
+            Some(AnswerEvent::Delta(text)) => written("delta", &json!({ "text": text })),
+            Some(AnswerEvent::Citation(citation)) => written("citation", &citation),
+            Some(AnswerEvent::Done(answer)) => written("done", &answer),
+            Some(AnswerEvent::Error(failure)) => error_event(&failure.into()),
+            None => error_event(&interrupted()),
+        };
+        Some((Ok(written), (!terminal).then_some((events, place))))
+    })
+}
+
+/// One event.
+fn written(name: &'static str, data: &impl Serialize) -> Event {
+    Event::default().event(name).json_data(data).expect("the parts of an answer have only string keys: always JSON")
+}
+
+/// The terminal event of a failure.
+fn error_event(error: &ApiError) -> Event {
+    written("error", &ErrorBody { error: error.detail() })
+}
+
+fn interrupted() -> ApiError {
+    ApiError::new(Code::AnswerInterrupted, "the answer broke off", "ask again; see the service's log")
+}

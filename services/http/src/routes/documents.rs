@@ -1,0 +1,153 @@
+//! What documents are there, and what do they say?
+//!
+//! Invariants:
+//! - A document is read in one named revision: the text that comes with it is that revision's (I-2).
+//! - From the acknowledgement of a deletion on, the document is unknown here.
+
+use axum::Json;
+use axum::extract::{Path, State, rejection::PathRejection};
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use wellspring_core::catalog::{DocumentFilter, DocumentInfo, Outcome, Write};
+use wellspring_core::document::{DocumentKey, Revision};
+use wellspring_core::limits;
+use wellspring_core::source::SourceName;
+
+use super::{Shared, write};
+use crate::draft::parse_key;
+use crate::error::{ApiError, Code, ErrorBody, unknown_document};
+use crate::fields::{Parameters, invalid};
+use crate::schema::{
+    self,
+    request::{ListParameters, ReadParameters, WriteParameters},
+};
+
+/// The states that a listing can be narrowed to.
+const STATES: &[&str] = &["pending", "published", "superseded", "failed", "quarantined"];
+
+/// The key in a path, percent-decoded; slashes are part of it.
+pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<DocumentKey, ApiError> {
+    let Path(key) = path.map_err(|_| {
+        ApiError::new(Code::InvalidUrl, "the key in the path cannot be read", "percent-encode it as UTF-8")
+    })?;
+    parse_key(&key)
+}
+
+/// A document, with its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DocumentResponse {
+    /// The document.
+    #[serde(flatten)]
+    #[schema(value_type = schema::DocumentInfo)]
+    pub document: DocumentInfo,
+    /// The revision that `text` is of: the one asked for, else the published one; absent before there is one.
+    #[schema(value_type = Option<u64>)]
+    pub text_revision: Option<Revision>,
+    /// The text that citations' spans are measured in; `null` while it is not read yet.
+    pub text: Option<String>,
+}
+
+/// Reads a document and the text of one revision, against which a citation can be checked.
+#[utoipa::path(
+    get, path = "/v1/documents/{key}", tag = "documents",
+    params(
+        ("key" = String, Path, description = "The key, percent-encoded; slashes may stand as they are"),
+        ReadParameters
+    ),
+    responses((status = 200, body = DocumentResponse), (status = "default", body = ErrorBody))
+)]
+pub(crate) async fn read(
+    State(shared): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<DocumentResponse>, ApiError> {
+    let key = key_in(path)?;
+    let parameters = Parameters::parse(&uri, &["revision", "collection"])?;
+    let collection = parameters.collection()?;
+    let revision = match parameters.get("revision") {
+        None => None,
+        Some(text) => Some(Revision(text.parse().map_err(|_| {
+            invalid("revision", "is no revision number", "use the number that the citation or the receipt carries")
+        })?)),
+    };
+    let reader = &shared.service.reader;
+    shared.require_collection(&collection).await?;
+    let document = reader.document(&collection, &key).await?.ok_or_else(unknown_document)?;
+    let text = reader.revision_text(&collection, &key, revision).await?;
+    if text.is_none() && revision.is_some() {
+        return Err(ApiError::new(
+            Code::UnknownRevision,
+            "the document has no such revision, or it is too old to be kept",
+            format!("the newest {} revisions can be read", limits::REVISIONS_KEPT),
+        ));
+    }
+    let text_revision = text.as_ref().map(|text| text.revision);
+    Ok(Json(DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) }))
+}
+
+/// A page of documents.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DocumentsResponse {
+    /// The documents, by key.
+    #[schema(value_type = Vec<schema::DocumentInfo>)]
+    pub documents: Vec<DocumentInfo>,
+    /// The key to send as `after` for the next page; `null` at the end.
+    #[schema(value_type = Option<String>)]
+    pub next: Option<DocumentKey>,
+}
+
+/// Lists documents by key, a page at a time.
+#[utoipa::path(
+    get, path = "/v1/documents", tag = "documents", params(ListParameters),
+    responses((status = 200, body = DocumentsResponse), (status = "default", body = ErrorBody))
+)]
+pub(crate) async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<DocumentsResponse>, ApiError> {
+    let parameters = Parameters::parse(&uri, &["collection", "after", "limit", "state", "source"])?;
+    let collection = parameters.collection()?;
+    let limit = parameters.limit(limits::PAGE_DOCUMENTS_DEFAULT, limits::PAGE_DOCUMENTS_MAX)?;
+    let after = parameters.get("after").map(parse_key).transpose()?;
+    let source = parameters.get("source").map(str::parse::<SourceName>).transpose();
+    let source = source.map_err(|error| invalid("source", &error.to_string(), "`GET /v1/status` lists the sources"))?;
+    let state = parameters.get("state").map(str::to_owned);
+    if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
+        return Err(invalid("state", "has an unknown value", &format!("use one of: {}", STATES.join(", "))));
+    }
+    shared.require_collection(&collection).await?;
+    let filter = DocumentFilter { source, state };
+    let page = shared.service.reader.documents(&collection, &filter, after.as_ref(), limit).await?;
+    Ok(Json(DocumentsResponse { documents: page.documents, next: page.next }))
+}
+
+/// Deletes a document: from the answer on, no reader sees it.
+///
+/// With `wait=searchable` the answer comes once both indexes have forgotten it too.
+#[utoipa::path(
+    delete, path = "/v1/documents/{key}", tag = "documents",
+    params(
+        ("key" = String, Path, description = "The key, percent-encoded; slashes may stand as they are"),
+        WriteParameters
+    ),
+    responses(
+        (status = 200, body = write::Receipt),
+        (status = 202, body = write::Receipt, description = "Deleted for readers; the indexes are still being cleaned"),
+        (status = "default", body = ErrorBody)
+    )
+)]
+pub(crate) async fn delete(
+    State(shared): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let key = key_in(path)?;
+    let parameters = Parameters::parse(&uri, &["collection", "wait"])?;
+    let (collection, wait) = (parameters.collection()?, parameters.wait()?);
+    shared.require_collection(&collection).await?;
+    let deletion = Write::Delete { collection: collection.clone(), key, source: SourceName::push() };
+    let accepted = write::accept_one(&shared, deletion).await?;
+    if accepted.outcome == Outcome::Absent {
+        return Err(unknown_document());
+    }
+    write::receipt(&shared, collection, accepted, wait).await
+}

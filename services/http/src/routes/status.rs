@@ -1,0 +1,75 @@
+//! Does the service live, is it ready, how is it, and what can it do?
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use crate::error::{ApiError, ErrorBody};
+use crate::openapi;
+use crate::service::{Readiness, ServiceStatus};
+
+/// The process lives.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = String)))]
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether searches and questions are answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ready {
+    /// Whether nothing is missing.
+    ready: bool,
+    /// What is not there yet.
+    #[serde(flatten)]
+    readiness: Readiness,
+}
+
+impl From<Readiness> for Ready {
+    fn from(readiness: Readiness) -> Self {
+        Self { ready: readiness.is_ready(), readiness }
+    }
+}
+
+/// Whether searches and questions are answered, and what is missing.
+#[utoipa::path(
+    get, path = "/readyz", tag = "service",
+    responses((status = 200, body = Ready), (status = 503, body = Ready, description = "Something is missing"))
+)]
+pub(crate) async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
+    let ready = Ready::from(shared.service.readiness.borrow().clone());
+    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ready))
+}
+
+/// The service in numbers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusReport {
+    /// Whether searches and questions are answered.
+    #[serde(flatten)]
+    ready: Ready,
+    /// Everything else.
+    #[serde(flatten)]
+    status: ServiceStatus,
+}
+
+/// The service in numbers: documents, sources, models, memory.
+#[utoipa::path(
+    get, path = "/v1/status", tag = "service",
+    responses((status = 200, body = StatusReport), (status = "default", body = ErrorBody))
+)]
+pub(crate) async fn status(State(shared): State<Shared>) -> Result<Json<StatusReport>, ApiError> {
+    let status = shared.service.status.status().await?;
+    let ready = Ready::from(shared.service.readiness.borrow().clone());
+    Ok(Json(StatusReport { ready, status }))
+}
+
+/// This description.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "service", responses((status = 200, body = Object)))]
+pub(crate) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], openapi::document_json())
+}

@@ -1,0 +1,127 @@
+//! What may a client send?
+//!
+//! Handlers read requests by hand (`fields`, `draft`), so that no error repeats a value; these are the shapes they
+//! read, for `docs/openapi.json` alone.
+
+use utoipa::{IntoParams, ToSchema};
+
+use super::{AnswerMode, StateName};
+
+/// A document as a client sends it: with exactly one of `text`, `html` and `file`.
+#[derive(Debug, ToSchema)]
+pub struct Document {
+    /// The document's name, unique in its collection; not needed where the path has it.
+    pub key: Option<String>,
+    /// Another name of `key`.
+    pub id: Option<String>,
+    /// The title; where absent, one is looked for in the content.
+    pub title: Option<String>,
+    /// The content as plain text.
+    pub text: Option<String>,
+    /// The content as HTML.
+    pub html: Option<String>,
+    /// The content as a file.
+    pub file: Option<File>,
+    /// Where a person can read the original.
+    pub url: Option<String>,
+    /// When its author published it: a time with its offset, or a date.
+    pub published_at: Option<String>,
+    /// A BCP 47 language tag.
+    pub language: Option<String>,
+    /// Labels.
+    pub tags: Option<Vec<String>>,
+    /// The caller's own fields.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// A file in a JSON document.
+#[derive(Debug, ToSchema)]
+pub struct File {
+    /// Its name, whose ending says the format: .txt, .md, .html and the like.
+    pub name: String,
+    /// Its bytes, in base64 with padding.
+    pub base64: String,
+}
+
+/// A search.
+#[derive(Debug, ToSchema)]
+pub struct SearchBody {
+    /// What to look for, in any words.
+    pub query: String,
+    /// The most results, from 1 to 100; 10 where absent.
+    pub limit: Option<u32>,
+    /// Where to look; the default collection where absent.
+    pub collection: Option<String>,
+}
+
+/// The parameters of a search by URL.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchParameters {
+    /// What to look for, in any words.
+    pub q: String,
+    /// The most results, from 1 to 100; 10 where absent.
+    pub limit: Option<u32>,
+    /// Where to look; the default collection where absent.
+    pub collection: Option<String>,
+}
+
+/// A question.
+#[derive(Debug, ToSchema)]
+pub struct AskBody {
+    /// What to answer.
+    pub question: String,
+    /// Which documents to ask; the default collection where absent.
+    pub collection: Option<String>,
+    /// How to answer; `auto` where absent.
+    #[schema(value_type = Option<AnswerMode>)]
+    pub mode: Option<String>,
+    /// Whether to answer as a stream of events; where absent, `Accept: text/event-stream` says so.
+    pub stream: Option<bool>,
+}
+
+/// The parameters of reading one document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ReadParameters {
+    /// The revision whose text is wanted; the published one where absent.
+    pub revision: Option<u64>,
+    /// Where the document is; the default collection where absent.
+    pub collection: Option<String>,
+}
+
+/// The parameters of a listing.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListParameters {
+    /// What to list; the default collection where absent.
+    pub collection: Option<String>,
+    /// The key to go on after.
+    pub after: Option<String>,
+    /// The most documents, from 1 to 1000; 100 where absent.
+    pub limit: Option<u32>,
+    /// Only documents whose newest revision is in this state.
+    #[param(value_type = Option<StateName>)]
+    pub state: Option<String>,
+    /// Only documents of this source.
+    pub source: Option<String>,
+}
+
+/// The parameters of a write.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WriteParameters {
+    /// Where the document belongs; the default collection where absent.
+    pub collection: Option<String>,
+    /// `searchable` waits until the next search finds the document.
+    pub wait: Option<String>,
+}
+
+/// The parameters of a write that is the document itself.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PutParameters {
+    /// The title of a document that is sent as it is, not as JSON.
+    pub title: Option<String>,
+}

@@ -1,0 +1,130 @@
+//! What does the HTTP API stand on?
+//!
+//! The parts it needs, as traits: the binary fills them in, a test brings doubles.
+//!
+//! Invariants:
+//! - This crate knows no index, store or model: only these traits and the vocabulary of the core.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use utoipa::ToSchema;
+use wellspring_core::answer::{AnswerEvent, Question};
+use wellspring_core::catalog::{
+    Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Sequence, Write,
+};
+use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::retriever::Retriever;
+
+use crate::auth::AccessKey;
+use crate::schema;
+
+/// Takes writes in and knows what became of them.
+#[async_trait]
+pub trait Writes: Send + Sync {
+    /// Accepts writes in order; durable when this returns (I-1).
+    async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
+
+    /// Waits until an entry is final or the time is up, and says where it is then. `None` when there is no such
+    /// entry. Dropping the future ends the wait.
+    async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError>;
+}
+
+/// Answers questions.
+pub trait Answers: Send + Sync {
+    /// Starts an answer. The stream ends with exactly one `Done` or `Error`; dropping it stops the work.
+    fn ask(&self, question: Question) -> BoxStream<'static, AnswerEvent>;
+}
+
+/// Says how the service is.
+#[async_trait]
+pub trait StatusSource: Send + Sync {
+    /// The service in numbers, now.
+    async fn status(&self) -> Result<ServiceStatus, CatalogError>;
+}
+
+/// The service in numbers, but for its readiness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceStatus {
+    /// The version of the program.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Bytes of memory it holds; 0 where the machine does not tell.
+    pub memory_bytes: u64,
+    /// The catalog in numbers.
+    #[schema(value_type = schema::CatalogStatus)]
+    pub catalog: CatalogStatus,
+    /// Whether a generator can be asked.
+    #[schema(value_type = schema::GeneratorStatus)]
+    pub generator: GeneratorStatus,
+    /// Where documents come from, each with its own fields.
+    #[schema(value_type = Vec<Object>)]
+    pub sources: Vec<serde_json::Value>,
+    /// The models in use, each with its own fields.
+    #[schema(value_type = Vec<Object>)]
+    pub models: Vec<serde_json::Value>,
+}
+
+/// Whether questions can be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// What is not there yet; empty when ready.
+    pub missing: Vec<Missing>,
+}
+
+/// A part that is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Missing {
+    /// Which part.
+    pub part: String,
+    /// What it is doing, for people.
+    pub reason: String,
+}
+
+impl Readiness {
+    /// Everything is there.
+    pub fn ready() -> Self {
+        Self::default()
+    }
+
+    /// One more part is missing.
+    pub fn without(mut self, part: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.missing.push(Missing { part: part.into(), reason: reason.into() });
+        self
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_ready(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// What is missing, in one line.
+    pub(crate) fn in_words(&self) -> String {
+        let parts = self.missing.iter().map(|missing| format!("{} ({})", missing.part, missing.reason));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Everything the API needs.
+#[derive(Clone)]
+pub struct Service {
+    /// Takes writes in.
+    pub writes: Arc<dyn Writes>,
+    /// Reads documents.
+    pub reader: Arc<dyn CatalogReader>,
+    /// Finds passages.
+    pub retriever: Arc<dyn Retriever>,
+    /// Answers questions.
+    pub answers: Arc<dyn Answers>,
+    /// Says how the service is.
+    pub status: Arc<dyn StatusSource>,
+    /// Whether searches and questions are let in.
+    pub readiness: watch::Receiver<Readiness>,
+    /// The key that every caller must bring; without one only this machine's own callers are let in.
+    pub key: Option<AccessKey>,
+}

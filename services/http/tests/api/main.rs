@@ -1,0 +1,12 @@
+//! Journeys through the API over real HTTP, against small doubles of what stands behind it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly")]
+
+mod ask;
+mod documents;
+mod import;
+mod locks;
+mod openapi;
+mod search;
+mod serving;
+mod store;
+mod support;

@@ -1,0 +1,155 @@
+//! The description is what is served, what is committed, and what is really written.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json as body};
+use wellspring_core::answer::{LookedAt, Spent};
+use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Outcome, Stage};
+use wellspring_core::document::Attributes;
+use wellspring_core::generator::{GeneratorStatus, Usage};
+use wellspring_core::retriever::ArmStatus;
+use wellspring_core::span::Span;
+use wellspring_http::openapi::document_json;
+
+use crate::support::{answer, citation, json, ranked, start};
+
+fn description() -> Value {
+    serde_json::from_str(document_json()).unwrap()
+}
+
+#[test]
+fn the_committed_description_is_the_current_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    if std::env::var_os("UPDATE_OPENAPI").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, document_json()).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == document_json(), "docs/openapi.json is out of date: run this test with UPDATE_OPENAPI=1");
+}
+
+#[tokio::test]
+async fn the_description_is_served() {
+    let server = start().await;
+    let (status, served) = json(server.get("/v1/openapi.json")).await;
+    assert_eq!((status, served), (200, description()));
+}
+
+#[test]
+fn every_path_is_described() {
+    let description = description();
+    let paths = description["paths"].as_object().unwrap();
+    let described: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
+        .collect();
+    let expected = [
+        "delete /v1/documents/{key}",
+        "get /healthz",
+        "get /readyz",
+        "get /v1/documents",
+        "get /v1/documents/{key}",
+        "get /v1/openapi.json",
+        "get /v1/search",
+        "get /v1/status",
+        "post /v1/ask",
+        "post /v1/documents",
+        "post /v1/search",
+        "put /v1/documents/{key}",
+    ];
+    assert_eq!(described, expected.map(str::to_owned).into());
+    // Every reference leads somewhere.
+    let text = document_json();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(description["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
+}
+
+/// Checks that a schema names exactly the fields that a full value is written with.
+fn same_fields(schema: &str, value: impl Serialize) {
+    let description = description();
+    let properties = &description["components"]["schemas"][schema]["properties"];
+    let described: BTreeSet<_> =
+        properties.as_object().unwrap_or_else(|| panic!("no {schema}")).keys().cloned().collect();
+    let value = serde_json::to_value(value).unwrap();
+    let written: BTreeSet<_> = value.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(described, written, "{schema}");
+}
+
+/// Checks that a schema lists a value of an enum.
+fn same_name(schema: &str, value: impl Serialize) {
+    let description = description();
+    let names = description["components"]["schemas"][schema]["enum"].as_array().unwrap().clone();
+    let value = serde_json::to_value(value).unwrap();
+    let name = if value.is_object() { value["state"].clone() } else { value };
+    assert!(names.contains(&name), "{schema} does not list {name}");
+}
+
+#[test]
+fn schemas_are_what_is_written() {
+    let attributes = Attributes {
+        title: Some("t".into()),
+        url: Some("u".into()),
+        published_at: Some("2026-11-05T08:30:00Z".parse().unwrap()),
+        language: Some("en".into()),
+        tags: vec!["x".into()],
+        metadata: body!({ "k": 1 }).as_object().unwrap().clone(),
+    };
+    let ranked = ranked();
+    let passage = &ranked.passage;
+    let failed = || EntryState::Failed { stage: Stage::Parse, reason: "r".into() };
+    same_fields(
+        "DocumentInfo",
+        DocumentInfo {
+            key: passage.document.clone(),
+            id: passage.document_id,
+            collection: Default::default(),
+            source: passage.source.clone(),
+            revision: passage.revision,
+            published_revision: None,
+            sequence: wellspring_core::catalog::Sequence(1),
+            state: failed(),
+            title: None,
+            media_type: wellspring_core::document::MediaType::Text,
+            bytes: 1,
+            accepted_at: passage.accepted_at,
+            chunks: 1,
+            cost: Cost::default(),
+            attributes: attributes.clone(),
+        },
+    );
+    same_fields("Attributes", attributes);
+    same_fields("Answer", answer());
+    same_fields("Citation", citation());
+    let (title, chunk) = (passage.title.clone(), passage.chunk);
+    same_fields("LookedAt", LookedAt { document: passage.document.clone(), title, chunk, score: 0.5 });
+    same_fields("Hit", &ranked);
+    same_fields("Span", Span::default());
+    same_fields("Spent", Spent::default());
+    same_fields("Usage", Usage::default());
+    same_fields("Cost", Cost::default());
+    same_fields("CatalogStatus", CatalogStatus::default());
+    same_fields("ArmStatus", ArmStatus::Failed { reason: "r".into() });
+    same_name("ArmState", ArmStatus::Ok);
+    same_name("ArmState", ArmStatus::Skipped { reason: "r".into() });
+    same_name("ArmState", ArmStatus::Failed { reason: "r".into() });
+    let quarantined = EntryState::Quarantined { reason: "r".into() };
+    for state in [EntryState::Pending, EntryState::Published, EntryState::Superseded, failed(), quarantined] {
+        same_name("StateName", state);
+    }
+    for outcome in [Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Deleted, Outcome::Absent] {
+        same_name("Outcome", outcome);
+    }
+    let states = [
+        GeneratorStatus::Off,
+        GeneratorStatus::Loading,
+        GeneratorStatus::Ready { model: "m".into() },
+        GeneratorStatus::Failed { reason: "r".into() },
+    ];
+    for state in states {
+        same_name("GeneratorState", state);
+    }
+}

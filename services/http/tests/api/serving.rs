@@ -1,0 +1,101 @@
+//! Connections: slow ones, many, and the end.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::json as body;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wellspring_http::HttpSettings;
+
+use crate::support::{json, refusal, start_with};
+
+async fn closed_after(connection: &mut TcpStream) -> Duration {
+    let started = Instant::now();
+    let mut rest = Vec::new();
+    let read = connection.read_to_end(&mut rest);
+    let _ = tokio::time::timeout(Duration::from_secs(10), read).await.expect("the connection is closed");
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn i7_a_head_that_drips_is_cut_and_so_is_an_idle_connection() {
+    let settings = HttpSettings { head_timeout: Duration::from_millis(300), ..HttpSettings::default() };
+    let server = start_with(settings, None).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: loc").await.unwrap();
+    assert!(closed_after(&mut slow).await >= Duration::from_millis(200));
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    assert!(closed_after(&mut idle).await >= Duration::from_millis(200));
+}
+
+#[tokio::test]
+async fn i7_a_body_that_stops_is_answered_and_cut() {
+    let settings = HttpSettings { body_idle_timeout: Duration::from_millis(200), ..HttpSettings::default() };
+    let server = start_with(settings, None).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let head = b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"query\":";
+    slow.write_all(head).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = slow.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+    closed_after(&mut slow).await;
+}
+
+#[tokio::test]
+async fn i7_requests_at_once_are_bounded_but_health_is_always_told() {
+    let server = start_with(HttpSettings { requests_max: 2, ..HttpSettings::default() }, None).await;
+    server.searcher.hang.store(true, Ordering::SeqCst);
+    let search = || server.post("/v1/search").json(&body!({ "query": "x" }));
+    let hanging: Vec<_> = (0..2).map(|_| tokio::spawn(search().send())).collect();
+    while server.searcher.asked.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(refusal(search()).await, (503, "overloaded".into()));
+    assert_eq!(json(server.get("/readyz")).await.0, 200);
+    server.searcher.hang.store(false, Ordering::SeqCst);
+    // Callers who leave give their places back.
+    hanging.iter().for_each(|task| task.abort());
+    for attempt in 0.. {
+        match search().send().await.unwrap().status().as_u16() {
+            200 => break,
+            status => assert!(status == 503 && attempt < 200, "{status}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn i7_connections_beyond_the_bound_wait_their_turn() {
+    let server = start_with(HttpSettings { connections_max: 1, ..HttpSettings::default() }, None).await;
+    let first = TcpStream::connect(server.address).await.unwrap();
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    second.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let waiting = tokio::time::timeout(Duration::from_millis(200), second.read_to_end(&mut answer)).await;
+    assert!(waiting.is_err() && answer.is_empty());
+    drop(first);
+    tokio::time::timeout(Duration::from_secs(5), second.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_work_end_and_cuts_what_does_not() {
+    let settings = HttpSettings { drain_timeout: Duration::from_millis(300), ..HttpSettings::default() };
+    let server = start_with(settings, None).await;
+    // An idle keep-alive connection does not hold the end up; a hanging search does, until it is cut.
+    assert_eq!(json(server.get("/readyz")).await.0, 200);
+    server.searcher.hang.store(true, Ordering::SeqCst);
+    let hanging = tokio::spawn(server.post("/v1/search").json(&body!({ "query": "x" })).send());
+    while server.searcher.asked.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let started = Instant::now();
+    server.shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(5), server.ended).await.unwrap().unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(300));
+    assert!(hanging.await.unwrap().is_err());
+    assert!(TcpStream::connect(server.address).await.is_err());
+}

@@ -1,0 +1,249 @@
+//! A catalog in memory, as strict as the API needs it: keys, revisions, owners, and a fate for every write.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wellspring_core::catalog::{
+    Accepted, CatalogError, CatalogErrorKind, CatalogReader, CatalogStatus, ChunkPlace, Cost, DocumentFilter,
+    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, RevisionText, Sequence, Stage, Write,
+};
+use wellspring_core::chunk::ChunkId;
+use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::hit::Passage;
+use wellspring_http::{ServiceStatus, StatusSource, Writes};
+
+/// What becomes of accepted writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Published,
+    Pending,
+    Failed,
+    Quarantined,
+}
+
+struct Stored {
+    draft: Draft,
+    revision: u64,
+    sequence: u64,
+}
+
+/// A catalog in memory: publishes at once, or whatever `fate` says.
+pub(crate) struct Store {
+    documents: Mutex<BTreeMap<DocumentKey, Stored>>,
+    sequence: AtomicU64,
+    pub(crate) fate: Mutex<Fate>,
+    pub(crate) broken: AtomicBool,
+    /// How many writes each transaction had.
+    pub(crate) batches: Mutex<Vec<usize>>,
+}
+
+impl Store {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self {
+            documents: Mutex::new(BTreeMap::new()),
+            sequence: AtomicU64::new(0),
+            fate: Mutex::new(Fate::Published),
+            broken: AtomicBool::new(false),
+            batches: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Puts a document there that a folder owns.
+    pub(crate) fn plant(&self, key: &str, text: &str, source: &str) {
+        let draft = Draft {
+            collection: CollectionName::default(),
+            key: key.parse().unwrap(),
+            source: source.parse().unwrap(),
+            media_type: MediaType::Text,
+            content: text.as_bytes().to_vec(),
+            attributes: Default::default(),
+            fingerprint: None,
+        };
+        let sequence = self.next_sequence();
+        self.locked().insert(draft.key.clone(), Stored { draft, revision: 1, sequence });
+    }
+
+    /// The draft that is stored under a key.
+    pub(crate) fn draft(&self, key: &str) -> Option<Draft> {
+        self.locked().get(&key.parse::<DocumentKey>().unwrap()).map(|stored| stored.draft.clone())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<DocumentKey, Stored>> {
+        self.documents.lock().unwrap()
+    }
+
+    fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn state(&self) -> EntryState {
+        match *self.fate.lock().unwrap() {
+            Fate::Published => EntryState::Published,
+            Fate::Pending => EntryState::Pending,
+            Fate::Failed => EntryState::Failed { stage: Stage::Parse, reason: "no text".into() },
+            Fate::Quarantined => EntryState::Quarantined { reason: "killed the parser 3 times".into() },
+        }
+    }
+
+    fn check(&self) -> Result<(), CatalogError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(CatalogError::new(CatalogErrorKind::Storage, "could not write the journal"));
+        }
+        Ok(())
+    }
+
+    fn apply(&self, write: Write) -> Result<Accepted, Refusal> {
+        let mut documents = self.locked();
+        let (collection, key, source) = match &write {
+            Write::Put(draft) => (draft.collection.clone(), draft.key.clone(), draft.source.clone()),
+            Write::Delete { collection, key, source } => (collection.clone(), key.clone(), source.clone()),
+        };
+        let document = DocumentId::of(&collection, &key);
+        let before = documents.get(&key).map(|stored| (stored.revision, stored.sequence, stored.draft.clone()));
+        if let Some((_, _, draft)) = before.as_ref().filter(|(_, _, draft)| draft.source != source) {
+            return Err(Refusal::OwnedBySource(draft.source.clone()));
+        }
+        let accepted = |revision, sequence, outcome| Accepted {
+            key: key.clone(),
+            document,
+            revision: Revision(revision),
+            sequence,
+            outcome,
+        };
+        Ok(match (write, before) {
+            (Write::Put(draft), Some((revision, sequence, old))) if old.content_hash() == draft.content_hash() => {
+                accepted(revision, Some(Sequence(sequence)), Outcome::Unchanged)
+            }
+            (Write::Put(draft), before) => {
+                let (revision, sequence) = (before.as_ref().map_or(0, |before| before.0) + 1, self.next_sequence());
+                documents.insert(key.clone(), Stored { draft, revision, sequence });
+                let outcome = if before.is_some() { Outcome::Updated } else { Outcome::Created };
+                accepted(revision, Some(Sequence(sequence)), outcome)
+            }
+            (Write::Delete { .. }, Some((revision, ..))) => {
+                documents.remove(&key);
+                accepted(revision + 1, Some(Sequence(self.next_sequence())), Outcome::Deleted)
+            }
+            (Write::Delete { .. }, None) => accepted(0, None, Outcome::Absent),
+        })
+    }
+
+    fn info(&self, stored: &Stored) -> DocumentInfo {
+        DocumentInfo {
+            key: stored.draft.key.clone(),
+            id: stored.draft.id(),
+            collection: stored.draft.collection.clone(),
+            source: stored.draft.source.clone(),
+            revision: Revision(stored.revision),
+            published_revision: Some(Revision(stored.revision)),
+            sequence: Sequence(stored.sequence),
+            state: self.state(),
+            title: stored.draft.attributes.title.clone(),
+            media_type: stored.draft.media_type,
+            bytes: stored.draft.content.len() as u64,
+            accepted_at: "2026-11-05T08:30:00Z".parse().unwrap(),
+            chunks: 1,
+            cost: Cost::default(),
+            attributes: stored.draft.attributes.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Writes for Store {
+    async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
+        self.check()?;
+        self.batches.lock().unwrap().push(writes.len());
+        Ok(writes.into_iter().map(|write| self.apply(write)).collect())
+    }
+
+    async fn settled(&self, _: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
+        let state = self.state();
+        if state == EntryState::Pending {
+            tokio::time::sleep(timeout).await;
+        }
+        Ok(Some(state))
+    }
+}
+
+#[async_trait]
+impl CatalogReader for Store {
+    async fn collection_exists(&self, collection: &CollectionName) -> Result<bool, CatalogError> {
+        Ok(*collection == CollectionName::default())
+    }
+
+    async fn hydrate(&self, _: &CollectionName, _: &[ChunkId]) -> Result<Vec<Passage>, CatalogError> {
+        Ok(Vec::new())
+    }
+
+    async fn document(&self, _: &CollectionName, key: &DocumentKey) -> Result<Option<DocumentInfo>, CatalogError> {
+        self.check()?;
+        Ok(self.locked().get(key).map(|stored| self.info(stored)))
+    }
+
+    async fn revision_text(
+        &self,
+        _: &CollectionName,
+        key: &DocumentKey,
+        revision: Option<Revision>,
+    ) -> Result<Option<RevisionText>, CatalogError> {
+        let documents = self.locked();
+        let stored = documents.get(key).filter(|stored| revision.is_none_or(|wanted| wanted.0 == stored.revision));
+        Ok(stored.map(|stored| RevisionText {
+            revision: Revision(stored.revision),
+            text: Some(String::from_utf8_lossy(&stored.draft.content).into_owned()),
+        }))
+    }
+
+    async fn chunk_places(&self, _: DocumentId) -> Result<Vec<ChunkPlace>, CatalogError> {
+        Ok(Vec::new())
+    }
+
+    async fn documents(
+        &self,
+        _: &CollectionName,
+        filter: &DocumentFilter,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<DocumentPage, CatalogError> {
+        let documents = self.locked();
+        let wanted = documents.values().filter(|stored| {
+            let source = filter.source.as_ref().is_none_or(|source| *source == stored.draft.source);
+            source && after.is_none_or(|after| stored.draft.key > *after)
+        });
+        let mut found: Vec<_> = wanted.map(|stored| self.info(stored)).take(limit + 1).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|info| info.key.clone());
+        Ok(DocumentPage { documents: found, next })
+    }
+
+    async fn entry_state(&self, _: Sequence) -> Result<Option<EntryState>, CatalogError> {
+        Ok(Some(self.state()))
+    }
+
+    async fn status(&self) -> Result<CatalogStatus, CatalogError> {
+        self.check()?;
+        Ok(CatalogStatus { documents: self.locked().len() as u64, ..CatalogStatus::default() })
+    }
+}
+
+#[async_trait]
+impl StatusSource for Store {
+    async fn status(&self) -> Result<ServiceStatus, CatalogError> {
+        Ok(ServiceStatus {
+            version: "0.0.0".into(),
+            uptime_seconds: 1,
+            memory_bytes: 2,
+            catalog: CatalogReader::status(self).await?,
+            generator: GeneratorStatus::Off,
+            sources: vec![serde_json::json!({ "name": "push" })],
+            models: Vec::new(),
+        })
+    }
+}
