@@ -1,0 +1,223 @@
+//! How is the service put together? The composition root: every part is made here and handed to the others.
+//!
+//! Invariants:
+//! - The port is bound before anything slow, so that a second start is told at once; requests that need the indexes
+//!   get `not_ready` until recovery is done.
+//! - Every task ends when `stop` is cancelled, and is waited for.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wellspring_answer::{AnswerSettings, Answerer, AnswererParts};
+use wellspring_catalog::SqliteCatalog;
+use wellspring_core::catalog::Publisher;
+use wellspring_core::document::CollectionName;
+use wellspring_core::embedding::Embedder;
+use wellspring_core::limits;
+use wellspring_core::view::ViewName;
+use wellspring_http::{HttpSettings, Readiness, Service};
+use wellspring_ingest::apply::Views;
+use wellspring_ingest::intake::{Intake, Signals};
+use wellspring_ingest::parse::{ParsePool, WorkerCommand};
+use wellspring_ingest::pipeline::{self, PipelineParts};
+use wellspring_ingest::recover::recover;
+use wellspring_ingest::source::folder::{FolderSource, FolderStatus};
+use wellspring_keyword::TantivyKeywords;
+use wellspring_retrieve::HybridRetriever;
+use wellspring_vector::EdgeVectors;
+
+use crate::config::Config;
+
+mod folders;
+mod generator;
+mod seams;
+mod status;
+
+pub use generator::load_embedder;
+
+use folders::WatchedFolder;
+use status::Status;
+
+/// Runs the service until it is told to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let listener = bind(&config).await?;
+    create_private(&config.data_dir)?;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let result = run(config, listener, stop.clone()).await;
+    stop.cancel();
+    result
+}
+
+async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.context("could not open the catalog")?);
+    let embedder: Arc<dyn Embedder> = Arc::new(generator::load_embedder(&config).await?);
+    let space = embedder.space().clone();
+    bind_space(&*catalog, &config.collection, &*embedder).await?;
+    let (vector, keyword) = open_views(&config.data_dir, &*embedder).await?;
+    let views = Views { vector: vector.clone(), keyword: keyword.clone() };
+
+    let signals = Arc::new(Signals::default());
+    let intake = Arc::new(Intake::new(catalog.clone(), catalog.clone(), signals.clone()));
+    let program = std::env::current_exe().context("could not find the program's own path")?;
+    let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
+    let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
+    let generator = generator::start(&config, program)?;
+    let retriever =
+        Arc::new(HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone()));
+    let answerer = Arc::new(Answerer::new(AnswererParts {
+        retriever: retriever.clone(),
+        embedder: embedder.clone(),
+        generator: generator.generator.clone(),
+        settings: AnswerSettings::default(),
+    }));
+
+    let folders = folders::name(&config.data_dir, &config.watch)?;
+    let sources: Vec<(FolderSource, Arc<FolderStatus>)> = folders
+        .into_iter()
+        .map(|WatchedFolder { name, root }| {
+            (FolderSource { name, root, collection: config.collection.clone() }, Arc::default())
+        })
+        .collect();
+    let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
+    let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, &sources);
+    let service = Service {
+        writes: Arc::new(seams::IntakeWrites(intake.clone())),
+        reader: catalog.clone(),
+        retriever,
+        answers: Arc::new(seams::AnswererAnswers(answerer)),
+        status: Arc::new(status),
+        readiness: ready,
+        key: config.key.clone(),
+    };
+
+    let mut tasks = JoinSet::new();
+    let address = listener.local_addr().context("the listening socket has no address")?;
+    let http_stop = stop.clone();
+    tasks.spawn(async move {
+        let served = wellspring_http::serve(listener, service, HttpSettings::default(), http_stop).await;
+        served.context("the HTTP service ended")
+    });
+    crate::output::line(format!("listening on http://{address}"));
+    tracing::info!(%address, data = %config.data_dir.display(), "serving");
+
+    let background = stop.clone();
+    let publisher: Arc<dyn Publisher> = catalog.clone();
+    tasks.spawn(async move {
+        let progress = |view: ViewName, chunks: u64| {
+            let reason = format!("rebuilding the {} index from the catalog, {chunks} chunks so far", view.as_str());
+            readiness.send_replace(Readiness::ready().without("indexes", reason));
+        };
+        let recovered = recover(&*publisher, &views, space.id(), &progress, &background).await;
+        let published = match recovered {
+            Ok(published) => published,
+            Err(wellspring_ingest::recover::RecoverError::Stopped) => return Ok(()),
+            Err(error) => return Err(anyhow::Error::new(error).context("the indexes could not be brought up to date")),
+        };
+        readiness.send_replace(Readiness::ready());
+        tracing::info!(publication = published.0, "ready");
+        let mut work = JoinSet::new();
+        for (source, report) in sources {
+            work.spawn(source.run(intake.clone(), catalog.clone(), report, background.clone()));
+        }
+        let parts = PipelineParts { publisher, parser, embedder, views, signals };
+        work.spawn(pipeline::run(parts, published, background.clone()));
+        while let Some(ended) = work.join_next().await {
+            ended.context("a part of the write path failed unexpectedly")?;
+        }
+        Ok(())
+    });
+
+    // The first task to end for a reason other than the stop takes the service down; the others drain.
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let ended = ended.context("a part of the service failed unexpectedly").and_then(|result| result);
+        if outcome.is_ok() {
+            outcome = ended;
+        }
+        stop.cancel();
+    }
+    tokio::time::timeout(limits::DRAIN_TIMEOUT, generator.stop()).await.ok();
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen).await.with_context(|| {
+        let listen = config.listen;
+        format!("could not listen on {listen}; is another server there? `--listen` names another address")
+    })
+}
+
+/// Creates the data folder for its owner only: it holds the documents.
+fn create_private(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(folder).with_context(|| format!("could not create the data folder {}", folder.display()))
+}
+
+/// I-5: a collection answers from the space it was built in, or not at all.
+async fn bind_space(
+    catalog: &SqliteCatalog,
+    collection: &CollectionName,
+    embedder: &dyn Embedder,
+) -> anyhow::Result<()> {
+    let space = embedder.space();
+    let mut collections = vec![CollectionName::default()];
+    if !collections.contains(collection) {
+        collections.push(collection.clone());
+    }
+    for collection in &collections {
+        if let Err(mismatch) = catalog.bind_space(collection, space.id(), &space.model).await? {
+            anyhow::bail!(
+                "the collection `{collection}` was built with the embedder `{}`, and `{}` is configured: their vectors \
+                 cannot be compared; set embedder.model back, or choose another data_dir and add the documents there",
+                mismatch.model,
+                space.model
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Opens both indexes. The vector index is that of the embedder's space; another space's beside it is left alone (I-5).
+async fn open_views(
+    data_dir: &Path,
+    embedder: &dyn Embedder,
+) -> anyhow::Result<(Arc<EdgeVectors>, Arc<TantivyKeywords>)> {
+    let (space, dimension) = (embedder.space().id(), embedder.space().dimension);
+    let vector_dir = data_dir.join("vector").join(space.to_string());
+    let keyword_dir = data_dir.join("keyword");
+    let open = move || -> anyhow::Result<_> {
+        let vector = EdgeVectors::open(&vector_dir, dimension).context("could not open the vector index")?;
+        let keyword = TantivyKeywords::open(&keyword_dir).context("could not open the keyword index")?;
+        Ok((Arc::new(vector), Arc::new(keyword)))
+    };
+    tokio::task::spawn_blocking(open).await.context("opening the indexes failed unexpectedly")?
+}
+
+/// Cancels `stop` at Ctrl-C and at SIGTERM; a second one ends the process at once.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping; again to stop at once");
+        stop.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {},
+            _ = interrupt.recv() => {},
+            () = tokio::time::sleep(limits::DRAIN_TIMEOUT + Duration::from_secs(5)) => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Which models are used, and from where?
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use wellspring_core::embedding::EmbeddingSpace;
+use wellspring_core::generator::{
+    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatus,
+};
+use wellspring_embed::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};
+use wellspring_generate::{Supervisor, SupervisorConfig, WorkerCommand};
+
+use crate::config::{Config, GeneratorChoice};
+use crate::models::{Manifest, ModelStore};
+
+/// A socket's path must fit into the kernel's address structure; a longer data folder gets a temporary one.
+const SOCKET_FOLDER_BYTES_MAX: usize = 70;
+
+/// Loads the embedder of the manifest that the configuration names.
+pub async fn load_embedder(config: &Config) -> anyhow::Result<OnnxEmbedder> {
+    let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
+    let model = manifest.embedder(&config.embedder_model)?;
+    let files = EmbedderFiles {
+        onnxruntime: store.path(&manifest, &model.runtime)?,
+        model: store.path(&manifest, &model.name)?,
+        tokenizer: store.path(&manifest, &model.tokenizer)?,
+    };
+    let space: EmbeddingSpace = model.space();
+    let options = EmbedderOptions { threads: config.embedder_threads, ..EmbedderOptions::default() };
+    let loaded = tokio::task::spawn_blocking(move || OnnxEmbedder::load(&files, space, options));
+    loaded.await.context("loading the embedder failed unexpectedly")?.context("could not load the embedder")
+}
+
+/// The running generator, or the absence of one.
+pub(super) struct RunningGenerator {
+    pub(super) generator: Arc<dyn Generator>,
+    supervisor: Option<Arc<Supervisor>>,
+    /// Removed with this.
+    _socket_folder: Option<tempfile::TempDir>,
+}
+
+impl RunningGenerator {
+    /// Ends the child.
+    pub(super) async fn stop(&self) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.shutdown().await;
+        }
+    }
+}
+
+/// Starts the generator's process, or none when it is off.
+pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<RunningGenerator> {
+    let (name, model) = match &config.generator_model {
+        GeneratorChoice::Off => {
+            return Ok(RunningGenerator { generator: Arc::new(Off), supervisor: None, _socket_folder: None });
+        }
+        GeneratorChoice::Named(name) => {
+            let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
+            manifest.generator(name)?;
+            (name.clone(), store.path(&manifest, name)?)
+        }
+        GeneratorChoice::File(path) => {
+            let path = path.canonicalize().with_context(|| format!("could not find the model {}", path.display()))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (name, path)
+        }
+    };
+    let mut folder = config.data_dir.join("run");
+    let mut temporary = None;
+    if folder.as_os_str().len() > SOCKET_FOLDER_BYTES_MAX {
+        let made = tempfile::Builder::new().prefix("wellspring-").tempdir();
+        let made = made.context("could not make a folder for the generator's socket")?;
+        folder = made.path().to_owned();
+        temporary = Some(made);
+    }
+    let (threads, context_tokens) = (config.generator_threads, config.generator_context_tokens);
+    let command = move |socket: &std::path::Path| WorkerCommand {
+        program: program.clone(),
+        arguments: vec![
+            "generator-worker".into(),
+            "--socket".into(),
+            socket.into(),
+            "--model".into(),
+            model.clone().into(),
+            "--name".into(),
+            name.clone().into(),
+            "--threads".into(),
+            threads.to_string().into(),
+            "--context-tokens".into(),
+            context_tokens.to_string().into(),
+        ],
+        environment: Vec::new(),
+    };
+    let supervisor = Supervisor::start(SupervisorConfig { directory: folder, command: Box::new(command) });
+    let supervisor = Arc::new(supervisor.context("could not start the generator's supervisor")?);
+    Ok(RunningGenerator { generator: supervisor.clone(), supervisor: Some(supervisor), _socket_folder: temporary })
+}
+
+/// No generator: every answer is an extract.
+struct Off;
+
+#[async_trait]
+impl Generator for Off {
+    fn status(&self) -> GeneratorStatus {
+        GeneratorStatus::Off
+    }
+
+    async fn generate(&self, _request: GenerationRequest) -> Result<Generation, GenerateError> {
+        Err(GenerateError::new(GenerateErrorKind::Unavailable, "no generator is configured"))
+    }
+}

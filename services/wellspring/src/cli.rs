@@ -1,0 +1,358 @@
+//! What can be typed? The command line, with its help; nothing happens here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+
+/// Private, cited answers over documents that keep changing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wellspring",
+    version,
+    about,
+    after_help = "Examples:
+  wellspring models pull                      fetch the models once (about 550 MB)
+  wellspring serve --watch ~/notes            keep a folder searchable
+  wellspring ask \"When is the rent due?\"      ask in plain words
+
+Exit codes:
+  0  done
+  1  it failed; the message says why and what to do
+  2  the command line or the configuration is wrong
+  3  no server answers at the address
+  4  nothing found: no such document, no hit, or the documents do not say"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The server that client commands talk to.
+    #[arg(long, global = true, value_name = "URL", env = crate::environment::SERVER, default_value = "http://127.0.0.1:7700")]
+    pub server: String,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service: catalog, indexes, generator and HTTP API in one place.
+    #[command(after_help = "Examples:
+  wellspring serve --watch docs --watch ~/notes
+  wellspring serve --generator-model off            extracts only, no language model
+  WELLSPRING_KEY=… wellspring serve --listen 0.0.0.0:7700")]
+    Serve(ServiceFlags),
+    /// Push files, folders or JSON lines to the service.
+    #[command(after_help = "Examples:
+  wellspring add report.md notes/
+  wellspring add corpus.jsonl            one document a line: {\"id\": …, \"title\": …, \"text\": …}")]
+    Add(AddArguments),
+    /// Ask a question; the answer streams, its sources follow.
+    #[command(after_help = "Examples:
+  wellspring ask \"Who may board with a bicycle?\"
+  wellspring ask --mode extract \"渡轮几点出发？\"      the documents' own sentences, no language model")]
+    Ask(AskArguments),
+    /// Find passages.
+    #[command(after_help = "Example:
+  wellspring search --limit 3 \"winter timetable\"")]
+    Search(SearchArguments),
+    /// Show how the service is doing.
+    Status,
+    /// List, show or delete documents.
+    #[command(after_help = "Examples:
+  wellspring documents                       every document and its state
+  wellspring documents list --state failed   only those that could not be read, with the reason
+  wellspring documents show docs/a.md        its text and state
+  wellspring documents delete docs/a.md")]
+    Documents(DocumentsArguments),
+    /// List, fetch and check model files.
+    #[command(after_help = "Examples:
+  wellspring models list
+  wellspring models pull                     what `serve` needs by default
+  wellspring models pull qwen2.5-coder-1.5b-instruct
+  wellspring models verify                   reads every file again and compares its SHA-256")]
+    Models(ModelsArguments),
+    /// Check this machine, the configuration and the models, and say what to do about what is wrong.
+    Doctor(ServiceFlags),
+    /// Measure this machine.
+    #[command(after_help = "Example:
+  wellspring bench ingest corpus.jsonl       the service against its own embedder, in one run")]
+    Bench(BenchArguments),
+    /// Show the configuration.
+    #[command(after_help = "Example:
+  wellspring config show                     every setting, its value and where it came from")]
+    Config(ConfigArguments),
+    /// Read documents for the service (started by it).
+    #[command(hide = true)]
+    ParseWorker,
+    /// Generate text for the service (started by it).
+    #[command(hide = true)]
+    GeneratorWorker(GeneratorWorkerArguments),
+}
+
+/// The service's settings as flags; each overrides the environment and the file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceFlags {
+    /// Read this configuration file instead of wellspring.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port of the HTTP API [default: 127.0.0.1:7700].
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Catalog and indexes.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Model files.
+    #[arg(long, global = true, value_name = "DIR")]
+    models_dir: Option<String>,
+    /// A folder to keep up to date; may be given several times.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    watch: Vec<String>,
+    /// The collection that watched folders fill [default: default].
+    #[arg(long, global = true, value_name = "NAME")]
+    collection: Option<String>,
+    /// Never open an outgoing socket.
+    #[arg(long, global = true)]
+    offline: bool,
+    /// The embedder, by its name in the model manifest.
+    #[arg(long, global = true, value_name = "NAME")]
+    embedder_model: Option<String>,
+    /// Embedder sessions, one thread each; 0 is one a core.
+    #[arg(long, global = true, value_name = "N")]
+    embedder_threads: Option<String>,
+    /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
+    #[arg(long, global = true, value_name = "MODEL")]
+    generator_model: Option<String>,
+    /// Threads that the generator computes with; 0 is one a core.
+    #[arg(long, global = true, value_name = "N")]
+    generator_threads: Option<String>,
+    /// The longest prompt and answer together, in tokens.
+    #[arg(long, global = true, value_name = "N")]
+    generator_context_tokens: Option<String>,
+    /// What is logged: error, warn, info, debug, or a filter.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl ServiceFlags {
+    /// The flags that were given, by setting.
+    pub fn flags(&self) -> Flags {
+        let one = [
+            ("listen", &self.listen),
+            ("data_dir", &self.data_dir),
+            ("models_dir", &self.models_dir),
+            ("collection", &self.collection),
+            ("embedder.model", &self.embedder_model),
+            ("embedder.threads", &self.embedder_threads),
+            ("generator.model", &self.generator_model),
+            ("generator.threads", &self.generator_threads),
+            ("generator.context_tokens", &self.generator_context_tokens),
+            ("log", &self.log),
+        ];
+        let mut values: BTreeMap<_, _> =
+            one.into_iter().filter_map(|(name, value)| Some((name, vec![value.clone()?]))).collect();
+        if !self.watch.is_empty() {
+            values.insert("watch", self.watch.clone());
+        }
+        if self.offline {
+            values.insert("offline", vec!["true".to_owned()]);
+        }
+        Flags { file: self.config.clone(), values }
+    }
+}
+
+/// `add`.
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    /// Files (.md, .txt, .html), folders, or .jsonl/.ndjson files with one document a line.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The collection to add to.
+    #[arg(long, default_value = "default")]
+    pub collection: String,
+    /// Return once everything is stored, without waiting until it is searchable.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `ask`.
+#[derive(Debug, Args)]
+pub struct AskArguments {
+    /// The question.
+    #[arg(required = true)]
+    pub question: Vec<String>,
+    /// How to answer.
+    #[arg(long, value_enum, default_value_t = Mode::Auto)]
+    pub mode: Mode,
+    /// The collection to ask.
+    #[arg(long, default_value = "default")]
+    pub collection: String,
+}
+
+/// How to answer.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Mode {
+    /// Generate where a generator is ready, else extract.
+    Auto,
+    /// The documents' own sentences.
+    Extract,
+    /// Generate or fail.
+    Generate,
+}
+
+/// `search`.
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// What to look for.
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// The most results.
+    #[arg(long, default_value_t = 10)]
+    pub limit: usize,
+    /// The collection to search.
+    #[arg(long, default_value = "default")]
+    pub collection: String,
+}
+
+/// `documents`.
+#[derive(Debug, Args)]
+pub struct DocumentsArguments {
+    /// What to do; `list` when nothing is said.
+    #[command(subcommand)]
+    pub action: Option<DocumentsAction>,
+    /// The collection.
+    #[arg(long, global = true, default_value = "default")]
+    pub collection: String,
+}
+
+/// What to do with documents.
+#[derive(Debug, Subcommand)]
+pub enum DocumentsAction {
+    /// List documents in the order of their keys.
+    List {
+        /// Only those in this state: pending, published, failed, quarantined.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those of this source.
+        #[arg(long)]
+        source: Option<String>,
+        /// The most documents to list.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Go on after this key.
+        #[arg(long, value_name = "KEY")]
+        after: Option<String>,
+    },
+    /// Show one document: where it is in the pipeline, and its text.
+    Show {
+        /// The document's key.
+        key: String,
+        /// The revision whose text to show; the published one when not given.
+        #[arg(long)]
+        revision: Option<u64>,
+    },
+    /// Delete a pushed document. It is out of every answer when the command returns.
+    Delete {
+        /// The document's key.
+        key: String,
+    },
+}
+
+/// `models`.
+#[derive(Debug, Args)]
+pub struct ModelsArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ModelsAction,
+    /// The service's settings decide where models live.
+    #[command(flatten)]
+    pub service: ServiceFlags,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// List the manifest and what is on disk.
+    List,
+    /// Fetch models; what is there and whole is not fetched again, what was cut off goes on.
+    Pull {
+        /// Names from `models list`; the default set when none is given.
+        names: Vec<String>,
+        /// A named set: default, test, 1.5b.
+        #[arg(long)]
+        set: Option<String>,
+    },
+    /// Read files again and compare their SHA-256.
+    Verify {
+        /// Names from `models list`; everything on disk when none is given.
+        names: Vec<String>,
+    },
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ConfigAction,
+    /// Flags, as `serve` takes them.
+    #[command(flatten)]
+    pub service: ServiceFlags,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Print every setting, its value and where it came from.
+    Show,
+    /// Print the reference of all settings as Markdown.
+    Reference,
+}
+
+/// `generator-worker`.
+#[derive(Debug, Args)]
+pub struct GeneratorWorkerArguments {
+    /// The Unix socket to serve on.
+    #[arg(long)]
+    pub socket: PathBuf,
+    /// The GGUF file.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The model's name.
+    #[arg(long)]
+    pub name: String,
+    /// Threads to compute with.
+    #[arg(long)]
+    pub threads: usize,
+    /// Prompt and output together, in tokens.
+    #[arg(long)]
+    pub context_tokens: u32,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to measure.
+    #[command(subcommand)]
+    pub action: BenchAction,
+    /// The service's settings decide models and threads.
+    #[command(flatten)]
+    pub service: ServiceFlags,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchAction {
+    /// Ingestion: documents pushed into a fresh service, until all are searchable, against the embedder alone.
+    Ingest {
+        /// A .jsonl file, one document a line: {"id": …, "title": …, "text": …}.
+        corpus: PathBuf,
+        /// Passages for the embedder alone, before and after.
+        #[arg(long, default_value_t = 1000)]
+        sample: usize,
+    },
+}

@@ -1,0 +1,241 @@
+//! `add`: push files, folders and JSON lines, and wait until they are searchable.
+//!
+//! Everything goes as one stream of JSON lines, read and sent piece by piece: the size of a corpus does not matter.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::StreamExt;
+use reqwest::{Body, Method};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use wellspring_core::document::MediaType;
+use wellspring_core::limits;
+
+use crate::cli::AddArguments;
+use crate::client::{Client, lines};
+use crate::output::{self, Progress};
+
+/// Lines read ahead of the network.
+const LINES_AHEAD: usize = 16;
+/// Refused documents that are named; the rest are counted.
+const FAILURES_SHOWN: usize = 20;
+/// Between two looks at how much is still pending.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What became of the documents.
+#[derive(Debug, Default, serde::Serialize)]
+pub(super) struct Summary {
+    pub(super) accepted: u64,
+    unchanged: u64,
+    failed: u64,
+    failures: Vec<Value>,
+    searchable: bool,
+    seconds: f64,
+}
+
+/// Pushes, waits, and reports.
+pub async fn run(client: &Client, arguments: &AddArguments, json: bool) -> anyhow::Result<()> {
+    let started = std::time::Instant::now();
+    let mut summary = push(client, &arguments.paths, &arguments.collection).await?;
+    if !arguments.no_wait && summary.accepted > 0 {
+        wait(client).await?;
+        summary.searchable = true;
+    }
+    summary.seconds = started.elapsed().as_secs_f64();
+    report(&summary, json)?;
+    if summary.failed > 0 {
+        bail!("{} of the documents were refused", summary.failed);
+    }
+    Ok(())
+}
+
+/// Sends everything below the paths and counts what the service says to each document.
+pub(super) async fn push(client: &Client, paths: &[PathBuf], collection: &str) -> anyhow::Result<Summary> {
+    let files = files(paths)?;
+    let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, std::io::Error>>(LINES_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || read(&files, &sender));
+    let request = client
+        .request(Method::POST, "/v1/documents")
+        .query(&[("collection", collection)])
+        .header("content-type", "application/x-ndjson")
+        .body(Body::wrap_stream(ReceiverStream::new(receiver)));
+    let mut summary = Summary::default();
+    let mut progress = Progress::start("documents stored", 0);
+    let mut results = lines(client.send(request).await?);
+    while let Some(line) = results.next().await {
+        let line: Value = serde_json::from_str(&line?).context("the server sent a result that is not JSON")?;
+        count(&mut summary, line);
+        progress.at(summary.accepted + summary.unchanged + summary.failed);
+    }
+    progress.finish();
+    reading.await.context("reading the files failed unexpectedly")??;
+    Ok(summary)
+}
+
+fn count(summary: &mut Summary, line: Value) {
+    if line.get("done").is_some() {
+        return;
+    }
+    if line.get("error").is_some() {
+        summary.failed += 1;
+        if summary.failures.len() < FAILURES_SHOWN {
+            summary.failures.push(line);
+        }
+    } else if line.get("outcome").and_then(Value::as_str) == Some("unchanged") {
+        summary.unchanged += 1;
+    } else {
+        summary.accepted += 1;
+    }
+}
+
+/// Waits until nothing is pending.
+pub(super) async fn wait(client: &Client) -> anyhow::Result<()> {
+    let mut first = None;
+    let mut progress: Option<Progress> = None;
+    loop {
+        let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
+        let pending = status.pointer("/catalog/pending").and_then(Value::as_u64).unwrap_or(0);
+        if pending == 0 {
+            break;
+        }
+        let total = *first.get_or_insert(pending);
+        let progress = progress.get_or_insert_with(|| Progress::start("documents searchable", total));
+        progress.at(total.saturating_sub(pending));
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    Ok(())
+}
+
+fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::json(summary);
+    }
+    for failure in &summary.failures {
+        let text = |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = failure.get("key").and_then(Value::as_str).map_or_else(
+            || format!("line {}", failure.get("line").cloned().unwrap_or_default()),
+            str::to_owned,
+        );
+        output::note(format!("refused {name}: {} ({})", text("/error/message"), text("/error/hint")));
+    }
+    output::line(format!(
+        "{} stored, {} unchanged, {} refused in {:.1} s{}",
+        summary.accepted,
+        summary.unchanged,
+        summary.failed,
+        summary.seconds,
+        if summary.searchable { "; all searchable" } else { "" }
+    ));
+    Ok(())
+}
+
+/// What the paths name: each file with the key it gets, or none for JSON lines.
+fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<String>)>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let kind = std::fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
+        if kind.is_dir() {
+            let root = path.canonicalize()?;
+            let base = root.parent().unwrap_or(&root).to_owned();
+            folder(&root, &base, 0, &mut files)?;
+        } else if is_json_lines(path) {
+            files.push((path.clone(), None));
+        } else {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if MediaType::of_file_name(&name).is_none() {
+                bail!("{} is not a format that Wellspring reads (.md, .txt, .html, .jsonl)", path.display());
+            }
+            files.push((path.clone(), Some(name)));
+        }
+    }
+    if files.is_empty() {
+        bail!("there is no .md, .txt or .html file in these folders");
+    }
+    Ok(files)
+}
+
+/// The readable files below a folder, keyed by their path from the folder's parent; hidden ones and links stay out.
+fn folder(folder_path: &Path, base: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<String>)>) -> anyhow::Result<()> {
+    let read = std::fs::read_dir(folder_path).with_context(|| format!("could not read {}", folder_path.display()))?;
+    let mut entries = read.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        if kind.is_dir() && depth < limits::FOLDER_DEPTH_MAX {
+            folder(&path, base, depth + 1, files)?;
+        } else if kind.is_file() && MediaType::of_file_name(&name).is_some() {
+            let key = path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned();
+            files.push((path, Some(key)));
+        }
+    }
+    Ok(())
+}
+
+fn is_json_lines(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson")
+}
+
+/// Reads files into lines for the network; stops when nobody listens any more.
+fn read(
+    files: &[(PathBuf, Option<String>)],
+    sender: &mpsc::Sender<Result<Vec<u8>, std::io::Error>>,
+) -> anyhow::Result<()> {
+    for (path, key) in files {
+        let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+        let Some(key) = key else {
+            if !send_lines(BufReader::new(file), sender).with_context(|| format!("could not read {}", path.display()))? {
+                return Ok(());
+            }
+            continue;
+        };
+        let mut content = Vec::new();
+        // One byte over the limit is enough for the server to say that it is too large.
+        file.take(limits::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let document = json!({ "key": key, "file": { "name": name, "base64": base64(&content) } });
+        let mut line = serde_json::to_vec(&document)?;
+        line.push(b'\n');
+        if sender.blocking_send(Ok(line)).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Sends the lines of a file; false when nobody listens any more.
+fn send_lines(
+    mut file: BufReader<File>,
+    sender: &mpsc::Sender<Result<Vec<u8>, std::io::Error>>,
+) -> std::io::Result<bool> {
+    loop {
+        let mut line = Vec::new();
+        let length = (&mut file).take(limits::DOCUMENT_BODY_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok(true);
+        }
+        if line.last() != Some(&b'\n') && length < limits::DOCUMENT_BODY_BYTES_MAX {
+            line.push(b'\n');
+        }
+        if sender.blocking_send(Ok(line)).is_err() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Standard base64 with padding.
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

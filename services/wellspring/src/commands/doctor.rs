@@ -1,0 +1,107 @@
+//! `doctor`: is this machine ready, and if not, what to do?
+
+use anyhow::bail;
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::cli::ServiceFlags;
+use crate::client::Client;
+use crate::config::{Config, GeneratorChoice};
+use crate::models::{Manifest, ModelStore};
+use crate::output;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    hint: &'static str,
+}
+
+/// Looks at everything the service needs, and says what it found; fails when something is wrong.
+pub async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyhow::Result<()> {
+    let config = Config::load(&flags.flags())?;
+    let checks = [models(&config), data(&config), generator(&config), watch(&config), running(server).await];
+    if json {
+        output::json(&checks)?;
+    } else {
+        for check in &checks {
+            output::line(format!("{}  {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.found));
+            if !check.ok && !check.hint.is_empty() {
+                output::line(format!("      {}", check.hint));
+            }
+        }
+    }
+    let wrong = checks.iter().filter(|check| !check.ok).count();
+    if wrong > 0 {
+        bail!("{wrong} of {} checks failed", checks.len());
+    }
+    Ok(())
+}
+
+fn models(config: &Config) -> Check {
+    let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
+    let missing = match manifest.select(&[], None) {
+        Ok(names) => names.into_iter().filter(|name| store.path(&manifest, name).is_err()).collect::<Vec<_>>(),
+        Err(error) => vec![error.to_string()],
+    };
+    let found = match missing.as_slice() {
+        [] => format!("all in {}", config.models_dir.display()),
+        names => format!("missing in {}: {}", config.models_dir.display(), names.join(", ")),
+    };
+    Check { what: "models", ok: missing.is_empty(), found, hint: "run `wellspring models pull`" }
+}
+
+fn data(config: &Config) -> Check {
+    let folder = &config.data_dir;
+    let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder).map(drop));
+    let found = match &made {
+        Ok(()) => format!("{} can be written", folder.display()),
+        Err(error) => format!("{} cannot be written: {error}", folder.display()),
+    };
+    Check { what: "data folder", ok: made.is_ok(), found, hint: "choose another with --data-dir, or repair its rights" }
+}
+
+fn generator(config: &Config) -> Check {
+    let what = "generator";
+    let hint = "name a model of `wellspring models list`, a GGUF file, or `off`";
+    match &config.generator_model {
+        GeneratorChoice::Off => Check { what, ok: true, found: "off: answers are extracts".to_owned(), hint },
+        GeneratorChoice::File(path) => {
+            Check { what, ok: path.is_file(), found: format!("the file {}", path.display()), hint }
+        }
+        GeneratorChoice::Named(name) => {
+            let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
+            match store.path(&manifest, name) {
+                Ok(path) => Check { what, ok: true, found: path.display().to_string(), hint },
+                Err(error) => Check { what, ok: false, found: error.to_string(), hint },
+            }
+        }
+    }
+}
+
+fn watch(config: &Config) -> Check {
+    let lost: Vec<_> = config.watch.iter().filter(|path| !path.is_dir()).map(|path| path.display().to_string()).collect();
+    let found = match lost.as_slice() {
+        [] => format!("{} watched folders", config.watch.len()),
+        lost => format!("no such folder: {}", lost.join(", ")),
+    };
+    Check { what: "folders", ok: lost.is_empty(), found, hint: "create them, or take them out of the configuration" }
+}
+
+/// Whether a server answers. None running is no failure: doctor is for before the start too.
+async fn running(server: &str) -> Check {
+    let what = "server";
+    let request = async {
+        let client = Client::new(server)?;
+        client.send(client.request(Method::GET, "/readyz")).await
+    };
+    let (ok, found) = match request.await {
+        Ok(_) => (true, format!("ready at {server}")),
+        Err(crate::client::ClientError::Unreachable { .. }) => (true, format!("none at {server}")),
+        Err(error) => (false, error.to_string()),
+    };
+    Check { what, ok, found, hint: "see its log, or `wellspring status`" }
+}

@@ -1,0 +1,65 @@
+//! `models`: list, pull, verify.
+
+use anyhow::bail;
+use serde_json::json;
+
+use crate::cli::{ModelsAction, ModelsArguments};
+use crate::config::Config;
+use crate::models::{self, Manifest, ModelStore, TerminalProgress};
+use crate::output;
+
+/// Does what was asked with model files.
+pub async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Result<()> {
+    let config = Config::load(&arguments.service.flags())?;
+    let manifest = Manifest::builtin();
+    let store = ModelStore::new(&config.models_dir);
+    match &arguments.action {
+        ModelsAction::List => list(&manifest, &store, json),
+        ModelsAction::Pull { names, set } => {
+            let names = manifest.select(names, set.as_deref())?;
+            models::pull(&manifest, &store, &names, config.offline, &TerminalProgress::new()).await?;
+            if json {
+                return output::json(&json!({ "present": names, "folder": config.models_dir }));
+            }
+            output::line(format!("{} files are present and verified in {}", names.len(), config.models_dir.display()));
+            Ok(())
+        }
+        ModelsAction::Verify { names } => verify(&manifest, &store, names, json),
+    }
+}
+
+fn list(manifest: &Manifest, store: &ModelStore, json: bool) -> anyhow::Result<()> {
+    let listed = store.list(manifest);
+    if json {
+        return output::json(&listed);
+    }
+    let rows = listed.iter().map(|model| {
+        let state = if model.present { "present" } else { "-" };
+        vec![
+            model.name.clone(),
+            model.kind.to_string(),
+            output::bytes(model.bytes),
+            model.licence.clone(),
+            state.to_owned(),
+            model.sets.join(", "),
+        ]
+    });
+    output::table(&["name", "kind", "size", "licence", "state", "sets"], rows.collect());
+    Ok(())
+}
+
+fn verify(manifest: &Manifest, store: &ModelStore, names: &[String], json: bool) -> anyhow::Result<()> {
+    let names = if names.is_empty() { store.present(manifest) } else { manifest.select(names, None)? };
+    let results = store.verify(manifest, &names, &TerminalProgress::new())?;
+    if json {
+        output::json(&results)?;
+    } else {
+        for result in &results {
+            output::line(format!("{}  {}", if result.verified { "ok     " } else { "DAMAGED" }, result.name));
+        }
+    }
+    if results.iter().any(|result| !result.verified) {
+        bail!("a model file is damaged or missing; `wellspring models pull` fetches it again");
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `search`: passages, best first.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use wellspring_core::retriever::Ranked;
+
+use crate::cli::SearchArguments;
+use crate::client::Client;
+use crate::output::{self, NothingFound};
+
+/// Characters of a passage that the terminal shows.
+const SHOWN_CHARACTERS: usize = 300;
+
+#[derive(Deserialize, Serialize)]
+struct Results {
+    hits: Vec<Ranked>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Searches and prints.
+pub async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> anyhow::Result<()> {
+    let SearchArguments { query, limit, collection } = arguments;
+    let body = json!({ "query": query.join(" "), "limit": limit, "collection": collection });
+    let results: Results = client.json(client.request(Method::POST, "/v1/search").json(&body)).await?;
+    if json {
+        output::json(&results)?;
+    } else {
+        for (number, hit) in results.hits.iter().enumerate() {
+            let passage = &hit.passage;
+            let title = passage.title.as_deref().unwrap_or_default();
+            output::line(format!("{}. {} {title} ({:.3})", number + 1, passage.document, hit.score));
+            let flat = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let shown: String = flat.chars().take(SHOWN_CHARACTERS).collect();
+            output::line(format!("   {shown}{}", if shown.len() < flat.len() { " …" } else { "" }));
+        }
+    }
+    if results.hits.is_empty() {
+        return Err(NothingFound("no passage matches".to_owned()).into());
+    }
+    Ok(())
+}

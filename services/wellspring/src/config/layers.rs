@@ -1,0 +1,250 @@
+//! Which layer said what? Defaults, then the file, then the environment, then flags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use super::settings::{Kind, SETTINGS, Setting};
+use super::ConfigError;
+use crate::environment;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(variable) => write!(f, "the environment variable {variable}"),
+            Self::Flag(flag) => write!(f, "the flag {flag}"),
+        }
+    }
+}
+
+/// Values given by flags, by setting; several for a list.
+pub type Values = BTreeMap<&'static str, Vec<String>>;
+
+/// What the command line said about the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// The other flags.
+    pub values: Values,
+}
+
+/// Every setting's value and origin.
+#[derive(Debug)]
+pub struct Layers {
+    values: BTreeMap<&'static str, (Value, Origin)>,
+    key: Option<String>,
+}
+
+impl Layers {
+    /// Reads the file (the one named, else `wellspring.toml` here, else the user's), the environment and the flags.
+    pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        let named = flags.file.clone().or_else(|| std::env::var_os(environment::CONFIG).map(PathBuf::from));
+        let found = || {
+            let places = [PathBuf::from("wellspring.toml"), environment::config_home().join("wellspring.toml")];
+            places.into_iter().find(|path| path.is_file())
+        };
+        let file = match named.or_else(found) {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+                Some((path, text))
+            }
+            None => None,
+        };
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        Self::merge(file, environment, &flags.values)
+    }
+
+    /// Merges given layers; `file` is a path and its text.
+    pub fn merge(
+        file: Option<(PathBuf, String)>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &Values,
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Self { values: defaults(), key: None };
+        if let Some((path, text)) = file {
+            layers.add_file(&path, &text)?;
+        }
+        for (variable, value) in environment.filter(|(name, _)| name.starts_with("WELLSPRING_")) {
+            layers.add_variable(variable, value)?;
+        }
+        for (name, values) in flags {
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == *name) else { continue };
+            let origin = Origin::Flag(setting.flag());
+            let value = match setting.kind {
+                Kind::Paths => Value::Array(values.iter().cloned().map(Value::String).collect()),
+                _ => from_text(setting, values.last().map(String::as_str).unwrap_or_default()),
+            };
+            layers.values.insert(setting.name, (value, origin));
+        }
+        Ok(layers)
+    }
+
+    fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        let table = text
+            .parse::<toml::Table>()
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let origin = Origin::File(path.to_owned());
+        for (name, value) in flatten(table) {
+            if name == "key" {
+                return Err(ConfigError::SecretInFile { origin });
+            }
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+                let nearest = nearest(&name, SETTINGS.iter().map(|setting| setting.name.to_owned()));
+                return Err(ConfigError::Unknown { name, origin, nearest });
+            };
+            let value = relative_to(path.parent().unwrap_or(Path::new("")), setting.kind, value);
+            self.values.insert(setting.name, (value, origin.clone()));
+        }
+        Ok(())
+    }
+
+    fn add_variable(&mut self, variable: String, value: String) -> Result<(), ConfigError> {
+        if variable == environment::KEY {
+            self.key = Some(value).filter(|key| !key.is_empty());
+            return Ok(());
+        }
+        if environment::OTHERS.contains(&variable.as_str()) {
+            return Ok(());
+        }
+        let origin = Origin::Environment(variable.clone());
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
+            let known = SETTINGS.iter().map(Setting::variable).chain(environment::OTHERS.iter().map(|&n| n.to_owned()));
+            return Err(ConfigError::Unknown { nearest: nearest(&variable, known), name: variable, origin });
+        };
+        self.values.insert(setting.name, (from_text(setting, &value), origin));
+        Ok(())
+    }
+
+    /// The key, from the environment only.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Where a setting's value came from.
+    pub fn origin(&self, name: &'static str) -> &Origin {
+        &self.values[name].1
+    }
+
+    /// A setting's value as `config show` prints it.
+    pub fn shown(&self, name: &'static str) -> &Value {
+        &self.values[name].0
+    }
+
+    /// An error about a setting's value.
+    pub fn refused(&self, name: &'static str, expected: String) -> ConfigError {
+        let (value, origin) = &self.values[name];
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        ConfigError::Value { name, origin: origin.clone(), value, expected }
+    }
+
+    /// A text.
+    pub fn text(&self, name: &'static str) -> Result<&str, ConfigError> {
+        self.shown(name).as_str().ok_or_else(|| self.refused(name, "expected text".to_owned()))
+    }
+
+    /// A path.
+    pub fn path(&self, name: &'static str) -> Result<PathBuf, ConfigError> {
+        match self.text(name)? {
+            "" => Err(self.refused(name, "expected a path".to_owned())),
+            path => Ok(PathBuf::from(path)),
+        }
+    }
+
+    /// Several paths.
+    pub fn paths(&self, name: &'static str) -> Result<Vec<PathBuf>, ConfigError> {
+        let refused = || self.refused(name, "expected a list of paths".to_owned());
+        let list = self.shown(name).as_array().ok_or_else(refused)?;
+        list.iter().map(|value| value.as_str().map(PathBuf::from).ok_or_else(refused)).collect()
+    }
+
+    /// A truth value.
+    pub fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
+        self.shown(name).as_bool().ok_or_else(|| self.refused(name, "expected true or false".to_owned()))
+    }
+
+    /// A whole number between two bounds, both allowed.
+    pub fn integer(&self, name: &'static str, min: i64, max: i64) -> Result<i64, ConfigError> {
+        let fits = self.shown(name).as_integer().filter(|number| (min..=max).contains(number));
+        fits.ok_or_else(|| self.refused(name, format!("expected a whole number from {min} to {max}")))
+    }
+}
+
+fn defaults() -> BTreeMap<&'static str, (Value, Origin)> {
+    let value = |setting: &Setting| match (setting.default, setting.name) {
+        (Some(text), _) => from_text(setting, text),
+        (None, "data_dir") => path_value(&environment::data_home().join("data")),
+        (None, "models_dir") => path_value(&environment::data_home().join("models")),
+        (None, _) => Value::Array(Vec::new()),
+    };
+    SETTINGS.iter().map(|setting| (setting.name, (value(setting), Origin::Default))).collect()
+}
+
+fn path_value(path: &Path) -> Value {
+    Value::String(path.to_string_lossy().into_owned())
+}
+
+/// Reads a value in the form of the environment; what does not fit stays text and is refused at validation.
+fn from_text(setting: &Setting, text: &str) -> Value {
+    let as_text = || Value::String(text.to_owned());
+    match setting.kind {
+        Kind::Text | Kind::Path => as_text(),
+        Kind::Paths => {
+            let paths = std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty());
+            Value::Array(paths.map(|path| path_value(&path)).collect())
+        }
+        Kind::Boolean => text.parse().map_or_else(|_| as_text(), Value::Boolean),
+        Kind::Integer => text.parse().map_or_else(|_| as_text(), Value::Integer),
+    }
+}
+
+/// Paths in a file are relative to the file, wherever the service is started from.
+fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
+    match (kind, value) {
+        (Kind::Path, Value::String(path)) => path_value(&folder.join(path)),
+        (Kind::Paths, Value::Array(paths)) => {
+            Value::Array(paths.into_iter().map(|path| relative_to(folder, Kind::Path, path)).collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// Turns tables into dotted names.
+fn flatten(table: toml::Table) -> Vec<(String, Value)> {
+    let mut flat = Vec::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) => {
+                flat.extend(flatten(inner).into_iter().map(|(below, value)| (format!("{name}.{below}"), value)));
+            }
+            value => flat.push((name, value)),
+        }
+    }
+    flat
+}
+
+/// The known name that takes the fewest changes to reach.
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
+    known.min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate)).unwrap_or_default()
+}

@@ -1,0 +1,270 @@
+//! What did the operator ask for, and where did each value come from?
+//!
+//! Two steps. Raw: defaults, then `wellspring.toml`, then the environment, then flags, each overriding the one before
+//! ([`layers`]). Validated: [`Config`], in which every value is ready for use.
+//!
+//! Invariants:
+//! - An unknown key is refused with the nearest known name.
+//! - Everything is validated before a port is bound or a file is written.
+//! - The key never appears in `Debug` output or in `config show`.
+
+mod layers;
+mod settings;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use wellspring_core::document::CollectionName;
+use wellspring_http::AccessKey;
+
+pub use layers::{Flags, Layers, Origin};
+pub use settings::{SETTINGS, Setting};
+
+use crate::environment;
+
+/// What the operator got wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("could not read the configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not valid TOML", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A key that no setting has.
+    #[error("unknown setting `{name}` in {origin}; did you mean `{nearest}`?")]
+    Unknown {
+        /// The key as written.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// The nearest known one.
+        nearest: String,
+    },
+    /// A secret where secrets do not belong.
+    #[error("the key does not belong in {origin}: set {} in the environment", environment::KEY)]
+    SecretInFile {
+        /// Where it was.
+        origin: Origin,
+    },
+    /// A value that does not fit.
+    #[error("`{name}` from {origin} is `{value}`: {expected}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// Where the value came from.
+        origin: Origin,
+        /// The value.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// An open door.
+    #[error(
+        "listening on {listen} would serve every machine that can reach it: set {} to a secret of at least {} characters, \
+         or listen on 127.0.0.1",
+        environment::KEY,
+        KEY_LENGTH_MIN
+    )]
+    OpenDoor {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// A key that can be guessed.
+    #[error("{} is shorter than {} characters", environment::KEY, KEY_LENGTH_MIN)]
+    WeakKey,
+}
+
+/// A shorter key could be guessed over the network.
+pub const KEY_LENGTH_MIN: usize = 16;
+
+/// Which generator writes answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeneratorChoice {
+    /// None: answers are extracts.
+    Off,
+    /// A model of the manifest.
+    Named(String),
+    /// A GGUF file.
+    File(PathBuf),
+}
+
+/// The validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// Catalog and indexes.
+    pub data_dir: PathBuf,
+    /// Model files.
+    pub models_dir: PathBuf,
+    /// Folders to follow.
+    pub watch: Vec<PathBuf>,
+    /// The collection that watched folders fill.
+    pub collection: CollectionName,
+    /// No outgoing socket, ever.
+    pub offline: bool,
+    /// What clients must present.
+    pub key: Option<AccessKey>,
+    /// The embedder's name in the manifest.
+    pub embedder_model: String,
+    /// Embedder sessions, one thread each.
+    pub embedder_threads: usize,
+    /// The generator.
+    pub generator_model: GeneratorChoice,
+    /// Generator threads.
+    pub generator_threads: usize,
+    /// Prompt and output of one generation, in tokens.
+    pub generator_context_tokens: u32,
+    /// The log filter.
+    pub log: String,
+}
+
+impl Config {
+    /// Reads all layers and validates them.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::validate(&Layers::read(flags)?)
+    }
+
+    /// Validates read layers.
+    pub fn validate(layers: &Layers) -> Result<Self, ConfigError> {
+        let key = layers.key();
+        if key.is_some_and(|key| key.chars().count() < KEY_LENGTH_MIN) {
+            return Err(ConfigError::WeakKey);
+        }
+        let listen = listen(layers)?;
+        if key.is_none() && !listen.ip().is_loopback() {
+            return Err(ConfigError::OpenDoor { listen });
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
+        Ok(Self {
+            listen,
+            data_dir: layers.path("data_dir")?,
+            models_dir: layers.path("models_dir")?,
+            watch: layers.paths("watch")?,
+            collection: layers.text("collection")?.parse().map_err(|error| {
+                layers.refused("collection", format!("a collection name {error}"))
+            })?,
+            offline: layers.boolean("offline")?,
+            key: key.and_then(AccessKey::new),
+            embedder_model: layers.text("embedder.model")?.to_owned(),
+            embedder_threads: threads("embedder.threads")?,
+            generator_model: generator(layers.text("generator.model")?),
+            generator_threads: threads("generator.threads")?,
+            generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
+            log: log(layers)?,
+        })
+    }
+}
+
+/// Resolves a literal address or `localhost`; other names would need a resolver and could change their mind.
+fn listen(layers: &Layers) -> Result<SocketAddr, ConfigError> {
+    let text = layers.text("listen")?;
+    let refused = || layers.refused("listen", "expected an address and a port, such as 127.0.0.1:7700".to_owned());
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return ("127.0.0.1", port.parse().map_err(|_| refused())?)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next())
+            .ok_or_else(refused);
+    }
+    text.parse().map_err(|_| refused())
+}
+
+/// `off`, a path (it has a separator or ends in `.gguf`), or a name.
+fn generator(text: &str) -> GeneratorChoice {
+    match text {
+        "off" => GeneratorChoice::Off,
+        path if path.contains(std::path::MAIN_SEPARATOR) || path.ends_with(".gguf") => {
+            GeneratorChoice::File(PathBuf::from(path))
+        }
+        name => GeneratorChoice::Named(name.to_owned()),
+    }
+}
+
+fn log(layers: &Layers) -> Result<String, ConfigError> {
+    let text = layers.text("log")?;
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(layers.refused("log", format!("not a log filter ({error}); try `info`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Layers, ConfigError> {
+        let flags = flags.iter().map(|(name, value)| (*name, vec![(*value).to_owned()])).collect();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Layers::merge(Some((PathBuf::from("wellspring.toml"), file.to_owned())), environment, &flags)
+    }
+
+    #[test]
+    fn later_layers_win_and_keep_their_origin() {
+        let file = "listen = \"127.0.0.1:1\"\n[embedder]\nthreads = 3\n";
+        let merged = layers(file, &[("WELLSPRING_LISTEN", "127.0.0.1:2")], &[("listen", "127.0.0.1:3")]).unwrap();
+        let config = Config::validate(&merged).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.embedder_threads, 3);
+        assert_eq!(merged.origin("listen"), &Origin::Flag("--listen".to_owned()));
+        assert_eq!(merged.origin("embedder.threads"), &Origin::File(PathBuf::from("wellspring.toml")));
+        assert_eq!(merged.origin("log"), &Origin::Default);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_nearest_one() {
+        for (file, environment) in [("lisen = \"x\"", None), ("", Some(("WELLSPRING_LISTE", "x")))] {
+            let environment: Vec<_> = environment.into_iter().collect();
+            let error = layers(file, &environment, &[]).unwrap_err().to_string();
+            assert!(error.to_lowercase().contains("did you mean") && error.to_lowercase().contains("listen"), "{error}");
+        }
+        let error = layers("[embedder]\nthread = 1", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("`embedder.threads`"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_others_reach_needs_a_key() {
+        let open = layers("listen = \"0.0.0.0:7700\"", &[], &[]).unwrap();
+        assert!(matches!(Config::validate(&open), Err(ConfigError::OpenDoor { .. })));
+        let key = [("WELLSPRING_KEY", "a-secret-of-some-length")];
+        let locked = Config::validate(&layers("listen = \"0.0.0.0:7700\"", &key, &[]).unwrap()).unwrap();
+        assert!(!format!("{locked:?}").contains("a-secret"));
+        let weak = layers("", &[("WELLSPRING_KEY", "short")], &[]).unwrap();
+        assert!(matches!(Config::validate(&weak), Err(ConfigError::WeakKey)));
+    }
+
+    #[test]
+    fn a_key_in_the_file_is_refused() {
+        assert!(matches!(layers("key = \"x\"", &[], &[]), Err(ConfigError::SecretInFile { .. })));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_name_their_origin() {
+        let error = Config::validate(&layers("listen = \"nowhere\"", &[], &[]).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("wellspring.toml") && error.contains("nowhere"), "{error}");
+        assert!(Config::validate(&layers("offline = 3", &[], &[]).unwrap()).is_err());
+        assert!(Config::validate(&layers("[generator]\ncontext_tokens = 5", &[], &[]).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_generator_is_off_a_name_or_a_path() {
+        assert_eq!(generator("off"), GeneratorChoice::Off);
+        assert_eq!(generator("qwen"), GeneratorChoice::Named("qwen".to_owned()));
+        assert_eq!(generator("./a.gguf"), GeneratorChoice::File(PathBuf::from("./a.gguf")));
+        assert_eq!(generator("a.gguf"), GeneratorChoice::File(PathBuf::from("a.gguf")));
+    }
+}

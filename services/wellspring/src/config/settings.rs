@@ -1,0 +1,113 @@
+//! Which settings are there? The one list behind the file, the environment, the flags, `config show` and the
+//! reference page.
+
+/// A setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in the file; a dot stands for a table.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// The default, in the form of the environment; `None` where it depends on the machine.
+    pub default: Option<&'static str>,
+    /// What it is for, in one line.
+    pub help: &'static str,
+}
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A path; in the file it is relative to the file.
+    Path,
+    /// Several paths; in the environment separated by `:`.
+    Paths,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+}
+
+impl Setting {
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        format!("WELLSPRING_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// Its flag.
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name.replace(['.', '_'], "-"))
+    }
+}
+
+/// Every setting, in the order of `config show`.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "listen",
+        kind: Kind::Text,
+        default: Some("127.0.0.1:7700"),
+        help: "address and port of the HTTP API; any address but a loopback one needs WELLSPRING_KEY",
+    },
+    Setting {
+        name: "data_dir",
+        kind: Kind::Path,
+        default: None,
+        help: "catalog and indexes; default: wellspring/data in the user's data folder",
+    },
+    Setting {
+        name: "models_dir",
+        kind: Kind::Path,
+        default: None,
+        help: "model files; default: wellspring/models in the user's data folder",
+    },
+    Setting { name: "watch", kind: Kind::Paths, default: None, help: "folders whose documents are kept up to date" },
+    Setting {
+        name: "collection",
+        kind: Kind::Text,
+        default: Some("default"),
+        help: "the collection that watched folders fill",
+    },
+    Setting {
+        name: "offline",
+        kind: Kind::Boolean,
+        default: Some("false"),
+        help: "never open an outgoing socket; missing models are an error",
+    },
+    Setting {
+        name: "embedder.model",
+        kind: Kind::Text,
+        default: Some("all-minilm-l6-v2-int8"),
+        help: "the embedder, by its name in the model manifest",
+    },
+    Setting {
+        name: "embedder.threads",
+        kind: Kind::Integer,
+        default: Some("0"),
+        help: "embedder sessions, one thread each; 0 is one a core",
+    },
+    Setting {
+        name: "generator.model",
+        kind: Kind::Text,
+        default: Some("qwen2.5-coder-0.5b-instruct"),
+        help: "the generator: a name in the model manifest, the path of a GGUF file, or `off` for extracts only",
+    },
+    Setting {
+        name: "generator.threads",
+        kind: Kind::Integer,
+        default: Some("0"),
+        help: "threads that the generator computes with; 0 is one a core",
+    },
+    Setting {
+        name: "generator.context_tokens",
+        kind: Kind::Integer,
+        default: Some("4096"),
+        help: "the longest prompt and answer together, in tokens",
+    },
+    Setting {
+        name: "log",
+        kind: Kind::Text,
+        default: Some("info"),
+        help: "what is logged: error, warn, info, debug, or a filter such as `info,wellspring_ingest=debug`",
+    },
+];

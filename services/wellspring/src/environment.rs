@@ -1,0 +1,36 @@
+//! Which environment variables does Wellspring read? All of them are named here and nowhere else.
+//!
+//! Invariants:
+//! - A variable that begins with `WELLSPRING_` and is not listed is refused with the nearest listed name: a typo in a
+//!   unit file must not silently mean the default.
+
+/// The path of the configuration file.
+pub const CONFIG: &str = "WELLSPRING_CONFIG";
+/// The key that clients must present; also what the client commands present.
+pub const KEY: &str = "WELLSPRING_KEY";
+/// The server that the client commands talk to.
+pub const SERVER: &str = "WELLSPRING_SERVER";
+/// The binary that the end-to-end tests run.
+pub const TEST_BINARY: &str = "WELLSPRING_BIN";
+
+/// Variables that are no settings of the service.
+pub const OTHERS: &[&str] = &[CONFIG, KEY, SERVER, TEST_BINARY];
+
+/// Where a user's data belongs: `$XDG_DATA_HOME/wellspring`, or `~/.local/share/wellspring`.
+pub fn data_home() -> std::path::PathBuf {
+    home_folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// Where a user's configuration belongs: `$XDG_CONFIG_HOME/wellspring`, or `~/.config/wellspring`.
+pub fn config_home() -> std::path::PathBuf {
+    home_folder("XDG_CONFIG_HOME", ".config")
+}
+
+fn home_folder(variable: &str, below_home: &str) -> std::path::PathBuf {
+    let absolute = |value: std::ffi::OsString| Some(std::path::PathBuf::from(value)).filter(|path| path.is_absolute());
+    let base = std::env::var_os(variable)
+        .and_then(absolute)
+        .or_else(|| std::env::home_dir().map(|home| home.join(below_home)))
+        .unwrap_or_else(|| std::path::PathBuf::from("."));
+    base.join("wellspring")
+}
