@@ -5,3 +5,4 @@
 
 pub mod conformance;
 pub mod doubles;
+pub mod service;

@@ -1,1 +1,149 @@
-//! catalog
+//! How does a catalog behave when nothing lies beneath it?
+//!
+//! [`MemoryCatalog`] keeps the contract over maps behind one lock. It is stricter than the real one: it panics where a
+//! caller breaks the contract, such as publishing an entry that was not claimed, skipping a publication, staging a chunk
+//! whose span does not hold its text, or forgetting a chunk that a view may hold.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use wellspring_core::catalog::{Cost, EntryState, Sequence};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::document::{
+    Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
+};
+use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::source::SourceName;
+use wellspring_core::view::{Publication, ViewName};
+
+mod journal;
+mod publisher;
+mod reader;
+mod replay;
+
+/// A catalog in memory.
+#[derive(Debug, Default)]
+pub struct MemoryCatalog {
+    state: Mutex<State>,
+}
+
+impl MemoryCatalog {
+    /// What a restart does: claims are forgotten, everything else stays.
+    pub fn restart(&self) {
+        self.state().claimed.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    collections: HashMap<CollectionName, (SpaceId, String)>,
+    documents: HashMap<DocumentId, Document>,
+    journal: BTreeMap<Sequence, Entry>,
+    claimed: HashMap<DocumentId, Sequence>,
+    embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
+    /// When each chunk left the views, and its place in a replay.
+    removed: BTreeMap<ChunkId, (Publication, u64)>,
+    /// The place given last in a replay.
+    last_place: u64,
+    published: Publication,
+    checkpoints: HashMap<ViewName, Publication>,
+    totals: Cost,
+}
+
+#[derive(Debug)]
+struct Document {
+    collection: CollectionName,
+    key: DocumentKey,
+    source: SourceName,
+    fingerprint: Option<String>,
+    content_hash: Option<ContentHash>,
+    newest: Sequence,
+    revision: Revision,
+    published: Option<Revision>,
+    deleted: bool,
+    erased_through: Revision,
+    revisions: BTreeMap<Revision, Stored>,
+    chunks: Vec<StoredChunk>,
+    strays: HashMap<ChunkId, EmbeddingKey>,
+    attempts: usize,
+}
+
+#[derive(Debug)]
+struct Stored {
+    media_type: MediaType,
+    content: Vec<u8>,
+    attributes: Attributes,
+    title: Option<String>,
+    text: Option<String>,
+    accepted_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct StoredChunk {
+    revision: Revision,
+    /// Its place in a replay; a later revision's row comes later.
+    place: u64,
+    chunk: Chunk,
+    publication: Option<Publication>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    document: DocumentId,
+    revision: Revision,
+    put: bool,
+    state: EntryState,
+    superseded_by: Option<Sequence>,
+    cost: Cost,
+}
+
+#[derive(Debug)]
+struct Vector {
+    embedding: Embedding,
+    /// The publication since which no chunk needs it, and the document that needed it last.
+    spare: Option<(Publication, Option<DocumentId>)>,
+}
+
+impl State {
+    /// Marks the pending entries of a document before `newest` as superseded by it.
+    fn supersede(&mut self, document: DocumentId, newest: Sequence) -> Vec<Revision> {
+        let mut revisions = Vec::new();
+        for (_, entry) in self.journal.range_mut(..newest) {
+            if entry.document == document && entry.state == EntryState::Pending {
+                entry.state = EntryState::Superseded;
+                entry.superseded_by = Some(newest);
+                revisions.push(entry.revision);
+            }
+        }
+        revisions
+    }
+
+    /// The next place in a replay.
+    fn next_place(&mut self) -> u64 {
+        self.last_place += 1;
+        self.last_place
+    }
+
+    /// The keys that some chunk needs.
+    fn needed(&self) -> HashSet<EmbeddingKey> {
+        self.documents.values().flat_map(|document| &document.chunks).map(|stored| stored.chunk.embedding_key).collect()
+    }
+
+    /// The document and the chunk row of a published chunk.
+    fn published_chunk(&self, id: ChunkId) -> Option<(&Document, &StoredChunk)> {
+        self.documents.values().find_map(|document| {
+            document.published_chunks().find(|stored| stored.chunk.id == id).map(|stored| (document, stored))
+        })
+    }
+}
+
+impl Document {
+    fn published_chunks(&self) -> impl Iterator<Item = &StoredChunk> {
+        self.chunks.iter().filter(|stored| Some(stored.revision) == self.published)
+    }
+}

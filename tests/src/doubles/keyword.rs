@@ -1,1 +1,150 @@
-//! keyword
+//! The keyword view in memory: BM25 over a map, with an analyser that only knows enough for tests.
+//!
+//! Stricter than the contract: checkpoints may not go backwards, and a chunk may not be both inserted and removed.
+//! Nothing is visible before it is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use wellspring_core::chunk::ChunkId;
+use wellspring_core::document::CollectionName;
+use wellspring_core::hit::Hit;
+use wellspring_core::text::is_cjk;
+use wellspring_core::view::{Change, KeywordEntry, KeywordSearch, Publication, ViewError, ViewName, ViewWriter};
+
+/// Endings that are taken off, longest first: no stemmer, but enough for regular verbs and plurals.
+const ENDINGS: &[&str] = &["ing", "ed", "es", "s"];
+/// Words that are not searched for.
+const STOP_WORDS: &[&str] = &["a", "an", "and", "are", "be", "is", "not", "of", "or", "the", "to", "were", "with"];
+/// BM25's usual saturation and length weight.
+const K1: f64 = 1.2;
+const B: f64 = 0.75;
+
+/// A [`ViewWriter`] and [`KeywordSearch`] without a disk.
+#[derive(Debug, Default)]
+pub struct MemoryKeywords {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    committed: BTreeMap<ChunkId, KeywordEntry>,
+    applied: BTreeMap<ChunkId, KeywordEntry>,
+    checkpoint: Publication,
+}
+
+impl MemoryKeywords {
+    /// An empty view.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The terms of a text: words without their endings; of Han and kana, characters and pairs.
+fn terms(text: &str) -> Vec<String> {
+    let text = text.to_lowercase();
+    let mut found: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric() || is_cjk(c))
+        .filter(|word| !word.is_empty() && !STOP_WORDS.contains(word))
+        .map(|word| {
+            let stem = ENDINGS.iter().find_map(|ending| word.strip_suffix(ending).filter(|stem| stem.len() > 2));
+            stem.unwrap_or(word).to_owned()
+        })
+        .collect();
+    for run in text.split(|c: char| !is_cjk(c)) {
+        let characters: Vec<char> = run.chars().collect();
+        found.extend(characters.iter().map(char::to_string));
+        found.extend(characters.windows(2).map(|pair| pair.iter().collect::<String>()));
+    }
+    found
+}
+
+/// What of a chunk is searched, with its weight.
+fn fields(entry: &KeywordEntry) -> [(&str, f64); 3] {
+    [(&entry.text, 1.0), (&entry.heading, 0.3), (&entry.title, 0.2)]
+}
+
+#[async_trait]
+impl ViewWriter<KeywordEntry> for MemoryKeywords {
+    fn name(&self) -> ViewName {
+        ViewName::Keyword
+    }
+
+    async fn apply(&self, change: Change<KeywordEntry>) -> Result<(), ViewError> {
+        let mut state = self.state();
+        for entry in &change.upserts {
+            assert!(!change.removals.contains(&entry.chunk), "a chunk both inserted and removed");
+        }
+        for chunk in &change.removals {
+            state.applied.remove(chunk);
+        }
+        state.applied.extend(change.upserts.into_iter().map(|entry| (entry.chunk, entry)));
+        Ok(())
+    }
+
+    async fn commit(&self, checkpoint: Publication) -> Result<(), ViewError> {
+        let mut state = self.state();
+        assert!(checkpoint >= state.checkpoint, "a checkpoint that goes backwards");
+        state.committed = state.applied.clone();
+        state.checkpoint = checkpoint;
+        Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<Publication, ViewError> {
+        Ok(self.state().checkpoint)
+    }
+
+    async fn clear(&self) -> Result<(), ViewError> {
+        *self.state() = State::default();
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, ViewError> {
+        Ok(self.state().committed.len() as u64)
+    }
+
+    async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {
+        let state = self.state();
+        Ok(chunks.iter().any(|chunk| state.committed.contains_key(chunk)))
+    }
+}
+
+#[async_trait]
+impl KeywordSearch for MemoryKeywords {
+    async fn matching(&self, collection: &CollectionName, query: &str, limit: usize) -> Result<Vec<Hit>, ViewError> {
+        let state = self.state();
+        let wanted: BTreeSet<String> = terms(query).into_iter().collect();
+        let analysed: Vec<(&KeywordEntry, [(Vec<String>, f64); 3])> = state
+            .committed
+            .values()
+            .map(|entry| (entry, fields(entry).map(|(text, weight)| (terms(text), weight))))
+            .collect();
+        let documents = analysed.len() as f64;
+        let mut hits = Vec::new();
+        for (entry, texts) in &analysed {
+            let mut score = 0.0;
+            for (field, (words, weight)) in texts.iter().enumerate() {
+                let total: usize = analysed.iter().map(|(_, texts)| texts[field].0.len()).sum();
+                let mean_length = (total as f64 / documents).max(1.0);
+                for term in &wanted {
+                    let frequency = words.iter().filter(|word| *word == term).count() as f64;
+                    let with = analysed.iter().filter(|(_, texts)| texts[field].0.contains(term)).count() as f64;
+                    let rarity = (1.0 + (documents - with + 0.5) / (with + 0.5)).ln();
+                    let length = 1.0 - B + B * words.len() as f64 / mean_length;
+                    score += weight * rarity * frequency * (K1 + 1.0) / (frequency + K1 * length);
+                }
+            }
+            if score > 0.0 && entry.collection == *collection {
+                hits.push(Hit { chunk: entry.chunk, score: score as f32 });
+            }
+        }
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+        hits.truncate(limit);
+        Ok(hits)
+    }
+}

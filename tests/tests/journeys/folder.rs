@@ -1,0 +1,136 @@
+//! A watched folder: what is saved is found, what is removed is not.
+
+use std::fs;
+use std::path::PathBuf;
+
+use wellspring_tests::service::{Service, Start};
+
+struct Folder {
+    _files: tempfile::TempDir,
+    data: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let (files, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = files.path().join("docs");
+        fs::create_dir(&root).unwrap();
+        Self { _files: files, data, root }
+    }
+
+    fn start(&self) -> Start {
+        Start { watch: vec![self.root.clone()], ..Start::default() }
+    }
+}
+
+async fn found(service: &Service, word: &str, holders: &[&str]) {
+    service
+        .eventually(&format!("{word} in {holders:?}"), async || {
+            let mut found = service.holders(word).await;
+            found.sort();
+            found == holders
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn files_are_followed_through_their_whole_life() {
+    let folder = Folder::new();
+    fs::write(folder.root.join("old.md"), "# Old\n\nA steinadler lives here.\n").unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "steinadler", &["docs/old.md"]).await;
+
+    fs::write(folder.root.join("new.txt"), "A rotmilan circles.").unwrap();
+    found(&service, "rotmilan", &["docs/new.txt"]).await;
+    fs::write(folder.root.join("new.txt"), "A habicht circles.").unwrap();
+    found(&service, "habicht", &["docs/new.txt"]).await;
+    found(&service, "rotmilan", &[]).await;
+
+    fs::rename(folder.root.join("new.txt"), folder.root.join("renamed.txt")).unwrap();
+    found(&service, "habicht", &["docs/renamed.txt"]).await;
+
+    fs::create_dir_all(folder.root.join("deep/er")).unwrap();
+    fs::write(folder.root.join("deep/er/page.html"), "<h1>Owl</h1><p>A waldkauz calls.</p><script>no()</script>").unwrap();
+    found(&service, "waldkauz", &["docs/deep/er/page.html"]).await;
+    fs::remove_dir_all(folder.root.join("deep")).unwrap();
+    found(&service, "waldkauz", &[]).await;
+
+    fs::remove_file(folder.root.join("old.md")).unwrap();
+    found(&service, "steinadler", &[]).await;
+    service.stop();
+}
+
+#[tokio::test]
+async fn i9_a_second_start_and_a_rename_embed_nothing() {
+    let folder = Folder::new();
+    for page in 0..20 {
+        fs::write(folder.root.join(format!("{page}.md")), format!("# Page\n\nThe tale{page}end of the mill.\n")).unwrap();
+    }
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "mill", &(0..20).map(|n| format!("docs/{n}.md")).collect::<std::collections::BTreeSet<_>>()
+        .iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let embedded = service.number("/catalog/chunks_embedded").await;
+    assert_eq!(embedded, 20);
+    fs::rename(folder.root.join("7.md"), folder.root.join("seven.md")).unwrap();
+    service.eventually("the renamed file", async || {
+        service.holders("tale7end").await == ["docs/seven.md"]
+    }).await;
+    service.stop();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    service.settle().await;
+    assert_eq!(service.number("/catalog/chunks_embedded").await, embedded);
+    assert_eq!(service.number("/catalog/searchable").await, 20);
+    service.stop();
+}
+
+#[tokio::test]
+async fn what_changed_while_the_service_was_away_is_caught_up() {
+    let folder = Folder::new();
+    fs::write(folder.root.join("a.txt"), "A bergfink sings.").unwrap();
+    fs::write(folder.root.join("b.txt"), "A gimpel sings.").unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "bergfink", &["docs/a.txt"]).await;
+    found(&service, "gimpel", &["docs/b.txt"]).await;
+    service.kill();
+    fs::write(folder.root.join("a.txt"), "A zeisig sings.").unwrap();
+    fs::remove_file(folder.root.join("b.txt")).unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "zeisig", &["docs/a.txt"]).await;
+    found(&service, "gimpel", &[]).await;
+    service.stop();
+}
+
+#[tokio::test]
+async fn one_line_of_a_large_file_costs_a_few_chunks() {
+    let folder = Folder::new();
+    let line = |n: usize| format!("Entry {n}: on day {n} the gauge at the old bridge read {} centimetres.\n\n", n * 7 % 311);
+    let text = |changed: Option<usize>| -> String {
+        (0..4000).map(|n| if Some(n) == changed { "The gauge was struck by a treibholz.\n\n".to_owned() } else { line(n) }).collect()
+    };
+    fs::write(folder.root.join("log.md"), text(None)).unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "struck", &[]).await;
+    service.eventually("the whole file", async || service.number("/catalog/searchable").await == 1).await;
+    let embedded = service.number("/catalog/chunks_embedded").await;
+    assert!(embedded > 100, "the file is large: {embedded} chunks");
+    fs::write(folder.root.join("log.md"), text(Some(2000))).unwrap();
+    found(&service, "treibholz", &["docs/log.md"]).await;
+    let more = service.number("/catalog/chunks_embedded").await - embedded;
+    assert!(more <= 3, "one line cost {more} chunks");
+    service.stop();
+}
+
+#[tokio::test]
+async fn a_folders_documents_are_not_changed_behind_its_back() {
+    let folder = Folder::new();
+    fs::write(folder.root.join("a.txt"), "A kranich rests.").unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "kranich", &["docs/a.txt"]).await;
+    let request = service.request(reqwest::Method::DELETE, "/v1/documents/docs/a.txt");
+    let (status, body) = service.json(request).await;
+    assert_eq!(status, reqwest::StatusCode::CONFLICT, "{body}");
+    assert_eq!(body["error"]["code"], "owned_by_source");
+    found(&service, "kranich", &["docs/a.txt"]).await;
+    service.stop();
+}

@@ -1,0 +1,9 @@
+//! What does a user live through, over real HTTP, with the real engines?
+
+mod answers;
+mod commands;
+mod folder;
+mod generator;
+mod locks;
+mod recovery;
+mod writes;
