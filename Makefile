@@ -1,0 +1,60 @@
+# What a person types. `make` alone lists the targets.
+
+# Shared by every clone of this account, so that a fresh one does not build the heavy dependencies again.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wellspring/target
+export WELLSPRING_BIN := $(CARGO_TARGET_DIR)/release/wellspring
+
+# One profile and one feature set for building, linting and testing: each heavy dependency is compiled once
+# (docs/adr/0006-one-build-profile.md).
+CARGO_BUILD := cargo build --release --locked
+CARGO_CLIPPY := cargo clippy --release --workspace --all-targets --locked -- -D warnings
+CARGO_TEST := cargo test --release --workspace --locked
+
+# make run: the folder to read (empty: our own documents and the sample pages), the port, and the first question.
+DOCS ?=
+PORT ?= 7700
+QUESTION ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help packages build run check test bench bench-embed deny compose-check
+
+help: ## Lists the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+packages: ## Installs the system packages that building needs, or prints the command that does.
+	@scripts/packages.sh
+
+build: packages ## Builds the binary.
+	@$(CARGO_BUILD)
+
+# Through the environment, so that no character of a path or a question is the shell's to interpret.
+run: export DOCS := $(DOCS)
+run: export PORT := $(PORT)
+run: export QUESTION := $(QUESTION)
+run: build ## Builds, fetches the models, reads a folder (DOCS=/path), asks one question (QUESTION="…"), keeps serving (PORT=7700).
+	@scripts/run.sh
+
+check: packages ## Checks the format and lints, warnings denied.
+	cargo fmt --all --check
+	$(CARGO_CLIPPY)
+
+test: check ## Everything that must hold: format, lints, every test, the documents' examples, the journeys.
+	$(CARGO_BUILD)
+	"$(WELLSPRING_BIN)" models pull --set test
+	$(CARGO_TEST)
+
+bench: build ## Measures ingestion of a corpus against the embedder alone (CORPUS=documents.jsonl).
+	@test -n "$(CORPUS)" || { echo 'make bench: name a corpus, one document a line: make bench CORPUS=documents.jsonl' >&2; exit 1; }
+	"$(WELLSPRING_BIN)" models pull
+	"$(WELLSPRING_BIN)" bench ingest "$(CORPUS)"
+
+bench-embed: build ## Measures how many passages a second the embedder alone makes.
+	"$(WELLSPRING_BIN)" models pull
+	cargo run --release --locked -p wellspring-embed --example embed_rate
+
+deny: ## Checks licences, known holes, sources and vendors of the dependency tree.
+	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny: install it first: cargo install cargo-deny --locked' >&2; exit 1; }
+	cargo deny --locked check
+
+compose-check: build ## Builds the container image on a base made here and runs the composed stack once (root, Debian).
+	@scripts/compose-check.sh
