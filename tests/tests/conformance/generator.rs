@@ -26,7 +26,7 @@ const SOCKET: &str = "WELLSPRING_TEST_GENERATOR_SOCKET";
 
 /// The model for tests.
 fn model() -> PathBuf {
-    let directory = std::env::var_os("WELLSPRING_MODELS").map(PathBuf::from).unwrap_or_else(|| {
+    let directory = std::env::var_os("WELLSPRING_MODELS_DIR").map(PathBuf::from).unwrap_or_else(|| {
         let home = std::env::var_os("HOME").expect("there is a home directory");
         PathBuf::from(home).join(".local/share/wellspring/models")
     });
