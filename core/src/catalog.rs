@@ -111,8 +111,10 @@ pub trait Journal: Send + Sync {
 
     /// The files (or other items) of a source as last accepted: key and fingerprint, deleted ones left out. Read it
     /// before looking at the source, or what arrives meanwhile is taken for deleted.
-    async fn source_items(&self, source: &SourceName)
-    -> Result<Vec<(CollectionName, DocumentKey, Option<String>)>, CatalogError>;
+    async fn source_items(
+        &self,
+        source: &SourceName,
+    ) -> Result<Vec<(CollectionName, DocumentKey, Option<String>)>, CatalogError>;
 }
 
 /// Where an entry of the journal is.
@@ -166,6 +168,16 @@ pub struct Work {
     pub revision: Revision,
     /// What to do.
     pub task: Task,
+}
+
+impl Work {
+    /// The size of the content it carries, in bytes.
+    pub fn content_bytes(&self) -> usize {
+        match &self.task {
+            Task::Put { content, .. } => content.len(),
+            Task::Delete => 0,
+        }
+    }
 }
 
 /// What a claimed entry asks for.

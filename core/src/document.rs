@@ -30,6 +30,12 @@ pub enum NameError {
     /// A control character, which would forge log lines and file names.
     #[error("contains a control character")]
     ControlCharacter,
+    /// A `.` or `..` between slashes, which every URL parser on the way would fold into another key.
+    #[error("contains a `.` or `..` between slashes")]
+    DotSegment,
+    /// A character that turns the direction of a line of text, which would disguise a key.
+    #[error("contains a character that changes the direction of text")]
+    Bidirectional,
     /// A character outside the alphabet of short names.
     #[error("may hold only lower-case letters, digits, `-`, `_` and `.`, and starts with a letter or digit")]
     Alphabet,
@@ -76,6 +82,7 @@ impl FromStr for CollectionName {
 /// The caller's name for a document, unique in its collection.
 ///
 /// - 1 to [`limits::KEY_BYTES_MAX`] bytes, no control characters, no white space around it.
+/// - No `.` or `..` segment and no bidirectional control: the key is part of URLs and of lines on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DocumentKey(String);
@@ -93,6 +100,12 @@ impl FromStr for DocumentKey {
         }
         if key.chars().any(char::is_control) {
             return Err(NameError::ControlCharacter);
+        }
+        if key.split('/').any(|segment| segment == "." || segment == "..") {
+            return Err(NameError::DotSegment);
+        }
+        if key.contains(crate::text::is_bidirectional_control) {
+            return Err(NameError::Bidirectional);
         }
         Ok(Self(key.to_owned()))
     }
@@ -321,10 +334,7 @@ impl Draft {
     /// The digest by which an unchanged draft is known.
     pub fn content_hash(&self) -> ContentHash {
         let attributes = serde_json::to_vec(&self.attributes).unwrap_or_default();
-        ContentHash::derive(
-            "wellspring content 1",
-            &[self.media_type.as_str().as_bytes(), &self.content, &attributes],
-        )
+        ContentHash::derive("wellspring content 1", &[self.media_type.as_str().as_bytes(), &self.content, &attributes])
     }
 }
 
@@ -340,6 +350,9 @@ mod tests {
         }
         assert_eq!("a\nb".parse::<DocumentKey>(), Err(NameError::ControlCharacter));
         assert_eq!("  ".parse::<DocumentKey>(), Err(NameError::Empty));
+        assert_eq!("a/../b".parse::<DocumentKey>(), Err(NameError::DotSegment));
+        assert_eq!("a\u{202e}b".parse::<DocumentKey>(), Err(NameError::Bidirectional));
+        assert!("a/.b/c..".parse::<DocumentKey>().is_ok());
         assert!("ein/Pfad mit Leerzeichen/河.md".parse::<DocumentKey>().is_ok());
     }
 

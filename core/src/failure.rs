@@ -23,11 +23,7 @@ impl<K: Copy> Failure<K> {
     }
 
     /// The same, keeping the vendor's error as the source of the chain.
-    pub fn caused_by(
-        kind: K,
-        attempted: impl Into<String>,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub fn caused_by(kind: K, attempted: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, attempted: attempted.into(), source: Some(source.into()) }
     }
 

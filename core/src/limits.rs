@@ -105,6 +105,10 @@ pub const PARSE_WORKER_BYTES_MAX: u64 = 64 << 20;
 /// Nested elements of an HTML page. The tree builder looks through all open elements for every tag, so depth times
 /// length is its cost; browsers flatten pages at 512.
 pub const HTML_DEPTH_MAX: usize = 1024;
+/// Attributes of one HTML tag; each is compared with all before it.
+pub const HTML_ATTRIBUTES_MAX: usize = 10_000;
+/// How long documents that are read wait for slower ones of their claim, before they go on without them.
+pub const PREPARE_GATHER_MAX: Duration = Duration::from_millis(500);
 /// Parse workers.
 pub const PARSE_WORKERS: usize = 2;
 /// Older revisions of a document whose text stays readable, so that a citation can be checked after an edit.

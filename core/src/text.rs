@@ -58,11 +58,9 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
 /// Whether a line begins something of its own: nothing, a list item, a table row, a heading, a fence, a quote.
 fn starts_block(line: &str) -> bool {
     let line = line.trim_start();
-    let numbered = line
-        .split_once(['.', ')'])
-        .is_some_and(|(number, rest)| {
-            !number.is_empty() && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with(' ')
-        });
+    let numbered = line.split_once(['.', ')']).is_some_and(|(number, rest)| {
+        !number.is_empty() && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with(' ')
+    });
     line.is_empty()
         || numbered
         || line.starts_with("```")
@@ -100,10 +98,16 @@ pub fn is_cjk(c: char) -> bool {
         | '\u{3040}'..='\u{30FF}' | '\u{31F0}'..='\u{31FF}' | '\u{3005}' | '\u{3007}')
 }
 
+/// Whether a character turns the direction of the text after it: on a terminal it disguises what a line says.
+pub fn is_bidirectional_control(c: char) -> bool {
+    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The primary language tag that the script of a text suggests, when one script decides it: `ja` for kana, `zh` for
 /// Han, `ko` for Hangul, and so on; `None` for Latin script, which many languages share.
 pub fn script_language(text: &str) -> Option<&'static str> {
-    let mut counts = [("ja", 0usize), ("zh", 0), ("ko", 0), ("ru", 0), ("ar", 0), ("he", 0), ("el", 0), ("hi", 0), ("th", 0)];
+    let mut counts =
+        [("ja", 0usize), ("zh", 0), ("ko", 0), ("ru", 0), ("ar", 0), ("he", 0), ("el", 0), ("hi", 0), ("th", 0)];
     let mut letters = 0usize;
     for c in text.chars().filter(|c| c.is_alphabetic()) {
         letters += 1;
@@ -150,9 +154,10 @@ mod tests {
 
     #[test]
     fn blocks_end_sentences_and_plain_line_breaks_do_not() {
-        assert_eq!(cut("# Title\n\nOne\ntwo.\n- item a\n- item b\n1. first"), [
-            "# Title", "One\ntwo.", "- item a", "- item b", "1. first"
-        ]);
+        assert_eq!(
+            cut("# Title\n\nOne\ntwo.\n- item a\n- item b\n1. first"),
+            ["# Title", "One\ntwo.", "- item a", "- item b", "1. first"]
+        );
     }
 
     #[test]

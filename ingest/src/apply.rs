@@ -36,12 +36,8 @@ impl ApplyStage {
     pub(crate) async fn apply(&self, batch: Batch, publication: Publication, stop: &CancellationToken) -> Option<()> {
         let Batch { finished, vector, keyword } = batch;
         let (vector_done, keyword_done) = tokio::join!(
-            until_done("write the vector view", stop, || {
-                write(&*self.views.vector, &vector, publication)
-            }),
-            until_done("write the keyword view", stop, || {
-                write(&*self.views.keyword, &keyword, publication)
-            }),
+            until_done("write the vector view", stop, || { write(&*self.views.vector, &vector, publication) }),
+            until_done("write the keyword view", stop, || { write(&*self.views.keyword, &keyword, publication) }),
         );
         vector_done.and(keyword_done)?;
         until_done("publish a batch", stop, || self.publisher.publish(publication, finished.clone())).await

@@ -140,11 +140,7 @@ impl EmbedStage {
     }
 
     /// Runs the model, waiting out a busy or stopped one; the inner error is the model's refusal of these texts.
-    async fn run(
-        &self,
-        texts: Vec<String>,
-        stop: &CancellationToken,
-    ) -> Option<Result<Vec<Embedding>, EmbedError>> {
+    async fn run(&self, texts: Vec<String>, stop: &CancellationToken) -> Option<Result<Vec<Embedding>, EmbedError>> {
         if texts.is_empty() {
             return Some(Ok(Vec::new()));
         }
@@ -192,14 +188,7 @@ impl Vectors {
 
 impl Batch {
     /// Adds one document's changes to both views.
-    fn add(
-        &mut self,
-        entry: &Entry,
-        title: Option<&str>,
-        upserted: &[&Chunk],
-        removed: &[ChunkId],
-        vectors: &Vectors,
-    ) {
+    fn add(&mut self, entry: &Entry, title: Option<&str>, upserted: &[&Chunk], removed: &[ChunkId], vectors: &Vectors) {
         for chunk in upserted {
             self.vector.upserts.push(VectorEntry {
                 chunk: chunk.id,

@@ -47,9 +47,7 @@ impl Intake {
     /// Accepts writes in order; each receipt is durable (I-1), each refusal is about its own write.
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let receipts = self.journal.accept(writes).await?;
-        let wrote = |receipt: &Result<Accepted, Refusal>| {
-            matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent))
-        };
+        let wrote = |receipt: &Result<Accepted, Refusal>| matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent));
         if receipts.iter().any(wrote) {
             self.signals.accepted.notify_one();
         }

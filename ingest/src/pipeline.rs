@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,7 @@ use wellspring_core::view::Publication;
 use crate::apply::{ApplyStage, Views};
 use crate::embed::EmbedStage;
 use crate::intake::Signals;
-use crate::prepare::{Parser, Preparer};
+use crate::prepare::{Parser, Prepared, Preparer};
 use crate::retry::until_done;
 
 /// What the pipeline is made of.
@@ -68,25 +70,53 @@ async fn prepare_loop(
     preparer: Preparer,
     publisher: Arc<dyn Publisher>,
     signals: Arc<Signals>,
-    to_embed: mpsc::Sender<Vec<crate::prepare::Prepared>>,
+    to_embed: mpsc::Sender<Vec<Prepared>>,
     stop: CancellationToken,
 ) {
     let mut published = signals.published.subscribe();
-    while !stop.is_cancelled() {
-        let (documents, bytes) = (limits::PUBLICATION_DOCUMENTS_MAX, limits::PUBLICATION_BYTES_MAX);
-        let claim = || publisher.claim(documents, bytes);
-        let Some(work) = until_done("claim entries", &stop, claim).await else { return };
-        if work.is_empty() {
-            // A publication frees its documents, for which newer entries may wait.
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = signals.accepted.notified() => {}
-                changed = published.changed() => if changed.is_err() { return },
+    let mut reading = FuturesUnordered::new();
+    let mut bytes_read = 0;
+    loop {
+        // A slow document does not keep newer ones from being claimed, but what is claimed stays bounded (I-7).
+        let documents = limits::PUBLICATION_DOCUMENTS_MAX.saturating_sub(reading.len());
+        let bytes = limits::PUBLICATION_BYTES_MAX.saturating_sub(bytes_read);
+        if documents > 0 && bytes > 0 {
+            let claim = || publisher.claim(documents, bytes);
+            let Some(work) = until_done("claim entries", &stop, claim).await else { return };
+            for work in work {
+                let size = work.content_bytes();
+                bytes_read += size;
+                let prepared = preparer.prepare(work, &stop);
+                reading.push(async move { prepared.await.map(|prepared| (prepared, size)) });
             }
-            continue;
         }
-        let Some(prepared) = preparer.prepare(work, &stop).await else { return };
-        if to_embed.send(prepared).await.is_err() {
+        let first = tokio::select! {
+            () = stop.cancelled() => return,
+            Some(first) = reading.next() => first,
+            () = signals.accepted.notified() => continue,
+            // A publication frees its documents, for which newer entries may wait.
+            changed = published.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        let Some(first) = first else { return };
+        let mut ready = vec![first];
+        let gathered = tokio::time::sleep(limits::PREPARE_GATHER_MAX);
+        tokio::pin!(gathered);
+        loop {
+            tokio::select! {
+                () = &mut gathered => break,
+                next = reading.next() => match next {
+                    Some(Some(prepared)) => ready.push(prepared),
+                    Some(None) => return,
+                    None => break,
+                },
+            }
+        }
+        bytes_read -= ready.iter().map(|(_, size)| size).sum::<usize>();
+        let batch = ready.into_iter().map(|(prepared, _)| prepared).collect();
+        if to_embed.send(batch).await.is_err() {
             return;
         }
     }
@@ -94,7 +124,7 @@ async fn prepare_loop(
 
 async fn embed_loop(
     stage: EmbedStage,
-    mut from_prepare: mpsc::Receiver<Vec<crate::prepare::Prepared>>,
+    mut from_prepare: mpsc::Receiver<Vec<Prepared>>,
     to_apply: mpsc::Sender<crate::embed::Batch>,
     stop: CancellationToken,
 ) {

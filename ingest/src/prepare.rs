@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::{End, Publisher, Stage, Task, Work};
@@ -17,7 +16,6 @@ use wellspring_core::chunk::{Chunk, ChunkId};
 use wellspring_core::document::{CollectionName, DocumentId, MediaType, Revision};
 use wellspring_core::embedding::Embedder;
 use wellspring_core::failure::Failure;
-use wellspring_core::limits;
 
 use crate::chunk::chunk;
 use crate::diff::{ChunkDiff, diff};
@@ -58,12 +56,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Publish these chunks.
-    Publish {
-        text: String,
-        title: Option<String>,
-        chunks: Vec<Chunk>,
-        diff: ChunkDiff,
-    },
+    Publish { text: String, title: Option<String>, chunks: Vec<Chunk>, diff: ChunkDiff },
     /// Remove these chunks.
     Remove(Vec<ChunkId>),
     /// Record that it cannot be published.
@@ -78,17 +71,8 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares a batch, several documents side by side, in the order of the batch. `None` when stopped.
-    pub(crate) async fn prepare(&self, batch: Vec<Work>, stop: &CancellationToken) -> Option<Vec<Prepared>> {
-        let prepared = futures::stream::iter(batch)
-            .map(|work| self.prepare_one(work, stop))
-            .buffered(limits::PARSE_WORKERS)
-            .collect::<Vec<_>>()
-            .await;
-        prepared.into_iter().collect()
-    }
-
-    async fn prepare_one(&self, work: Work, stop: &CancellationToken) -> Option<Prepared> {
+    /// Prepares one entry; many may be prepared side by side. `None` when stopped.
+    pub(crate) async fn prepare(&self, work: Work, stop: &CancellationToken) -> Option<Prepared> {
         let Work { sequence, document, collection, revision, task, .. } = work;
         let entry = Entry { sequence, document, collection, revision };
         let known = until_done("look up known chunks", stop, || self.publisher.known_chunks(document)).await?;

@@ -36,6 +36,18 @@ pub enum RecoverError {
         #[source]
         source: ViewError,
     },
+    /// The catalog is new, and the view is not.
+    #[error(
+        "the catalog is empty, but the {} index holds {} publications of another: the catalog was lost or replaced; put \
+         it back, or delete the index folders too and begin anew",
+        view.as_str(), publications.0
+    )]
+    CatalogLost {
+        /// The view.
+        view: ViewName,
+        /// Its checkpoint.
+        publications: Publication,
+    },
     /// The service is stopping.
     #[error("stopped while bringing a view forward")]
     Stopped,
@@ -74,6 +86,9 @@ async fn recover_view<E: Send + 'static>(
     // One ahead is a publication that was cut off between the views and the catalog: it will be done again. Further
     // ahead, the view belongs to another catalog (an older copy was put back), and nothing in it can be trusted.
     let foreign = durable > recorded.next();
+    if foreign && target == Publication(0) {
+        return Err(RecoverError::CatalogLost { view: name, publications: durable });
+    }
     let mut after = if foreign { Publication(0) } else { durable.min(recorded) };
     if foreign {
         tracing::warn!(view = name.as_str(), "the view is ahead of the catalog and is rebuilt");

@@ -30,7 +30,12 @@ where
         match operation().await {
             Ok(value) => return Some(value),
             Err(failure) => {
-                tracing::error!(attempt, reason = failure.chain(), pause_ms = pause.as_millis() as u64, "will try again");
+                tracing::error!(
+                    attempt,
+                    reason = failure.chain(),
+                    pause_ms = pause.as_millis() as u64,
+                    "will try again"
+                );
             }
         }
         tokio::select! {

@@ -70,8 +70,38 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
     Ok(Parsed { text, title: head_title.or(first_heading), blocks })
 }
 
+/// The most words outside quotes in one tag: about its attributes. The tree builder compares each attribute of a tag
+/// with all before it, so an unbounded number would cost its square.
+fn most_attributes(page: &[u8]) -> usize {
+    let (mut most, mut words, mut in_tag, mut quote, mut before) = (0, 0, false, None, b' ');
+    for (index, &byte) in page.iter().enumerate() {
+        match (in_tag, quote) {
+            (false, _) => {
+                in_tag = byte == b'<' && page.get(index + 1).is_some_and(u8::is_ascii_alphabetic);
+                words = 0;
+            }
+            (true, Some(open)) if byte == open => quote = None,
+            (true, Some(_)) => {}
+            (true, None) if byte == b'>' => in_tag = false,
+            (true, None) if (byte == b'"' || byte == b'\'') && before == b'=' => quote = Some(byte),
+            (true, None) => words += usize::from(separates(before) && !separates(byte)),
+        }
+        most = most.max(words);
+        before = byte;
+    }
+    most
+}
+
+fn separates(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'/'
+}
+
 /// Builds the tree piece by piece, giving up on one that grows too deep.
 fn build(page: &str) -> Result<Html, Refused> {
+    if most_attributes(page.as_bytes()) > limits::HTML_ATTRIBUTES_MAX {
+        let max = limits::HTML_ATTRIBUTES_MAX;
+        return Err(Refused(format!("it has a tag with more than {max} attributes")));
+    }
     let mut parser = parse_document(HtmlTreeSink::new(Html::new_document()), ParseOpts::default());
     let mut rest = page;
     while !rest.is_empty() {

@@ -75,6 +75,7 @@ impl ParsePool {
                 Exchange::Died(reason) if attempts >= limits::PARSE_ATTEMPTS_MAX => {
                     return Err(ParseError::Killed { attempts, reason });
                 }
+                Exchange::Overdue(reason) => return Err(ParseError::Killed { attempts, reason }),
                 Exchange::Died(reason) => tracing::warn!(attempts, reason, "a parse worker died and is replaced"),
             }
         }
@@ -95,10 +96,10 @@ impl ParsePool {
             Ok(exchange) => exchange,
             Err(_) => {
                 worker.kill().await;
-                Exchange::Died(format!("took longer than {:.0?}", self.timeout))
+                Exchange::Overdue(format!("took longer than {:.0?}", self.timeout))
             }
         };
-        let alive = !matches!(exchange, Exchange::Died(_));
+        let alive = !matches!(exchange, Exchange::Died(_) | Exchange::Overdue(_));
         if alive && worker.may_go_on(content.len(), began.elapsed()) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         } else {

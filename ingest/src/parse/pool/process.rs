@@ -42,6 +42,8 @@ pub(super) enum Exchange {
     Refused(String),
     /// The worker is no longer of use; how it ended, to follow "it".
     Died(String),
+    /// The worker was killed because it took too long: trying again would take as long again.
+    Overdue(String),
 }
 
 impl Worker {
