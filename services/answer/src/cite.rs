@@ -19,6 +19,10 @@ use wellspring_core::text::sentences;
 use crate::evidence::{Basis, Evidence, Sentence};
 use crate::verify::Claim;
 
+/// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
+/// a small model likes to answer from a neighbour that speaks of something else, and the words would agree.
+const CITED_SHARE_MIN: f32 = 0.6;
+
 /// Attaches citations to the sentences of one answer.
 pub(crate) struct Citer {
     question: String,
@@ -46,10 +50,14 @@ impl Citer {
         let sentence = &answer[range.clone()];
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
+        let least = CITED_SHARE_MIN * self.evidence.best_score();
         let best = self
             .evidence
             .sentences
             .iter()
+            .enumerate()
+            .filter(|(index, _)| self.evidence.bearing(*index) >= least)
+            .map(|(_, source)| source)
             .map(|source| {
                 let title = Evidence::label(self.evidence.passage(source));
                 let support = claim.check(self.evidence.text(source), &title);

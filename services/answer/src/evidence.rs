@@ -104,6 +104,12 @@ impl Evidence {
         })
     }
 
+    /// How much a sentence bears on the question: its score, or that of the sentence that leans on it.
+    pub(crate) fn bearing(&self, index: usize) -> f32 {
+        let follower = self.sentences.get(index + 1).filter(|next| next.leans_on_previous);
+        self.sentences[index].score.max(follower.map_or(0.0, |next| next.score))
+    }
+
     /// The score of the best sentence; 0 when there is none.
     pub(crate) fn best_score(&self) -> f32 {
         self.sentences.iter().map(|sentence| sentence.score).fold(0.0, f32::max)
