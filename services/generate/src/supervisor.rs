@@ -253,10 +253,19 @@ async fn live(
     }
 }
 
+/// Whether the child sees a variable of ours: what finds libraries, folders and devices. Never the access key.
+fn is_inherited(name: &std::ffi::OsStr) -> bool {
+    const NAMES: &[&str] = &["PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"];
+    const PREFIXES: &[&str] = &["OMP_", "GOMP_", "KMP_", "GGML_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "VK_"];
+    name.to_str().is_some_and(|name| NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+}
+
 /// Starts the process.
 fn spawn(command: WorkerCommand) -> io::Result<Child> {
     Command::new(command.program)
         .args(command.arguments)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| is_inherited(name)))
         // OpenMP's threads wait for each other by spinning, unless told so before the process begins; beside another
         // busy process that costs nine tenths of the speed.
         .env("OMP_WAIT_POLICY", "passive")

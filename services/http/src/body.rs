@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,6 +73,10 @@ impl Bodies {
 
     /// Reads a whole body of at most `bytes_max`.
     pub(crate) async fn collect(&self, body: Body, bytes_max: usize) -> Result<Collected, ApiError> {
+        // A body that announces too much is refused unread.
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(too_large(bytes_max));
+        }
         let mut stream = body.into_data_stream();
         match tokio::time::timeout(limits::BODY_TIMEOUT, self.collect_stream(&mut stream, bytes_max)).await {
             Err(_) => Err(body_timeout()),
@@ -88,11 +92,7 @@ impl Bodies {
         let mut collected = Collected { bytes: Vec::new(), held: self.held() };
         while let Some(piece) = next_piece(stream, self.idle_timeout).await? {
             if collected.bytes.len() + piece.len() > bytes_max {
-                return Err(ApiError::new(
-                    Code::BodyTooLarge,
-                    format!("the body is larger than {bytes_max} bytes"),
-                    "send less at once",
-                ));
+                return Err(too_large(bytes_max));
             }
             collected.held.grow(piece.len())?;
             collected.bytes.extend_from_slice(&piece);
@@ -114,6 +114,10 @@ impl Bodies {
             ended: false,
         }
     }
+}
+
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("the body is larger than {bytes_max} bytes"), "send less at once")
 }
 
 /// A line of a streamed body.

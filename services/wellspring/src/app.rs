@@ -39,13 +39,13 @@ mod generator;
 mod seams;
 mod status;
 
-pub use generator::load_embedder;
+pub(crate) use generator::load_embedder;
 
 use folders::WatchedFolder;
 use status::Status;
 
 /// Runs the service until it is told to stop.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = bind(&config).await?;
     create_private(&config.data_dir)?;
     let stop = CancellationToken::new();
@@ -59,7 +59,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.context("could not open the catalog")?);
     let embedder: Arc<dyn Embedder> = Arc::new(generator::load_embedder(&config).await?);
     let space = embedder.space().clone();
-    bind_space(&*catalog, &config.collection, &*embedder).await?;
+    bind_space(&catalog, &config.collection, &*embedder).await?;
     let (vector, keyword) = open_views(&config.data_dir, &*embedder).await?;
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
 
@@ -69,8 +69,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
     let generator = generator::start(&config, program)?;
-    let retriever =
-        Arc::new(HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone()));
+    let retriever = Arc::new(HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone()));
     let answerer = Arc::new(Answerer::new(AnswererParts {
         retriever: retriever.clone(),
         embedder: embedder.clone(),

@@ -25,21 +25,21 @@ Exit codes:
   3  no server answers at the address
   4  nothing found: no such document, no hit, or the documents do not say"
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// Print JSON for programs instead of text for people.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// The server that client commands talk to.
     #[arg(long, global = true, value_name = "URL", env = crate::environment::SERVER, default_value = "http://127.0.0.1:7700")]
-    pub server: String,
+    pub(crate) server: String,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the service: catalog, indexes, generator and HTTP API in one place.
     #[command(after_help = "Examples:
   wellspring serve --watch docs --watch ~/notes
@@ -96,7 +96,7 @@ pub enum Command {
 
 /// The service's settings as flags; each overrides the environment and the file.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ServiceFlags {
+pub(crate) struct ServiceFlags {
     /// Read this configuration file instead of wellspring.toml.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -140,7 +140,7 @@ pub struct ServiceFlags {
 
 impl ServiceFlags {
     /// The flags that were given, by setting.
-    pub fn flags(&self) -> Flags {
+    pub(crate) fn flags(&self) -> Flags {
         let one = [
             ("listen", &self.listen),
             ("data_dir", &self.data_dir),
@@ -167,35 +167,35 @@ impl ServiceFlags {
 
 /// `add`.
 #[derive(Debug, Args)]
-pub struct AddArguments {
+pub(crate) struct AddArguments {
     /// Files (.md, .txt, .html), folders, or .jsonl/.ndjson files with one document a line.
     #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// The collection to add to.
     #[arg(long, default_value = "default")]
-    pub collection: String,
+    pub(crate) collection: String,
     /// Return once everything is stored, without waiting until it is searchable.
     #[arg(long)]
-    pub no_wait: bool,
+    pub(crate) no_wait: bool,
 }
 
 /// `ask`.
 #[derive(Debug, Args)]
-pub struct AskArguments {
+pub(crate) struct AskArguments {
     /// The question.
     #[arg(required = true)]
-    pub question: Vec<String>,
+    pub(crate) question: Vec<String>,
     /// How to answer.
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// The collection to ask.
     #[arg(long, default_value = "default")]
-    pub collection: String,
+    pub(crate) collection: String,
 }
 
 /// How to answer.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Generate where a generator is ready, else extract.
     Auto,
     /// The documents' own sentences.
@@ -206,32 +206,32 @@ pub enum Mode {
 
 /// `search`.
 #[derive(Debug, Args)]
-pub struct SearchArguments {
+pub(crate) struct SearchArguments {
     /// What to look for.
     #[arg(required = true)]
-    pub query: Vec<String>,
+    pub(crate) query: Vec<String>,
     /// The most results.
     #[arg(long, default_value_t = 10)]
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// The collection to search.
     #[arg(long, default_value = "default")]
-    pub collection: String,
+    pub(crate) collection: String,
 }
 
 /// `documents`.
 #[derive(Debug, Args)]
-pub struct DocumentsArguments {
+pub(crate) struct DocumentsArguments {
     /// What to do; `list` when nothing is said.
     #[command(subcommand)]
-    pub action: Option<DocumentsAction>,
+    pub(crate) action: Option<DocumentsAction>,
     /// The collection.
     #[arg(long, global = true, default_value = "default")]
-    pub collection: String,
+    pub(crate) collection: String,
 }
 
 /// What to do with documents.
 #[derive(Debug, Subcommand)]
-pub enum DocumentsAction {
+pub(crate) enum DocumentsAction {
     /// List documents in the order of their keys.
     List {
         /// Only those in this state: pending, published, failed, quarantined.
@@ -264,18 +264,18 @@ pub enum DocumentsAction {
 
 /// `models`.
 #[derive(Debug, Args)]
-pub struct ModelsArguments {
+pub(crate) struct ModelsArguments {
     /// What to do.
     #[command(subcommand)]
-    pub action: ModelsAction,
+    pub(crate) action: ModelsAction,
     /// The service's settings decide where models live.
     #[command(flatten)]
-    pub service: ServiceFlags,
+    pub(crate) service: ServiceFlags,
 }
 
 /// What to do with models.
 #[derive(Debug, Subcommand)]
-pub enum ModelsAction {
+pub(crate) enum ModelsAction {
     /// List the manifest and what is on disk.
     List,
     /// Fetch models; what is there and whole is not fetched again, what was cut off goes on.
@@ -295,18 +295,18 @@ pub enum ModelsAction {
 
 /// `config`.
 #[derive(Debug, Args)]
-pub struct ConfigArguments {
+pub(crate) struct ConfigArguments {
     /// What to do.
     #[command(subcommand)]
-    pub action: ConfigAction,
+    pub(crate) action: ConfigAction,
     /// Flags, as `serve` takes them.
     #[command(flatten)]
-    pub service: ServiceFlags,
+    pub(crate) service: ServiceFlags,
 }
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
-pub enum ConfigAction {
+pub(crate) enum ConfigAction {
     /// Print every setting, its value and where it came from.
     Show,
     /// Print the reference of all settings as Markdown.
@@ -315,38 +315,38 @@ pub enum ConfigAction {
 
 /// `generator-worker`.
 #[derive(Debug, Args)]
-pub struct GeneratorWorkerArguments {
+pub(crate) struct GeneratorWorkerArguments {
     /// The Unix socket to serve on.
     #[arg(long)]
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// The GGUF file.
     #[arg(long)]
-    pub model: PathBuf,
+    pub(crate) model: PathBuf,
     /// The model's name.
     #[arg(long)]
-    pub name: String,
+    pub(crate) name: String,
     /// Threads to compute with.
     #[arg(long)]
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Prompt and output together, in tokens.
     #[arg(long)]
-    pub context_tokens: u32,
+    pub(crate) context_tokens: u32,
 }
 
 /// `bench`.
 #[derive(Debug, Args)]
-pub struct BenchArguments {
+pub(crate) struct BenchArguments {
     /// What to measure.
     #[command(subcommand)]
-    pub action: BenchAction,
+    pub(crate) action: BenchAction,
     /// The service's settings decide models and threads.
     #[command(flatten)]
-    pub service: ServiceFlags,
+    pub(crate) service: ServiceFlags,
 }
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
-pub enum BenchAction {
+pub(crate) enum BenchAction {
     /// Ingestion: documents pushed into a fresh service, until all are searchable, against the embedder alone.
     Ingest {
         /// A .jsonl file, one document a line: {"id": …, "title": …, "text": …}.

@@ -18,7 +18,7 @@ const LINE_BYTES_MAX: usize = 4 << 20;
 
 /// Why the service did not do it.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Nobody answers.
     #[error("no Wellspring server answers at {server}")]
     Unreachable {
@@ -50,14 +50,16 @@ pub enum ClientError {
 
 impl ClientError {
     /// What the user can do.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { .. } => {
                 Some("start it with `wellspring serve`, or name another with --server URL".to_owned())
             }
             Self::Refused { hint, .. } if !hint.is_empty() => Some(hint.clone()),
             Self::Refused { .. } => None,
-            Self::Garbled { .. } => Some("is it a Wellspring server of this version? the server's log may say more".to_owned()),
+            Self::Garbled { .. } => {
+                Some("is it a Wellspring server of this version? the server's log may say more".to_owned())
+            }
         }
     }
 
@@ -82,16 +84,16 @@ struct ErrorDetail {
 
 /// An event of a stream.
 #[derive(Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its JSON.
-    pub data: String,
+    pub(crate) data: String,
 }
 
 /// A client of one server.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     server: String,
     key: Option<String>,
@@ -99,7 +101,7 @@ pub struct Client {
 
 impl Client {
     /// Prepares to talk to `server`, with the key of the environment where there is one.
-    pub fn new(server: &str) -> Result<Self, ClientError> {
+    pub(crate) fn new(server: &str) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -111,7 +113,7 @@ impl Client {
     }
 
     /// Starts a request to a path below the server; `segments` are escaped one by one.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.server));
         match &self.key {
             Some(key) => request.bearer_auth(key),
@@ -120,7 +122,7 @@ impl Client {
     }
 
     /// Sends, and turns a refusal into an error.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|source| {
             if source.is_builder() {
                 ClientError::Garbled { reason: format!("the address {} is not valid", self.server) }
@@ -142,12 +144,12 @@ impl Client {
     }
 
     /// Sends and reads JSON.
-    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
         self.send(request).await?.json().await.map_err(ClientError::garbled)
     }
 
     /// Sends and reads server-sent events.
-    pub async fn events(
+    pub(crate) async fn events(
         &self,
         request: RequestBuilder,
     ) -> Result<impl Stream<Item = Result<Event, ClientError>> + Unpin, ClientError> {
@@ -174,14 +176,14 @@ impl Client {
 }
 
 /// The lines of a response as they arrive, each bounded.
-pub fn lines(response: Response) -> impl Stream<Item = Result<String, ClientError>> + Unpin + Send {
+pub(crate) fn lines(response: Response) -> impl Stream<Item = Result<String, ClientError>> + Unpin + Send {
     let bytes = response.bytes_stream().map(|piece| piece.map_err(std::io::Error::other));
     let codec = LinesCodec::new_with_max_length(LINE_BYTES_MAX);
     FramedRead::new(StreamReader::new(bytes), codec).map(|line| line.map_err(ClientError::garbled)).boxed()
 }
 
 /// A document's path in the API; the key's slashes stay, everything else that is not plain is escaped.
-pub fn document_path(key: &str) -> String {
+pub(crate) fn document_path(key: &str) -> String {
     let mut path = String::from("/v1/documents/");
     for byte in key.bytes() {
         match byte {

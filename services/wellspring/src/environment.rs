@@ -5,24 +5,24 @@
 //!   unit file must not silently mean the default.
 
 /// The path of the configuration file.
-pub const CONFIG: &str = "WELLSPRING_CONFIG";
+pub(crate) const CONFIG: &str = "WELLSPRING_CONFIG";
 /// The key that clients must present; also what the client commands present.
-pub const KEY: &str = "WELLSPRING_KEY";
+pub(crate) const KEY: &str = "WELLSPRING_KEY";
 /// The server that the client commands talk to.
-pub const SERVER: &str = "WELLSPRING_SERVER";
+pub(crate) const SERVER: &str = "WELLSPRING_SERVER";
 /// The binary that the end-to-end tests run.
-pub const TEST_BINARY: &str = "WELLSPRING_BIN";
+pub(crate) const TEST_BINARY: &str = "WELLSPRING_BIN";
 
 /// Variables that are no settings of the service.
-pub const OTHERS: &[&str] = &[CONFIG, KEY, SERVER, TEST_BINARY];
+pub(crate) const OTHERS: &[&str] = &[CONFIG, KEY, SERVER, TEST_BINARY];
 
 /// Where a user's data belongs: `$XDG_DATA_HOME/wellspring`, or `~/.local/share/wellspring`.
-pub fn data_home() -> std::path::PathBuf {
+pub(crate) fn data_home() -> std::path::PathBuf {
     home_folder("XDG_DATA_HOME", ".local/share")
 }
 
 /// Where a user's configuration belongs: `$XDG_CONFIG_HOME/wellspring`, or `~/.config/wellspring`.
-pub fn config_home() -> std::path::PathBuf {
+pub(crate) fn config_home() -> std::path::PathBuf {
     home_folder("XDG_CONFIG_HOME", ".config")
 }
 

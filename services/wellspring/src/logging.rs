@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 const VENDORS: &str = "qdrant_edge=error,tantivy=warn,llama-cpp-2=warn,ort=warn";
 
 /// Starts logging. `filter` is in the form of `tracing`'s `EnvFilter`, checked by the configuration.
-pub fn start(filter: &str) {
+pub(crate) fn start(filter: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{VENDORS},{filter}")))
         .with_writer(std::io::stderr)

@@ -12,12 +12,12 @@ use wellspring_generate::{Engine, EngineConfig, worker};
 use crate::cli::GeneratorWorkerArguments;
 
 /// Reads documents until standard input closes.
-pub fn parse() -> ExitCode {
+pub(crate) fn parse() -> ExitCode {
     wellspring_ingest::parse::worker::run()
 }
 
 /// Serves one model on a private socket until the parent ends.
-pub fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<ExitCode> {
     crate::logging::start("warn");
     worker::end_with_parent().context("could not watch for the parent's end")?;
     let GeneratorWorkerArguments { socket, model, name, threads, context_tokens } = arguments;

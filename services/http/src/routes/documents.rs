@@ -37,16 +37,16 @@ pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<Docume
 
 /// A document, with its text.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DocumentResponse {
+pub(crate) struct DocumentResponse {
     /// The document.
     #[serde(flatten)]
     #[schema(value_type = schema::DocumentInfo)]
-    pub document: DocumentInfo,
+    pub(crate) document: DocumentInfo,
     /// The revision that `text` is of: the one asked for, else the published one; absent before there is one.
     #[schema(value_type = Option<u64>)]
-    pub text_revision: Option<Revision>,
+    pub(crate) text_revision: Option<Revision>,
     /// The text that citations' spans are measured in; `null` while it is not read yet.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 /// Reads a document and the text of one revision, against which a citation can be checked.
@@ -89,13 +89,13 @@ pub(crate) async fn read(
 
 /// A page of documents.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DocumentsResponse {
+pub(crate) struct DocumentsResponse {
     /// The documents, by key.
     #[schema(value_type = Vec<schema::DocumentInfo>)]
-    pub documents: Vec<DocumentInfo>,
+    pub(crate) documents: Vec<DocumentInfo>,
     /// The key to send as `after` for the next page; `null` at the end.
     #[schema(value_type = Option<String>)]
-    pub next: Option<DocumentKey>,
+    pub(crate) next: Option<DocumentKey>,
 }
 
 /// Lists documents by key, a page at a time.

@@ -21,25 +21,25 @@ use crate::schema::{
 
 /// What a search found.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SearchResponse {
+pub(crate) struct SearchResponse {
     /// The passages, best first.
     #[schema(value_type = Vec<schema::Hit>)]
-    pub hits: Vec<Ranked>,
+    pub(crate) hits: Vec<Ranked>,
     /// How each half of the search fared.
-    pub arms: Arms,
+    pub(crate) arms: Arms,
     /// Milliseconds it took.
-    pub took_ms: f64,
+    pub(crate) took_ms: f64,
 }
 
 /// How each half of a search fared; if one fails, the other answers alone.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Arms {
+pub(crate) struct Arms {
     /// The search by words.
     #[schema(value_type = schema::ArmStatus)]
-    pub keyword: ArmStatus,
+    pub(crate) keyword: ArmStatus,
     /// The search by meaning.
     #[schema(value_type = schema::ArmStatus)]
-    pub vector: ArmStatus,
+    pub(crate) vector: ArmStatus,
 }
 
 /// Finds passages.

@@ -33,28 +33,28 @@ const NDJSON: &[&str] = &["application/x-ndjson", "application/ndjson", "applica
 
 /// The receipt of a write.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// The document's name.
     #[schema(value_type = String)]
-    pub key: DocumentKey,
+    pub(crate) key: DocumentKey,
     /// The document's identity.
     #[schema(value_type = String)]
-    pub id: DocumentId,
+    pub(crate) id: DocumentId,
     /// Its collection.
     #[schema(value_type = String)]
-    pub collection: CollectionName,
+    pub(crate) collection: CollectionName,
     /// The revision written, or the newest one where nothing was written.
     #[schema(value_type = u64)]
-    pub revision: Revision,
+    pub(crate) revision: Revision,
     /// The place of that revision in the journal.
     #[schema(value_type = Option<u64>)]
-    pub sequence: Option<Sequence>,
+    pub(crate) sequence: Option<Sequence>,
     /// What the write did.
     #[schema(value_type = schema::Outcome)]
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Where the revision is: `published` is searchable, `pending` will be.
     #[schema(value_type = schema::StateName)]
-    pub state: &'static str,
+    pub(crate) state: &'static str,
 }
 
 /// Writes a document: a new one, or a new revision.

@@ -37,7 +37,8 @@ pub(super) fn name(data_dir: &Path, watch: &[PathBuf]) -> anyhow::Result<Vec<Wat
         if !root.is_dir() {
             bail!("could not watch {}: it is not a folder; `wellspring add` takes single files", path.display());
         }
-        if let Some(other) = folders.iter().find(|other| root.starts_with(&other.root) || other.root.starts_with(&root)) {
+        if let Some(other) = folders.iter().find(|other| root.starts_with(&other.root) || other.root.starts_with(&root))
+        {
             bail!("{} and {} overlap; watch the outer one only", path.display(), other.root.display());
         }
         let known = named.iter().find(|(_, known)| **known == root).map(|(name, _)| name.clone());
@@ -90,7 +91,7 @@ mod tests {
         let names = |watch: &[PathBuf]| -> Vec<String> {
             name(data.path(), watch).unwrap().into_iter().map(|folder| folder.name.to_string()).collect()
         };
-        assert_eq!(names(&[first.clone()]), ["my-docs"]);
+        assert_eq!(names(std::slice::from_ref(&first)), ["my-docs"]);
         assert_eq!(names(&[second.clone(), first.clone()]), ["my-docs-2", "my-docs"]);
         assert_eq!(names(&[second]), ["my-docs-2"]);
         assert_eq!(names(&[make("push")]), ["push-2"]);

@@ -19,7 +19,7 @@ use crate::models::{Manifest, ModelStore};
 const SOCKET_FOLDER_BYTES_MAX: usize = 70;
 
 /// Loads the embedder of the manifest that the configuration names.
-pub async fn load_embedder(config: &Config) -> anyhow::Result<OnnxEmbedder> {
+pub(crate) async fn load_embedder(config: &Config) -> anyhow::Result<OnnxEmbedder> {
     let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
     let model = manifest.embedder(&config.embedder_model)?;
     let files = EmbedderFiles {

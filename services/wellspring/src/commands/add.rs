@@ -39,7 +39,7 @@ pub(super) struct Summary {
 }
 
 /// Pushes, waits, and reports.
-pub async fn run(client: &Client, arguments: &AddArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
     let mut summary = push(client, &arguments.paths, &arguments.collection).await?;
     if !arguments.no_wait && summary.accepted > 0 {
@@ -120,10 +120,10 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
     }
     for failure in &summary.failures {
         let text = |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let name = failure.get("key").and_then(Value::as_str).map_or_else(
-            || format!("line {}", failure.get("line").cloned().unwrap_or_default()),
-            str::to_owned,
-        );
+        let name = failure
+            .get("key")
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("line {}", failure.get("line").cloned().unwrap_or_default()), str::to_owned);
         output::note(format!("refused {name}: {} ({})", text("/error/message"), text("/error/hint")));
     }
     output::line(format!(
@@ -146,6 +146,8 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<String>)>> {
             let root = path.canonicalize()?;
             let base = root.parent().unwrap_or(&root).to_owned();
             folder(&root, &base, 0, &mut files)?;
+        } else if !kind.is_file() {
+            bail!("{} is neither a file nor a folder", path.display());
         } else if is_json_lines(path) {
             files.push((path.clone(), None));
         } else {
@@ -163,7 +165,12 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<String>)>> {
 }
 
 /// The readable files below a folder, keyed by their path from the folder's parent; hidden ones and links stay out.
-fn folder(folder_path: &Path, base: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<String>)>) -> anyhow::Result<()> {
+fn folder(
+    folder_path: &Path,
+    base: &Path,
+    depth: usize,
+    files: &mut Vec<(PathBuf, Option<String>)>,
+) -> anyhow::Result<()> {
     let read = std::fs::read_dir(folder_path).with_context(|| format!("could not read {}", folder_path.display()))?;
     let mut entries = read.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -195,7 +202,9 @@ fn read(
     for (path, key) in files {
         let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
         let Some(key) = key else {
-            if !send_lines(BufReader::new(file), sender).with_context(|| format!("could not read {}", path.display()))? {
+            if !send_lines(BufReader::new(file), sender)
+                .with_context(|| format!("could not read {}", path.display()))?
+            {
                 return Ok(());
             }
             continue;

@@ -10,7 +10,7 @@ use crate::client::{Client, ClientError};
 use crate::output::{self, NothingFound};
 
 /// Asks, streams to the terminal, and lists the sources below.
-pub async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyhow::Result<()> {
     let mode = match arguments.mode {
         Mode::Auto => AnswerMode::Auto,
         Mode::Extract => AnswerMode::Extract,
@@ -29,7 +29,7 @@ pub async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyho
     };
     match answer.status {
         AnswerStatus::Answered => Ok(()),
-        AnswerStatus::InsufficientEvidence => Err(NothingFound("the documents do not say".to_owned()).into()),
+        AnswerStatus::InsufficientEvidence => Err(NothingFound.into()),
     }
 }
 
@@ -37,24 +37,31 @@ pub async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyho
 async fn stream(client: &Client, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
     let mut events = client.events(request).await?;
     let mut printed = String::new();
+    // The newest piece is held back until the next event: a citation of the sentence before it comes after it.
+    let mut held_back = String::new();
     let mut marks = 0;
     while let Some(event) = events.next().await {
         let event = event?;
         match event.name.as_str() {
             "delta" => {
                 let delta: Delta = parse(&event.data)?;
-                output::piece(&delta.text);
-                printed.push_str(&delta.text);
+                output::piece(&held_back);
+                printed.push_str(&held_back);
+                held_back = delta.text;
             }
             "citation" => {
                 let citation: Citation = parse(&event.data)?;
                 marks += 1;
-                if citation.answer_span.end >= printed.trim_end().chars().count() {
-                    output::piece(&format!(" [{marks}]"));
+                if citation.answer_span.end > printed.trim_end().chars().count() {
+                    output::piece(&held_back);
+                    printed.push_str(&std::mem::take(&mut held_back));
                 }
+                output::piece(&format!(" [{marks}]"));
             }
             "done" => {
                 let answer: Answer = parse(&event.data)?;
+                output::piece(&held_back);
+                printed.push_str(&held_back);
                 // What was streamed cannot be unsaid; where checking led to another answer, that one is printed too.
                 if printed.trim() != answer.answer.trim() {
                     output::piece(if printed.is_empty() { "" } else { "\n\n" });
@@ -64,6 +71,7 @@ async fn stream(client: &Client, request: reqwest::RequestBuilder) -> anyhow::Re
                 return Ok(answer);
             }
             "error" => {
+                output::piece(&held_back);
                 output::piece("\n");
                 let failure: Failed = parse(&event.data)?;
                 let Failed { error } = failure;

@@ -35,7 +35,7 @@ struct IngestReport {
 }
 
 /// Runs a measurement and prints it.
-pub async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Result<()> {
     let config = Config::load(&arguments.service.flags())?;
     let BenchAction::Ingest { corpus, sample } = &arguments.action;
     let report = ingest(&config, corpus, *sample).await?;

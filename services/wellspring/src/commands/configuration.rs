@@ -7,7 +7,7 @@ use crate::config::{Config, Layers, SETTINGS};
 use crate::{environment, output};
 
 /// Shows the configuration, after checking it.
-pub fn run(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
     match arguments.action {
         ConfigAction::Show => show(arguments, json),
         ConfigAction::Reference => {
@@ -65,6 +65,9 @@ mod tests {
         let page = include_str!("../../../../docs/how-to/configure.md");
         let missing: Vec<_> =
             super::reference().lines().filter(|line| !page.contains(line)).map(str::to_owned).collect();
-        assert!(missing.is_empty(), "docs/how-to/configure.md lacks these lines of `wellspring config reference`: {missing:#?}");
+        assert!(
+            missing.is_empty(),
+            "docs/how-to/configure.md lacks these lines of `wellspring config reference`: {missing:#?}"
+        );
     }
 }

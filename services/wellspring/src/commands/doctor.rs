@@ -21,7 +21,7 @@ struct Check {
 }
 
 /// Looks at everything the service needs, and says what it found; fails when something is wrong.
-pub async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyhow::Result<()> {
     let config = Config::load(&flags.flags())?;
     let checks = [models(&config), data(&config), generator(&config), watch(&config), running(server).await];
     if json {
@@ -70,7 +70,12 @@ fn generator(config: &Config) -> Check {
     match &config.generator_model {
         GeneratorChoice::Off => Check { what, ok: true, found: "off: answers are extracts".to_owned(), hint },
         GeneratorChoice::File(path) => {
-            Check { what, ok: path.is_file(), found: format!("the file {}", path.display()), hint }
+            let checked = wellspring_generate::check_model_file(path);
+            let found = match &checked {
+                Ok(()) => format!("the file {}", path.display()),
+                Err(error) => format!("the file {}: {error}", path.display()),
+            };
+            Check { what, ok: checked.is_ok(), found, hint }
         }
         GeneratorChoice::Named(name) => {
             let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
@@ -83,7 +88,8 @@ fn generator(config: &Config) -> Check {
 }
 
 fn watch(config: &Config) -> Check {
-    let lost: Vec<_> = config.watch.iter().filter(|path| !path.is_dir()).map(|path| path.display().to_string()).collect();
+    let lost: Vec<_> =
+        config.watch.iter().filter(|path| !path.is_dir()).map(|path| path.display().to_string()).collect();
     let found = match lost.as_slice() {
         [] => format!("{} watched folders", config.watch.len()),
         lost => format!("no such folder: {}", lost.join(", ")),

@@ -9,7 +9,7 @@ use crate::client::{Client, document_path};
 use crate::output;
 
 /// Does what was asked with documents.
-pub async fn run(client: &Client, arguments: &DocumentsArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: bool) -> anyhow::Result<()> {
     let collection = ("collection", arguments.collection.as_str());
     match &arguments.action {
         None => list(client, &[collection, ("limit", "100")], json).await,
@@ -31,8 +31,8 @@ pub async fn run(client: &Client, arguments: &DocumentsArguments, json: bool) ->
                 return output::json(&document);
             }
             output::line(document.get("text").and_then(Value::as_str).unwrap_or_default());
-            let field = |name: &str| document.get(name).map(Value::to_string).unwrap_or_default();
-            output::note(format!("revision {}, {}", field("revision"), field("state")));
+            let info: DocumentInfo = serde_json::from_value(document)?;
+            output::note(format!("revision {}, {}", info.revision, state(&info)));
             Ok(())
         }
         Some(DocumentsAction::Delete { key }) => {
@@ -65,17 +65,21 @@ async fn list(client: &Client, query: &[(&str, &str)], json: bool) -> anyhow::Re
     Ok(())
 }
 
-fn row(document: &DocumentInfo) -> Vec<String> {
-    let state = match &document.state {
+/// The state in words, with the reason where there is one.
+fn state(document: &DocumentInfo) -> String {
+    match &document.state {
         EntryState::Pending => "pending".to_owned(),
         EntryState::Published => "searchable".to_owned(),
         EntryState::Superseded => "superseded".to_owned(),
         EntryState::Failed { reason, .. } => format!("failed: {reason}"),
         EntryState::Quarantined { reason } => format!("quarantined: {reason}"),
-    };
+    }
+}
+
+fn row(document: &DocumentInfo) -> Vec<String> {
     vec![
         document.key.to_string(),
-        state,
+        state(document),
         document.revision.to_string(),
         document.chunks.to_string(),
         output::bytes(document.bytes),

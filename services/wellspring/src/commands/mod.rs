@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::{app, logging, workers};
 
 /// Runs a command to its exit code.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // The TLS library asks for a choice of cryptography once a process; a second choice would be refused.
     rustls::crypto::ring::default_provider().install_default().ok();
     match cli.command {

@@ -9,7 +9,7 @@ use crate::models::{self, Manifest, ModelStore, TerminalProgress};
 use crate::output;
 
 /// Does what was asked with model files.
-pub async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Result<()> {
     let config = Config::load(&arguments.service.flags())?;
     let manifest = Manifest::builtin();
     let store = ModelStore::new(&config.models_dir);

@@ -20,7 +20,7 @@ struct Results {
 }
 
 /// Searches and prints.
-pub async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> anyhow::Result<()> {
     let SearchArguments { query, limit, collection } = arguments;
     let body = json!({ "query": query.join(" "), "limit": limit, "collection": collection });
     let results: Results = client.json(client.request(Method::POST, "/v1/search").json(&body)).await?;
@@ -37,7 +37,8 @@ pub async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> an
         }
     }
     if results.hits.is_empty() {
-        return Err(NothingFound("no passage matches".to_owned()).into());
+        output::note("no passage matches");
+        return Err(NothingFound.into());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::output;
 
 /// Fetches and prints the status.
-pub async fn run(client: &Client, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<()> {
     let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
     if json {
         return output::json(&status);

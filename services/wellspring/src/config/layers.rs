@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use super::settings::{Kind, SETTINGS, Setting};
 use super::ConfigError;
+use super::settings::{Kind, SETTINGS, Setting};
 use crate::environment;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Built in.
     Default,
     /// The configuration file.
@@ -35,27 +35,27 @@ impl fmt::Display for Origin {
 }
 
 /// Values given by flags, by setting; several for a list.
-pub type Values = BTreeMap<&'static str, Vec<String>>;
+pub(crate) type Values = BTreeMap<&'static str, Vec<String>>;
 
 /// What the command line said about the configuration.
 #[derive(Debug, Clone, Default)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// `--config`.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// The other flags.
-    pub values: Values,
+    pub(crate) values: Values,
 }
 
 /// Every setting's value and origin.
 #[derive(Debug)]
-pub struct Layers {
+pub(crate) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
     key: Option<String>,
 }
 
 impl Layers {
     /// Reads the file (the one named, else `wellspring.toml` here, else the user's), the environment and the flags.
-    pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+    pub(crate) fn read(flags: &Flags) -> Result<Self, ConfigError> {
         let named = flags.file.clone().or_else(|| std::env::var_os(environment::CONFIG).map(PathBuf::from));
         let found = || {
             let places = [PathBuf::from("wellspring.toml"), environment::config_home().join("wellspring.toml")];
@@ -77,7 +77,7 @@ impl Layers {
     }
 
     /// Merges given layers; `file` is a path and its text.
-    pub fn merge(
+    pub(crate) fn merge(
         file: Option<(PathBuf, String)>,
         environment: impl Iterator<Item = (String, String)>,
         flags: &Values,
@@ -138,34 +138,34 @@ impl Layers {
     }
 
     /// The key, from the environment only.
-    pub fn key(&self) -> Option<&str> {
+    pub(crate) fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
     /// Where a setting's value came from.
-    pub fn origin(&self, name: &'static str) -> &Origin {
+    pub(crate) fn origin(&self, name: &'static str) -> &Origin {
         &self.values[name].1
     }
 
     /// A setting's value as `config show` prints it.
-    pub fn shown(&self, name: &'static str) -> &Value {
+    pub(crate) fn shown(&self, name: &'static str) -> &Value {
         &self.values[name].0
     }
 
     /// An error about a setting's value.
-    pub fn refused(&self, name: &'static str, expected: String) -> ConfigError {
+    pub(crate) fn refused(&self, name: &'static str, expected: String) -> ConfigError {
         let (value, origin) = &self.values[name];
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         ConfigError::Value { name, origin: origin.clone(), value, expected }
     }
 
     /// A text.
-    pub fn text(&self, name: &'static str) -> Result<&str, ConfigError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.shown(name).as_str().ok_or_else(|| self.refused(name, "expected text".to_owned()))
     }
 
     /// A path.
-    pub fn path(&self, name: &'static str) -> Result<PathBuf, ConfigError> {
+    pub(crate) fn path(&self, name: &'static str) -> Result<PathBuf, ConfigError> {
         match self.text(name)? {
             "" => Err(self.refused(name, "expected a path".to_owned())),
             path => Ok(PathBuf::from(path)),
@@ -173,19 +173,19 @@ impl Layers {
     }
 
     /// Several paths.
-    pub fn paths(&self, name: &'static str) -> Result<Vec<PathBuf>, ConfigError> {
+    pub(crate) fn paths(&self, name: &'static str) -> Result<Vec<PathBuf>, ConfigError> {
         let refused = || self.refused(name, "expected a list of paths".to_owned());
         let list = self.shown(name).as_array().ok_or_else(refused)?;
         list.iter().map(|value| value.as_str().map(PathBuf::from).ok_or_else(refused)).collect()
     }
 
     /// A truth value.
-    pub fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
+    pub(crate) fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
         self.shown(name).as_bool().ok_or_else(|| self.refused(name, "expected true or false".to_owned()))
     }
 
     /// A whole number between two bounds, both allowed.
-    pub fn integer(&self, name: &'static str, min: i64, max: i64) -> Result<i64, ConfigError> {
+    pub(crate) fn integer(&self, name: &'static str, min: i64, max: i64) -> Result<i64, ConfigError> {
         let fits = self.shown(name).as_integer().filter(|number| (min..=max).contains(number));
         fits.ok_or_else(|| self.refused(name, format!("expected a whole number from {min} to {max}")))
     }

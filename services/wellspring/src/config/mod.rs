@@ -17,14 +17,14 @@ use std::path::PathBuf;
 use wellspring_core::document::CollectionName;
 use wellspring_http::AccessKey;
 
-pub use layers::{Flags, Layers, Origin};
-pub use settings::{SETTINGS, Setting};
+pub(crate) use layers::{Flags, Layers, Origin};
+pub(crate) use settings::SETTINGS;
 
 use crate::environment;
 
 /// What the operator got wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("could not read the configuration file {}", path.display())]
     Read {
@@ -88,11 +88,11 @@ pub enum ConfigError {
 }
 
 /// A shorter key could be guessed over the network.
-pub const KEY_LENGTH_MIN: usize = 16;
+pub(crate) const KEY_LENGTH_MIN: usize = 16;
 
 /// Which generator writes answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GeneratorChoice {
+pub(crate) enum GeneratorChoice {
     /// None: answers are extracts.
     Off,
     /// A model of the manifest.
@@ -103,43 +103,43 @@ pub enum GeneratorChoice {
 
 /// The validated configuration.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// Where HTTP is served.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Catalog and indexes.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Model files.
-    pub models_dir: PathBuf,
+    pub(crate) models_dir: PathBuf,
     /// Folders to follow.
-    pub watch: Vec<PathBuf>,
+    pub(crate) watch: Vec<PathBuf>,
     /// The collection that watched folders fill.
-    pub collection: CollectionName,
+    pub(crate) collection: CollectionName,
     /// No outgoing socket, ever.
-    pub offline: bool,
+    pub(crate) offline: bool,
     /// What clients must present.
-    pub key: Option<AccessKey>,
+    pub(crate) key: Option<AccessKey>,
     /// The embedder's name in the manifest.
-    pub embedder_model: String,
+    pub(crate) embedder_model: String,
     /// Embedder sessions, one thread each.
-    pub embedder_threads: usize,
+    pub(crate) embedder_threads: usize,
     /// The generator.
-    pub generator_model: GeneratorChoice,
+    pub(crate) generator_model: GeneratorChoice,
     /// Generator threads.
-    pub generator_threads: usize,
+    pub(crate) generator_threads: usize,
     /// Prompt and output of one generation, in tokens.
-    pub generator_context_tokens: u32,
+    pub(crate) generator_context_tokens: u32,
     /// The log filter.
-    pub log: String,
+    pub(crate) log: String,
 }
 
 impl Config {
     /// Reads all layers and validates them.
-    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+    pub(crate) fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::validate(&Layers::read(flags)?)
     }
 
     /// Validates read layers.
-    pub fn validate(layers: &Layers) -> Result<Self, ConfigError> {
+    pub(crate) fn validate(layers: &Layers) -> Result<Self, ConfigError> {
         let key = layers.key();
         if key.is_some_and(|key| key.chars().count() < KEY_LENGTH_MIN) {
             return Err(ConfigError::WeakKey);
@@ -155,9 +155,10 @@ impl Config {
             data_dir: layers.path("data_dir")?,
             models_dir: layers.path("models_dir")?,
             watch: layers.paths("watch")?,
-            collection: layers.text("collection")?.parse().map_err(|error| {
-                layers.refused("collection", format!("a collection name {error}"))
-            })?,
+            collection: layers
+                .text("collection")?
+                .parse()
+                .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
             offline: layers.boolean("offline")?,
             key: key.and_then(AccessKey::new),
             embedder_model: layers.text("embedder.model")?.to_owned(),
@@ -230,7 +231,10 @@ mod tests {
         for (file, environment) in [("lisen = \"x\"", None), ("", Some(("WELLSPRING_LISTE", "x")))] {
             let environment: Vec<_> = environment.into_iter().collect();
             let error = layers(file, &environment, &[]).unwrap_err().to_string();
-            assert!(error.to_lowercase().contains("did you mean") && error.to_lowercase().contains("listen"), "{error}");
+            assert!(
+                error.to_lowercase().contains("did you mean") && error.to_lowercase().contains("listen"),
+                "{error}"
+            );
         }
         let error = layers("[embedder]\nthread = 1", &[], &[]).unwrap_err().to_string();
         assert!(error.contains("`embedder.threads`"), "{error}");

@@ -3,20 +3,20 @@
 
 /// A setting.
 #[derive(Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its key in the file; a dot stands for a table.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The default, in the form of the environment; `None` where it depends on the machine.
-    pub default: Option<&'static str>,
+    pub(crate) default: Option<&'static str>,
     /// What it is for, in one line.
-    pub help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Text.
     Text,
     /// A path; in the file it is relative to the file.
@@ -31,18 +31,18 @@ pub enum Kind {
 
 impl Setting {
     /// Its environment variable.
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("WELLSPRING_{}", self.name.replace('.', "_").to_uppercase())
     }
 
     /// Its flag.
-    pub fn flag(&self) -> String {
+    pub(crate) fn flag(&self) -> String {
         format!("--{}", self.name.replace(['.', '_'], "-"))
     }
 }
 
 /// Every setting, in the order of `config show`.
-pub const SETTINGS: &[Setting] = &[
+pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "listen",
         kind: Kind::Text,

