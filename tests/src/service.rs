@@ -84,8 +84,12 @@ impl Service {
             command.arg("--watch").arg(folder);
         }
         command.envs(start.environment.iter().cloned());
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, stderr) = (log.clone(), child.stderr.take().expect("stderr is piped"));
         std::thread::spawn(move || {
@@ -209,10 +213,7 @@ impl Service {
 
     /// Waits until nothing is pending.
     pub async fn settle(&self) {
-        self.eventually("an empty pipeline", async || {
-            self.get("/v1/status").await["catalog"]["pending"] == 0
-        })
-        .await;
+        self.eventually("an empty pipeline", async || self.get("/v1/status").await["catalog"]["pending"] == 0).await;
     }
 
     /// A number of the status, such as `/catalog/chunks_embedded`.
@@ -238,8 +239,12 @@ impl Service {
 
 /// Runs the binary with arguments: exit code, standard output, standard error.
 pub fn run_command(arguments: &[&str]) -> (i32, String, String) {
-    let output =
-        Command::new(binary()).args(arguments).env_remove("WELLSPRING_KEY").stdin(Stdio::null()).output().expect("it runs");
+    let output = Command::new(binary())
+        .args(arguments)
+        .env_remove("WELLSPRING_KEY")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }

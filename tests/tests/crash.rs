@@ -144,7 +144,10 @@ async fn check(service: &Service, expected: &mut BTreeMap<usize, Expected>, by_s
             match entry.acknowledged {
                 Some(version) => {
                     let holders = service.holders(&word(*key, version)).await;
-                    assert!(!holders.is_empty() && holders.iter().all(|holder| *holder == key_name), "{key}: {holders:?}");
+                    assert!(
+                        !holders.is_empty() && holders.iter().all(|holder| *holder == key_name),
+                        "{key}: {holders:?}"
+                    );
                 }
                 None => {
                     let hits = service.search(&format!("Page {key} river ferry")).await;

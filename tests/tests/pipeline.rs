@@ -10,9 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{CatalogReader, EntryState, Sequence, Write};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{Attributes, CollectionName, Draft, MediaType};
-use wellspring_core::embedding::{
-    EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane,
-};
+use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{
     Change, KeywordSearch, Publication, VectorEntry, ViewError, ViewErrorKind, ViewName, ViewWriter,
@@ -22,7 +20,7 @@ use wellspring_ingest::intake::{Intake, Signals};
 use wellspring_ingest::parse::{self, ParseError, Parsed};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::prepare::Parser;
-use wellspring_ingest::recover::recover;
+use wellspring_ingest::recover::{RecoverError, recover};
 use wellspring_tests::doubles::catalog::MemoryCatalog;
 use wellspring_tests::doubles::embedder::HashEmbedder;
 use wellspring_tests::doubles::keyword::MemoryKeywords;
@@ -275,7 +273,7 @@ async fn i3_a_crash_at_a_failing_view_publishes_after_the_restart() {
 }
 
 #[tokio::test]
-async fn i3_a_lost_view_is_replayed_and_one_of_another_catalog_is_rebuilt() {
+async fn i3_a_lost_view_is_replayed_and_a_lost_catalog_is_noticed() {
     let path = Path::start().await;
     for page in 0..5 {
         path.put(&format!("page{page}"), &format!("page number {page} speaks")).await;
@@ -287,7 +285,9 @@ async fn i3_a_lost_view_is_replayed_and_one_of_another_catalog_is_rebuilt() {
     assert_eq!(path.embedder.embedded.load(Ordering::SeqCst), 5);
 
     let (_, vectors, keywords, embedder) = path.crash().await;
-    let path = Path::over(Arc::new(MemoryCatalog::default()), vectors, keywords, embedder).await;
-    path.put("new", "a new beginning").await;
-    assert_eq!((path.vectors.count().await.unwrap(), path.keywords.count().await.unwrap()), (1, 1));
+    let views = Views { vector: vectors, keyword: keywords };
+    let (catalog, stop) = (MemoryCatalog::default(), CancellationToken::new());
+    let recovered = recover(&catalog, &views, embedder.space().id(), &|_, _| {}, &stop).await;
+    assert!(matches!(recovered, Err(RecoverError::CatalogLost { .. })), "{recovered:?}");
+    assert_eq!(views.vector.count().await.unwrap(), 5, "nothing was wiped");
 }

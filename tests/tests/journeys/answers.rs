@@ -38,8 +38,10 @@ async fn check_citations(service: &Service, answer: &Value) -> usize {
         let (key, revision) = (citation["document"].as_str().unwrap(), &citation["revision"]);
         let document = service.get(&format!("/v1/documents/{key}?revision={revision}")).await;
         let text = document["text"].as_str().unwrap();
-        let span = |name: &str, end: &str| citation["source_span"][name].as_u64().unwrap() as usize
-            ..citation["source_span"][end].as_u64().unwrap() as usize;
+        let span = |name: &str, end: &str| {
+            citation["source_span"][name].as_u64().unwrap() as usize
+                ..citation["source_span"][end].as_u64().unwrap() as usize
+        };
         let quote = citation["quote"].as_str().unwrap();
         assert_eq!(text.chars().collect::<Vec<_>>()[span("start", "end")].iter().collect::<String>(), quote);
         assert_eq!(&text[span("byte_start", "byte_end")], quote);
@@ -78,7 +80,11 @@ async fn i6_extracted_answers_quote_the_documents_word_for_word() {
 #[tokio::test]
 async fn what_the_documents_do_not_say_is_not_said() {
     let (_folder, service) = library("off").await;
-    for question in ["Who won the chess championship in Reykjavik?", "How do I replace the battery of a smoke detector?", "火星上有多少座火山？"] {
+    for question in [
+        "Who won the chess championship in Reykjavik?",
+        "How do I replace the battery of a smoke detector?",
+        "火星上有多少座火山？",
+    ] {
         let answer = ask(&service, question, "auto").await;
         assert_eq!(answer["status"], "insufficient_evidence", "{question}: {answer}");
         assert_eq!(answer["citations"], json!([]), "{answer}");
@@ -116,7 +122,9 @@ async fn i6_generated_answers_stream_and_every_citation_resolves() {
 
 /// Waits until the model is loaded.
 pub(super) async fn wait_for_generator(service: &Service) {
-    service.eventually("a ready generator", async || service.get("/v1/status").await["generator"]["state"] == "ready").await;
+    service
+        .eventually("a ready generator", async || service.get("/v1/status").await["generator"]["state"] == "ready")
+        .await;
 }
 
 /// The events of a stream: names and JSON.

@@ -20,7 +20,11 @@ async fn add_ask_search_documents_and_status_work_as_the_help_says() {
     fs::write(notes.join("deep/ford.txt"), "The ford is passable in August.").unwrap();
     fs::write(notes.join("ignored.bin"), [0, 1, 2]).unwrap();
     let lines = files.path().join("corpus.jsonl");
-    fs::write(&lines, "{\"id\": \"n1\", \"title\": \"Weir\", \"text\": \"The weir is nine metres wide.\"}\n{\"broken\n").unwrap();
+    fs::write(
+        &lines,
+        "{\"id\": \"n1\", \"title\": \"Weir\", \"text\": \"The weir is nine metres wide.\"}\n{\"broken\n",
+    )
+    .unwrap();
 
     let (code, stdout, stderr) = service.command(&["add", notes.to_str().unwrap(), "--json"]);
     assert_eq!(code, 0, "{stdout}{stderr}");

@@ -51,7 +51,8 @@ async fn files_are_followed_through_their_whole_life() {
     found(&service, "habicht", &["docs/renamed.txt"]).await;
 
     fs::create_dir_all(folder.root.join("deep/er")).unwrap();
-    fs::write(folder.root.join("deep/er/page.html"), "<h1>Owl</h1><p>A waldkauz calls.</p><script>no()</script>").unwrap();
+    fs::write(folder.root.join("deep/er/page.html"), "<h1>Owl</h1><p>A waldkauz calls.</p><script>no()</script>")
+        .unwrap();
     found(&service, "waldkauz", &["docs/deep/er/page.html"]).await;
     fs::remove_dir_all(folder.root.join("deep")).unwrap();
     found(&service, "waldkauz", &[]).await;
@@ -65,17 +66,25 @@ async fn files_are_followed_through_their_whole_life() {
 async fn i9_a_second_start_and_a_rename_embed_nothing() {
     let folder = Folder::new();
     for page in 0..20 {
-        fs::write(folder.root.join(format!("{page}.md")), format!("# Page\n\nThe tale{page}end of the mill.\n")).unwrap();
+        fs::write(folder.root.join(format!("{page}.md")), format!("# Page\n\nThe tale{page}end of the mill.\n"))
+            .unwrap();
     }
     let service = Service::start(folder.data.path(), &folder.start()).await;
-    found(&service, "mill", &(0..20).map(|n| format!("docs/{n}.md")).collect::<std::collections::BTreeSet<_>>()
-        .iter().map(String::as_str).collect::<Vec<_>>()).await;
+    found(
+        &service,
+        "mill",
+        &(0..20)
+            .map(|n| format!("docs/{n}.md"))
+            .collect::<std::collections::BTreeSet<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    )
+    .await;
     let embedded = service.number("/catalog/chunks_embedded").await;
     assert_eq!(embedded, 20);
     fs::rename(folder.root.join("7.md"), folder.root.join("seven.md")).unwrap();
-    service.eventually("the renamed file", async || {
-        service.holders("tale7end").await == ["docs/seven.md"]
-    }).await;
+    service.eventually("the renamed file", async || service.holders("tale7end").await == ["docs/seven.md"]).await;
     service.stop();
     let service = Service::start(folder.data.path(), &folder.start()).await;
     service.settle().await;
@@ -104,9 +113,12 @@ async fn what_changed_while_the_service_was_away_is_caught_up() {
 #[tokio::test]
 async fn one_line_of_a_large_file_costs_a_few_chunks() {
     let folder = Folder::new();
-    let line = |n: usize| format!("Entry {n}: on day {n} the gauge at the old bridge read {} centimetres.\n\n", n * 7 % 311);
+    let line =
+        |n: usize| format!("Entry {n}: on day {n} the gauge at the old bridge read {} centimetres.\n\n", n * 7 % 311);
     let text = |changed: Option<usize>| -> String {
-        (0..4000).map(|n| if Some(n) == changed { "The gauge was struck by a treibholz.\n\n".to_owned() } else { line(n) }).collect()
+        (0..4000)
+            .map(|n| if Some(n) == changed { "The gauge was struck by a treibholz.\n\n".to_owned() } else { line(n) })
+            .collect()
     };
     fs::write(folder.root.join("log.md"), text(None)).unwrap();
     let service = Service::start(folder.data.path(), &folder.start()).await;

@@ -58,7 +58,8 @@ async fn no_child_outlives_a_killed_service() {
     let service = Service::start(folder.path(), &start).await;
     service.put("a.txt", "something to parse").await;
     wait_for_generator(&service).await;
-    let orphans: Vec<u32> = [children(service.pid(), "generator-worker"), children(service.pid(), "parse-worker")].concat();
+    let orphans: Vec<u32> =
+        [children(service.pid(), "generator-worker"), children(service.pid(), "parse-worker")].concat();
     assert!(orphans.len() >= 2, "{orphans:?}");
     service.kill();
     let deadline = Instant::now() + Duration::from_secs(20);

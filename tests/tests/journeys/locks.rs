@@ -18,7 +18,11 @@ async fn other_addresses_are_refused_without_a_key_and_served_with_one() {
     let service = Service::start(folder.path(), &start).await;
     service.put("a.txt", "open sesame").await;
     let plain = reqwest::Client::builder().no_proxy().build().unwrap();
-    for (key, expected) in [(None, StatusCode::UNAUTHORIZED), (Some("a-long-enough-test-kez"), StatusCode::UNAUTHORIZED), (Some(KEY), StatusCode::OK)] {
+    for (key, expected) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some("a-long-enough-test-kez"), StatusCode::UNAUTHORIZED),
+        (Some(KEY), StatusCode::OK),
+    ] {
         let mut request = plain.get(format!("{}/v1/documents/a.txt", service.url));
         if let Some(key) = key {
             request = request.bearer_auth(key);

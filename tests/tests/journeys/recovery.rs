@@ -9,7 +9,9 @@ async fn i3_a_deleted_index_is_rebuilt_from_the_catalog_without_embedding() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &Start::default()).await;
     for page in 0..30 {
-        service.put(&format!("page{page}.txt"), &format!("Chapter {page} tells of the kirschbaum in the garden.")).await;
+        service
+            .put(&format!("page{page}.txt"), &format!("Chapter {page} tells of the kirschbaum in the garden."))
+            .await;
     }
     service.delete("page3.txt").await;
     service.settle().await;
@@ -34,7 +36,8 @@ async fn i1_a_write_acknowledged_without_waiting_is_there_after_a_kill() {
     for round in 0..5 {
         let service = Service::start(folder.path(), &Start::default()).await;
         let path = format!("/v1/documents/note{round}");
-        let request = service.request(reqwest::Method::PUT, &path).json(&serde_json::json!({ "text": "ein apfelwein" }));
+        let request =
+            service.request(reqwest::Method::PUT, &path).json(&serde_json::json!({ "text": "ein apfelwein" }));
         let (status, body) = service.json(request).await;
         assert_eq!(status, reqwest::StatusCode::ACCEPTED, "{body}");
         service.kill();

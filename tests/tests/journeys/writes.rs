@@ -108,12 +108,15 @@ async fn i7_what_is_too_much_is_refused_with_its_bound() {
         ),
         (service.request(Method::GET, "/v1/documents?limit=1000000"), "the page"),
         (
-            service.request(Method::PUT, "/v1/documents/big").body(vec![b'a'; limits::DOCUMENT_BYTES_MAX + 1])
+            service
+                .request(Method::PUT, "/v1/documents/big")
+                .body(vec![b'a'; limits::DOCUMENT_BYTES_MAX + 1])
                 .header("content-type", "text/plain"),
             "the document",
         ),
         (
-            service.request(Method::PUT, &format!("/v1/documents/{}", "k".repeat(limits::KEY_BYTES_MAX + 1)))
+            service
+                .request(Method::PUT, &format!("/v1/documents/{}", "k".repeat(limits::KEY_BYTES_MAX + 1)))
                 .json(&json!({ "text": "a" })),
             "the key",
         ),
