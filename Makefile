@@ -8,7 +8,7 @@ export WELLSPRING_BIN := $(CARGO_TARGET_DIR)/release/wellspring
 # (docs/adr/0006-one-build-profile.md).
 CARGO_BUILD := cargo build --release --locked
 CARGO_CLIPPY := cargo clippy --release --workspace --all-targets --locked -- -D warnings
-CARGO_TEST := cargo test --release --workspace --locked
+CARGO_TEST := cargo test --release --workspace --locked --no-fail-fast
 
 # make run: the folder to read (empty: our own documents and the sample pages), the port, and the first question.
 DOCS ?=

@@ -24,12 +24,12 @@ use wellspring_core::text::{is_cjk, script_language};
 use crate::lexical::{Candidate, candidates};
 use crate::terms::words;
 
-/// A sentence scored by characters below this share of the best one is left out: on Chinese reading sets that loses no
-/// answer at any budget and saves a tenth of the sentences, where .5 loses one answer in twenty.
-const SCORE_SHARE_MIN_CHARACTERS: f32 = 0.3;
-/// The same where words part the text: scores spread wider there, and a small model answers from whatever it is shown
-/// (of nine questions over the sample pages it took two from a sentence about something else at .3, none at .6).
-const SCORE_SHARE_MIN: f32 = 0.6;
+/// A sentence scored below this share of the best one is left out: on Chinese reading sets that loses no answer at any
+/// budget and saves a tenth of the sentences, where .5 loses one answer in twenty.
+const SCORE_SHARE_MIN: f32 = 0.3;
+/// The same where meaning has its say: scores spread less by chance there, and a small model answers from whatever it
+/// is shown (of nine questions over the sample pages it took two from a sentence about something else at .3).
+const SCORE_SHARE_MIN_FUSED: f32 = 0.5;
 /// A preceding sentence longer than this is not worth its tokens for the sake of one pronoun.
 const CONTEXT_BYTES_MAX: usize = 240;
 /// Characters of a title and its headings shown above a passage's sentences.
@@ -199,7 +199,7 @@ pub(crate) fn select(
 ) -> Evidence {
     // In the order of the text, so that a neighbour is the one before in the list.
     found.sort_by_key(|candidate| (candidate.passage, candidate.range.start));
-    let share_min = if basis == Basis::Characters { SCORE_SHARE_MIN_CHARACTERS } else { SCORE_SHARE_MIN };
+    let share_min = if basis == Basis::Fused { SCORE_SHARE_MIN_FUSED } else { SCORE_SHARE_MIN };
     let least = share_min * found.iter().map(|candidate| candidate.score).fold(0.0, f32::max);
     let telling = |&index: &usize| found[index].score > 0.0 && found[index].score >= least;
     let mut by_score: Vec<usize> = (0..found.len()).filter(telling).collect();
