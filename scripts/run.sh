@@ -118,7 +118,7 @@ else
     documents=$data_home/sample
     mkdir -p "$data_home"
     stage_sample "$documents"
-    question=${QUESTION:-What does it cost to take a bicycle across on the Anlow ferry?}
+    question=${QUESTION:-When does the last boat back leave Teal Island?}
 fi
 # One data folder for each folder read, so that runs over different ones do not mix; the models are shared.
 data=$data_home/run-$(printf %s "$documents" | cksum | cut -d ' ' -f 1)

@@ -37,7 +37,7 @@ pub struct AnswerSettings {
     /// The least evidence worth an answer.
     pub thresholds: Thresholds,
     /// Tokens of evidence in a prompt, at most [`limits::EVIDENCE_TOKENS_MAX`]. The default holds the right answer in
-    /// 98 % of measured questions with some room, and costs a second of prefill on two cores with a 0.5B model.
+    /// 98 % of measured questions, and costs a second of prefill on two cores with a 0.5B model.
     pub evidence_tokens: usize,
     /// Tokens of one answer, at most [`limits::ANSWER_TOKENS_MAX`].
     pub answer_tokens: usize,
@@ -51,7 +51,7 @@ impl Default for AnswerSettings {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::default(),
-            evidence_tokens: 200,
+            evidence_tokens: 150,
             answer_tokens: limits::ANSWER_TOKENS_MAX,
             models_too_small: vec!["135m".to_owned()],
             seed: 0,

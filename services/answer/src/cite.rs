@@ -21,7 +21,7 @@ use crate::verify::Claim;
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
 /// a small model likes to answer from a neighbour that speaks of something else, and the words would agree.
-const CITED_SHARE_MIN: f32 = 0.5;
+const CITED_SHARE_MIN: f32 = 0.65;
 
 /// Attaches citations to the sentences of one answer.
 pub(crate) struct Citer {

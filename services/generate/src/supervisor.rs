@@ -273,6 +273,8 @@ fn spawn(command: WorkerCommand) -> io::Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        // A terminal's Ctrl-C must not end the generator before the service has drained.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }
