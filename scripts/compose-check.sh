@@ -20,7 +20,7 @@ passed=0
 
 export PORT=$port
 export COMPOSE_PROJECT_NAME=wellspring-check
-export WELLSPRING_IMAGE=wellspring-check:prebuilt
+export COMPOSE_IMAGE=wellspring-check:prebuilt
 WELLSPRING_KEY=$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
 export WELLSPRING_KEY
 export WELLSPRING_SERVER=http://127.0.0.1:$port
@@ -44,7 +44,7 @@ clean_up() {
     local status=$?
     if docker info >/dev/null 2>&1; then
         compose down --volumes --timeout 20 >/dev/null 2>&1 || true
-        docker image rm --force "$WELLSPRING_IMAGE" wellspring-check:runtime wellspring-check:base >/dev/null 2>&1 || true
+        docker image rm --force "$COMPOSE_IMAGE" wellspring-check:runtime wellspring-check:base >/dev/null 2>&1 || true
     fi
     if [[ -n $daemon ]]; then
         kill "$daemon" 2>/dev/null || true
@@ -149,17 +149,17 @@ say "building the image"
 mkdir "$work/context"
 install -m 0755 "$wellspring" "$work/context/wellspring"
 if [[ -n ${BUILD_BASE:-} ]]; then
-    build . --target runtime --build-arg BUILD_BASE="$BUILD_BASE" --tag "$WELLSPRING_IMAGE"
+    build . --target runtime --build-arg BUILD_BASE="$BUILD_BASE" --tag "$COMPOSE_IMAGE"
     unchecked=nothing
 else
     build - --target base --tag wellspring-check:runtime <Dockerfile
-    build "$work/context" --file - --tag "$WELLSPRING_IMAGE" <<'END'
+    build "$work/context" --file - --tag "$COMPOSE_IMAGE" <<'END'
 FROM wellspring-check:runtime
 COPY wellspring /usr/local/bin/wellspring
 END
     unchecked='compiling inside the image, which needs a base with Rust (BUILD_BASE)'
 fi
-ok "the image builds: $(docker image inspect --format '{{.Size}}' "$WELLSPRING_IMAGE") bytes"
+ok "the image builds: $(docker image inspect --format '{{.Size}}' "$COMPOSE_IMAGE") bytes"
 
 if env -u WELLSPRING_KEY bash -c "$(declare -f compose); compose config" >/dev/null 2>&1; then
     fail "compose.yaml starts without a key"
