@@ -7,7 +7,10 @@
 //! - I-6: a quote comes from a sentence that was in the prompt, is cut from the passage's text by its own span, and
 //!   the span is that of the whole revision.
 //! - An unsupported sentence has no citation: the absence is the message.
+//! - A sentence that another one outdoes in bearing on the question is not cited in its stead ([`outdone`]): the price
+//!   of a motorcycle is no answer where the price of a bicycle was asked for and found.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
 use crate::evidence::{Basis, Evidence, Sentence};
+use crate::terms::terms;
 use crate::verify::Claim;
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
@@ -27,6 +31,8 @@ const CITED_SHARE_MIN: f32 = 0.65;
 pub(crate) struct Citer {
     question: String,
     evidence: Arc<Evidence>,
+    /// Which sentences of the evidence another one outdoes.
+    outdone: Vec<bool>,
     embedder: Arc<dyn Embedder>,
 }
 
@@ -42,7 +48,8 @@ pub(crate) struct Cited {
 impl Citer {
     /// Cites from `evidence` for answers to `question`.
     pub(crate) fn new(question: &str, evidence: Arc<Evidence>, embedder: Arc<dyn Embedder>) -> Self {
-        Self { question: question.to_owned(), evidence, embedder }
+        let outdone = outdone(question, &evidence);
+        Self { question: question.to_owned(), evidence, outdone, embedder }
     }
 
     /// Finds what supports the sentence at `range` of `answer`.
@@ -56,7 +63,7 @@ impl Citer {
             .sentences
             .iter()
             .enumerate()
-            .filter(|(index, _)| self.evidence.bearing(*index) >= least)
+            .filter(|(index, _)| !self.outdone[*index] && self.evidence.bearing(*index) >= least)
             .map(|(_, source)| source)
             .map(|source| {
                 let title = Evidence::label(self.evidence.passage(source));
@@ -124,6 +131,36 @@ pub(crate) fn citation(evidence: &Evidence, source: &Sentence, answer_span: Span
     }
 }
 
+/// Which sentences hold fewer of the question's words than another one does, and none that it lacks, while that other
+/// one bears on the question at least as much.
+///
+/// What stands in the label counts as held, and so does what a sentence's pronoun points to. A question outdoes nothing,
+/// and neither does a sentence the one right behind it: that may well be the answer.
+fn outdone(question: &str, evidence: &Evidence) -> Vec<bool> {
+    let asked: HashSet<String> = terms(question).into_iter().collect();
+    let mut held: Vec<HashSet<&String>> = Vec::new();
+    for (index, sentence) in evidence.sentences.iter().enumerate() {
+        let label: HashSet<String> = terms(&Evidence::label(evidence.passage(sentence))).into_iter().collect();
+        let own = asked.iter().filter(|term| sentence.terms.contains(*term) || label.contains(*term));
+        let mut own: HashSet<&String> = own.collect();
+        if let Some(before) = index.checked_sub(1).filter(|_| sentence.leans_on_previous) {
+            own.extend(&held[before]);
+        }
+        held.push(own);
+    }
+    let outdoes = |one: usize, other: usize| {
+        let is_question = evidence.text(&evidence.sentences[one]).trim_end().ends_with(['?', '？']);
+        let leads = one + 1 == other && evidence.sentences[one].passage == evidence.sentences[other].passage;
+        !is_question
+            && !leads
+            && evidence.bearing(one) >= evidence.bearing(other)
+            && held[other].len() < held[one].len()
+            && held[other].is_subset(&held[one])
+    };
+    let all = 0..evidence.sentences.len();
+    all.clone().map(|other| all.clone().any(|one| outdoes(one, other))).collect()
+}
+
 fn rank(support: Support) -> u8 {
     match support {
         Support::Unsupported => 0,
@@ -157,6 +194,51 @@ mod tests {
         let citation = cited[0].citation.as_ref().unwrap();
         assert_eq!(citation.document.as_str(), "lamp.md");
         assert_eq!(citation.support, Support::Supported);
+    }
+
+    #[tokio::test]
+    async fn a_neighbour_that_speaks_of_something_else_is_not_cited_in_place_of_the_answer() {
+        let passages = [
+            passage("vehicles.md", Some("Fares"), "A motorcycle costs 5.20 crowns. Lorries are not carried."),
+            passage("bicycles.md", Some("Fares"), "A bicycle costs 1.50 crowns. Dogs cost 0.80 crowns."),
+        ];
+        let question = "How much does a bicycle cost?";
+        let cited = |answer: &'static str| {
+            let evidence = evidence(&passages, question);
+            async move { cite(evidence, question, answer).await.remove(0).citation }
+        };
+        assert!(cited("5.20 crowns").await.is_none());
+        assert_eq!(cited("1.50 crowns").await.unwrap().quote, "A bicycle costs 1.50 crowns.");
+    }
+
+    #[tokio::test]
+    async fn an_answer_right_behind_the_sentence_that_repeats_the_question_is_cited() {
+        let passages =
+            [passage("faq.md", None, "The bicycle price is easily told. The price was raised to 1.50 crowns.")];
+        let question = "What is the price of a bicycle?";
+        let mut evidence = evidence(&passages, question);
+        for sentence in &mut evidence.sentences {
+            sentence.score = 1.0;
+        }
+        assert!(cite(evidence, question, "1.50 crowns").await[0].citation.is_some());
+        let passages = [
+            passage("faq.md", None, "What is the price of a bicycle?"),
+            passage("fares.md", None, "The bicycle price was raised to 1.50 crowns."),
+        ];
+        let evidence = crate::fakes::evidence(&passages, question);
+        assert!(cite(evidence, question, "1.50 crowns").await[0].citation.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_sentence_that_hardly_bears_on_the_question_supports_no_answer() {
+        let passages = [
+            passage("lamp.md", None, "The harbour lamp was lit by the master in 1874."),
+            passage("boats.md", None, "The boats were painted in the winter of 1880."),
+        ];
+        let question = "harbour lamp winter";
+        let evidence = evidence(&passages, question);
+        assert_eq!(evidence.sentences.len(), 2, "both are evidence");
+        assert!(cite(evidence, question, "1880").await[0].citation.is_none());
     }
 
     #[tokio::test]
