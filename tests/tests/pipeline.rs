@@ -29,12 +29,15 @@ use wellspring_tests::doubles::vector::MemoryVectors;
 const DIMENSION: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads in this process; a document that says so is refused or kills its reader.
+/// Reads in this process; a document that says so is refused, kills its reader or is never read.
 struct InProcessParser;
 
 #[async_trait]
 impl Parser for InProcessParser {
     async fn parse(&self, media_type: MediaType, content: Vec<u8>) -> Result<Parsed, ParseError> {
+        if content.starts_with(b"HANG") {
+            std::future::pending::<()>().await;
+        }
         if content.starts_with(b"KILL") {
             return Err(ParseError::Killed { attempts: 3, reason: "signal 11".to_owned() });
         }
@@ -253,6 +256,17 @@ async fn i8_documents_that_cannot_be_read_are_recorded_and_block_nobody() {
     assert_eq!(state(fine).await, EntryState::Published);
     assert_eq!(path.found("ordinary").await, 1);
     assert_eq!(path.put("refused", "now it is agreeable").await, EntryState::Published);
+}
+
+#[tokio::test]
+async fn i8_a_document_that_is_read_for_ever_holds_up_no_other() {
+    let path = Path::start().await;
+    let hanging = path.accept("hanging", "HANG the reader").await;
+    let (beside, later) = (path.accept("beside", "accepted with it").await, path.put("later", "accepted after it"));
+    assert_eq!(later.await, EntryState::Published);
+    assert_eq!(path.intake.settled(beside, PATIENCE).await.unwrap(), Some(EntryState::Published));
+    assert_eq!(path.catalog.entry_state(hanging).await.unwrap(), Some(EntryState::Pending));
+    assert_eq!(path.found("accepted").await, 2);
 }
 
 #[tokio::test]

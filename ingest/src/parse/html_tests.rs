@@ -66,3 +66,13 @@ fn hostile_depth_is_refused_and_hostile_length_is_not() {
         read(&page);
     }
 }
+
+#[test]
+fn i7_a_tag_with_more_attributes_than_its_bound_is_refused() {
+    let tag = |attributes: usize| {
+        let attributes: String = (0..attributes).map(|number| format!(" a{number}=1")).collect();
+        format!("<p{attributes}>text</p>")
+    };
+    assert!(parse(&tag(limits::HTML_ATTRIBUTES_MAX + 1)).is_err());
+    assert_eq!(read(&tag(1000)).text, "text");
+}

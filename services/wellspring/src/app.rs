@@ -38,6 +38,7 @@ mod folders;
 mod generator;
 mod seams;
 mod status;
+mod views;
 
 pub(crate) use generator::load_embedder;
 
@@ -195,8 +196,10 @@ async fn open_views(
     let vector_dir = data_dir.join("vector").join(space.to_string());
     let keyword_dir = data_dir.join("keyword");
     let open = move || -> anyhow::Result<_> {
-        let vector = EdgeVectors::open(&vector_dir, dimension).context("could not open the vector index")?;
-        let keyword = TantivyKeywords::open(&keyword_dir).context("could not open the keyword index")?;
+        let vector = views::open_or_renew(&vector_dir, |dir| EdgeVectors::open(dir, dimension))
+            .context("could not open the vector index")?;
+        let keyword =
+            views::open_or_renew(&keyword_dir, TantivyKeywords::open).context("could not open the keyword index")?;
         Ok((Arc::new(vector), Arc::new(keyword)))
     };
     tokio::task::spawn_blocking(open).await.context("opening the indexes failed unexpectedly")?

@@ -19,6 +19,12 @@ const LINE_BYTES_MAX: usize = 4 << 20;
 /// Why the service did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
+    /// The address is none.
+    #[error("`{server}` is no server's address")]
+    Address {
+        /// As given.
+        server: String,
+    },
     /// Nobody answers.
     #[error("no Wellspring server answers at {server}")]
     Unreachable {
@@ -52,6 +58,7 @@ impl ClientError {
     /// What the user can do.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::Address { .. } => Some("name it as http://HOST:PORT, such as http://127.0.0.1:7700".to_owned()),
             Self::Unreachable { .. } => {
                 Some("start it with `wellspring serve`, or name another with --server URL".to_owned())
             }
@@ -102,6 +109,11 @@ pub(crate) struct Client {
 impl Client {
     /// Prepares to talk to `server`, with the key of the environment where there is one.
     pub(crate) fn new(server: &str) -> Result<Self, ClientError> {
+        let url =
+            reqwest::Url::parse(server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none_or(|url| url.query().is_some() || url.fragment().is_some()) {
+            return Err(ClientError::Address { server: server.to_owned() });
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -15,6 +15,7 @@ use wellspring_core::text::is_bidirectional_control;
 
 use crate::client::ClientError;
 use crate::config::ConfigError;
+use crate::models::{MissingModel, NameError};
 
 /// Prints a line of the result.
 pub(crate) fn line(text: impl std::fmt::Display) {
@@ -86,13 +87,16 @@ pub(crate) struct NothingFound;
 
 /// The exit code of an error, as `wellspring --help` lists them.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() {
+    let unknown_model = error.is::<NameError>()
+        || error.downcast_ref::<MissingModel>().is_some_and(|error| matches!(error, MissingModel::Name(_)));
+    if error.is::<ConfigError>() || unknown_model {
         return 2;
     }
     if error.is::<NothingFound>() {
         return 4;
     }
     match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Address { .. } | ClientError::Refused { status: 400, .. }) => 2,
         Some(ClientError::Unreachable { .. }) => 3,
         Some(ClientError::Refused { status: 404, .. }) => 4,
         _ => 1,

@@ -42,6 +42,10 @@ async fn add_ask_search_documents_and_status_work_as_the_help_says() {
 
     let (code, stdout, _) = service.command(&["search", "weir width", "--limit", "1", "--json"]);
     assert_eq!((code, parse(&stdout)["hits"][0]["document"].as_str()), (0, Some("n1")), "{stdout}");
+    let (code, _, stderr) = service.command(&["search", "weir", "--limit", "0"]);
+    assert_eq!(code, 2, "{stderr}");
+    let (code, _, stderr) = service.command(&["documents", "delete", "notes/../n1"]);
+    assert_eq!(code, 2, "no path may fold into another document's key: {stderr}");
     let (code, stdout, _) = service.command(&["documents"]);
     assert_eq!(code, 0);
     assert!(stdout.contains("notes/deep/ford.txt") && stdout.contains("searchable"), "{stdout}");
@@ -66,6 +70,24 @@ fn errors_say_what_to_do_and_their_exit_codes_are_those_of_the_help() {
     assert!(stderr.contains("--listen"), "{stderr}");
     let (code, _, stderr) = run_command(&["frobnicate"]);
     assert_eq!(code, 2, "{stderr}");
+    for server in ["nowhere", "ftp://127.0.0.1", "http://"] {
+        let (code, _, stderr) = run_command(&["--server", server, "status"]);
+        assert_eq!(code, 2, "{server}: {stderr}");
+        assert!(stderr.contains("http://HOST:PORT"), "{stderr}");
+    }
+    let data = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.path().to_str().unwrap()];
+    let (code, _, stderr) = run_command(&[&serve[..], &["--generator-model", "nosuch"]].concat());
+    assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
+fn a_configuration_file_that_is_no_file_is_refused_at_once() {
+    for device in ["/dev/zero", "/dev/stdin", "/"] {
+        let (code, _, stderr) = run_command(&["config", "show", "--config", device]);
+        assert_eq!(code, 2, "{device}: {stderr}");
+        assert!(stderr.contains("regular file"), "{stderr}");
+    }
 }
 
 #[test]
@@ -100,4 +122,7 @@ fn missing_models_are_named_with_the_command_that_fetches_them() {
     let (code, _, stderr) = run_command(&["models", "pull", "--models-dir", paths[1], "--offline"]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("offline"), "{stderr}");
+    let (code, _, stderr) = run_command(&["models", "verify", "--models-dir", paths[1]]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("wellspring models pull"), "{stderr}");
 }

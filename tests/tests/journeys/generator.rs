@@ -52,6 +52,29 @@ async fn i8_a_killed_generator_ends_its_stream_with_an_error_and_comes_back() {
 }
 
 #[tokio::test]
+async fn no_child_inherits_the_key() {
+    const KEY: &str = "a-key-that-children-do-not-need";
+    let folder = tempfile::tempdir().unwrap();
+    let start = Start {
+        generator: "smollm2-135m-instruct".to_owned(),
+        environment: vec![("WELLSPRING_KEY".to_owned(), KEY.to_owned())],
+        ..Start::default()
+    };
+    let service = Service::start(folder.path(), &start).await;
+    service.put("a.txt", "something to parse").await;
+    wait_for_generator(&service).await;
+    let environment =
+        |pid: u32| String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/environ")).unwrap()).into_owned();
+    assert!(environment(service.pid()).contains(KEY), "the service itself has it");
+    for word in ["generator-worker", "parse-worker"] {
+        let workers = children(service.pid(), word);
+        assert!(!workers.is_empty(), "{word}");
+        assert!(workers.iter().all(|pid| !environment(*pid).contains(KEY)), "{word}");
+    }
+    service.stop();
+}
+
+#[tokio::test]
 async fn no_child_outlives_a_killed_service() {
     let folder = tempfile::tempdir().unwrap();
     let start = Start { generator: "qwen2.5-coder-0.5b-instruct".to_owned(), ..Start::default() };

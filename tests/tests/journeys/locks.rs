@@ -53,3 +53,43 @@ async fn documents_and_questions_never_reach_the_log() {
     }
     service.stop();
 }
+
+#[tokio::test]
+async fn i7_a_body_that_announces_too_much_is_refused_before_it_is_sent() {
+    use std::io::{Read, Write};
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &Start::default()).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let refused = tokio::task::spawn_blocking(move || {
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "PUT /v1/documents/huge HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: 99999999999\r\nConnection: close\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    let answer = refused.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("body_too_large"), "{answer}");
+    service.stop();
+}
+
+#[tokio::test]
+async fn keys_that_other_parsers_would_fold_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &Start::default()).await;
+    service.put("b", "stays").await;
+    let document = json!({ "key": "a/../b", "text": "overwrites" });
+    let (status, body) = service.json(service.request(Method::POST, "/v1/documents").json(&document)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    for path in ["/v1/documents/a%2F..%2Fb", "/v1/documents/%2E%2E%2Fb"] {
+        let url = format!("{}{path}", service.url);
+        let answer = reqwest::Client::builder().no_proxy().build().unwrap().delete(url).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(service.get("/v1/documents/b").await["text"], "stays");
+    service.stop();
+}

@@ -31,6 +31,40 @@ async fn i3_a_deleted_index_is_rebuilt_from_the_catalog_without_embedding() {
 }
 
 #[tokio::test]
+async fn i3_a_damaged_index_is_moved_aside_and_rebuilt_without_embedding() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &Start::default()).await;
+    service.put("mill.txt", "The mill wheel turns a kirschbaum lathe.").await;
+    let embedded = service.number("/catalog/chunks_embedded").await;
+    service.stop();
+    for index in ["vector", "keyword"] {
+        let damaged = overwrite_files(&folder.path().join(index));
+        assert!(damaged > 0, "{index} has files to damage");
+        let mut service = Service::start(folder.path(), &Start::default()).await;
+        service.expect_log("an index could not be read");
+        assert_eq!(service.number("/catalog/chunks_embedded").await, embedded, "{index}");
+        let hits = service.search("kirschbaum lathe").await;
+        assert_eq!(hits[0]["document"], "mill.txt", "{index}: {hits:?}");
+        assert!(hits[0]["vector_score"].is_number() && hits[0]["keyword_score"].is_number(), "{index}: {}", hits[0]);
+        service.stop();
+    }
+}
+
+/// Fills every file below a folder with the same byte, locks aside; how many there were.
+fn overwrite_files(folder: &std::path::Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let damage = |path: std::path::PathBuf| {
+        if path.is_dir() {
+            return overwrite_files(&path);
+        }
+        let bytes = fs::metadata(&path).unwrap().len();
+        fs::write(&path, vec![b'#'; bytes as usize]).unwrap();
+        usize::from(bytes > 0)
+    };
+    entries.map(damage).sum()
+}
+
+#[tokio::test]
 async fn i1_a_write_acknowledged_without_waiting_is_there_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..5 {

@@ -4,13 +4,13 @@ use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::{ModelsAction, ModelsArguments};
-use crate::config::Config;
+use crate::config::ModelsConfig;
 use crate::models::{self, Manifest, ModelStore, TerminalProgress};
 use crate::output;
 
 /// Does what was asked with model files.
 pub(crate) async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Result<()> {
-    let config = Config::load(&arguments.service.flags())?;
+    let config = ModelsConfig::load(&arguments.service.flags())?;
     let manifest = Manifest::builtin();
     let store = ModelStore::new(&config.models_dir);
     match &arguments.action {
@@ -50,6 +50,9 @@ fn list(manifest: &Manifest, store: &ModelStore, json: bool) -> anyhow::Result<(
 
 fn verify(manifest: &Manifest, store: &ModelStore, names: &[String], json: bool) -> anyhow::Result<()> {
     let names = if names.is_empty() { store.present(manifest) } else { manifest.select(names, None)? };
+    if names.is_empty() {
+        bail!("no model files are in {}; `wellspring models pull` fetches them", store.folder().display());
+    }
     let results = store.verify(manifest, &names, &TerminalProgress::new())?;
     if json {
         output::json(&results)?;

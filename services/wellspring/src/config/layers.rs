@@ -63,8 +63,7 @@ impl Layers {
         };
         let file = match named.or_else(found) {
             Some(path) => {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+                let text = read(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
                 Some((path, text))
             }
             None => None,
@@ -189,6 +188,21 @@ impl Layers {
         let fits = self.shown(name).as_integer().filter(|number| (min..=max).contains(number));
         fits.ok_or_else(|| self.refused(name, format!("expected a whole number from {min} to {max}")))
     }
+}
+
+/// A configuration file is a page; anything longer is another file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads a regular file of bounded size: a pipe would be waited for, a device read for ever.
+fn read(path: &Path) -> std::io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(path)
 }
 
 fn defaults() -> BTreeMap<&'static str, (Value, Origin)> {

@@ -171,6 +171,23 @@ impl Config {
     }
 }
 
+/// What the commands over model files need: they neither listen nor let anybody in.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelsConfig {
+    /// Model files.
+    pub(crate) models_dir: PathBuf,
+    /// No outgoing socket, ever.
+    pub(crate) offline: bool,
+}
+
+impl ModelsConfig {
+    /// Reads all layers and validates what is needed of them.
+    pub(crate) fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let layers = Layers::read(flags)?;
+        Ok(Self { models_dir: layers.path("models_dir")?, offline: layers.boolean("offline")? })
+    }
+}
+
 /// Resolves a literal address or `localhost`; other names would need a resolver and could change their mind.
 fn listen(layers: &Layers) -> Result<SocketAddr, ConfigError> {
     let text = layers.text("listen")?;

@@ -15,7 +15,7 @@ mod progress;
 mod pull;
 mod store;
 
-pub(crate) use manifest::Manifest;
+pub(crate) use manifest::{Manifest, NameError};
 pub(crate) use progress::TerminalProgress;
 pub(crate) use pull::pull;
-pub(crate) use store::ModelStore;
+pub(crate) use store::{MissingModel, ModelStore};
