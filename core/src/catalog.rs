@@ -22,9 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::{Chunk, ChunkId, EmbeddingKey};
 use crate::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
-use crate::embedding::{Embedding, SpaceId};
+use crate::embedding::{Embedding, Lane, SpaceId};
 use crate::failure::Failure;
 use crate::hit::Passage;
+use crate::limits;
 use crate::source::SourceName;
 use crate::span::Span;
 use crate::view::{Publication, ViewName};
@@ -100,6 +101,20 @@ pub struct Accepted {
 pub enum Refusal {
     /// The document belongs to another source.
     OwnedBySource(SourceName),
+}
+
+/// The lane of writes that are accepted together: a few small ones are somebody's edit or push, many or large ones are an
+/// import or a scan, which can wait.
+pub fn lane_of(writes: &[Write]) -> Lane {
+    let bytes = |write: &Write| match write {
+        Write::Put(draft) => draft.content.len(),
+        Write::Delete { .. } => 0,
+    };
+    let few = writes.len() <= limits::INTERACTIVE_WRITES_MAX;
+    match few && writes.iter().map(bytes).sum::<usize>() <= limits::INTERACTIVE_BYTES_MAX {
+        true => Lane::Interactive,
+        false => Lane::Bulk,
+    }
 }
 
 /// Takes writes in.
@@ -321,10 +336,10 @@ pub struct ReplayCursor(pub u64);
 /// Moves entries from accepted to published. One caller at a time.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Claims up to `documents` entries of at most `bytes` content in all (but at least one), oldest first, the
-    /// newest of each document; older ones of the same document become `Superseded`. A document with a claimed
+    /// Claims up to `documents` entries of one lane, or of any, of at most `bytes` content in all (but at least one),
+    /// oldest first, the newest of each document; older ones of the same document become `Superseded`. A document with a claimed
     /// entry is left out until that entry is finished. Claims do not survive a restart.
-    async fn claim(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;
+    async fn claim(&self, lane: Option<Lane>, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;
 
     /// Every chunk known of a document, published or staged by whatever attempt.
     async fn known_chunks(&self, document: DocumentId) -> Result<Vec<KnownChunk>, CatalogError>;

@@ -68,7 +68,12 @@ pub const SEARCHABLE_WAIT_MAX: Duration = Duration::from_secs(120);
 pub const PUBLICATION_DOCUMENTS_MAX: usize = 128;
 /// Content bytes claimed for one publication; bounds the pipeline's memory together with its two stages.
 pub const PUBLICATION_BYTES_MAX: usize = 8 << 20;
-/// Publications between embedding and applying: one being applied, one waiting.
+/// Writes accepted together that still are somebody's edit or push: an editor saves a file and its neighbours. More are an
+/// import, which waits for them.
+pub const INTERACTIVE_WRITES_MAX: usize = 8;
+/// Their content. A book embeds for minutes, and the next edit must not wait for it.
+pub const INTERACTIVE_BYTES_MAX: usize = 256 << 10;
+/// Publications between embedding and applying, in each lane: one being applied, one waiting.
 pub const PUBLICATIONS_IN_FLIGHT: usize = 1;
 /// A parsed document's text; a decompression bomb ends here.
 pub const TEXT_BYTES_MAX: usize = 32 << 20;

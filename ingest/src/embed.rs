@@ -3,8 +3,8 @@
 //! The second stage: look up the vectors that the catalog has, embed only the others, stage everything.
 //!
 //! Invariants:
-//! - A text is embedded once in a space (I-9): batches pass here one at a time, and a batch is staged before the next
-//!   one looks up, so that a text repeated in the next batch is found.
+//! - A text is embedded once in a space (I-9): the batches of a lane pass here one at a time, each staged before the
+//!   next one looks up, and what the other lane is embedding is waited for ([`crate::in_flight`]).
 //! - Chunks are staged before any view sees them: the catalog knows whatever a view may hold.
 
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, Lane};
 use wellspring_core::view::{Change, KeywordEntry, VectorEntry};
 
+use crate::in_flight::{InFlight, Taken};
 use crate::prepare::{Entry, Prepared, Step};
 use crate::retry::until_done;
 
@@ -32,17 +33,25 @@ pub(crate) struct Batch {
 pub(crate) struct EmbedStage {
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) embedder: Arc<dyn Embedder>,
+    /// Shared by the lanes.
+    pub(crate) in_flight: Arc<InFlight>,
+    /// Who waits for these batches.
+    pub(crate) lane: Lane,
 }
 
 /// The vectors of a batch, and which document paid for which.
-#[derive(Default)]
 struct Vectors {
     known: HashMap<EmbeddingKey, Embedding>,
+    /// The keys that are this batch's to compute, held until it is staged.
+    taken: Taken,
     /// Computed now: the key, with the document and tokens it is accounted to.
     computed: HashMap<EmbeddingKey, (DocumentId, u32)>,
     /// Documents that the model refused, and why.
     refused: HashMap<DocumentId, String>,
 }
+
+/// What is to be embedded: for whose account, which chunk, under which title.
+type Wanted<'a> = HashMap<EmbeddingKey, (DocumentId, &'a Chunk, Option<&'a str>)>;
 
 impl EmbedStage {
     /// Embeds and stages a batch. `None` when stopped.
@@ -70,7 +79,7 @@ impl EmbedStage {
                         cost: vectors.cost(entry.document, &chunks, diff.kept, diff.removed.len()),
                         removed: diff.removed,
                     };
-                    let embeddings = vectors.computed_for(entry.document);
+                    let embeddings = vectors.of(&upserted);
                     staged.push(stage(&entry, text, title, chunks, embeddings));
                     end
                 }
@@ -87,7 +96,7 @@ impl EmbedStage {
 
     /// Gathers every vector the batch needs: from the catalog, else from the model. `None` when stopped.
     async fn vectors(&self, prepared: &[Prepared], stop: &CancellationToken) -> Option<Vectors> {
-        let mut wanted: HashMap<EmbeddingKey, (DocumentId, &Chunk, Option<&str>)> = HashMap::new();
+        let mut wanted: Wanted<'_> = HashMap::new();
         let mut order = Vec::new();
         for Prepared { entry, step } in prepared {
             let Step::Publish { title, chunks, diff, .. } = step else { continue };
@@ -98,13 +107,54 @@ impl EmbedStage {
                 });
             }
         }
-        let mut vectors = Vectors::default();
+        let (taken, awaited) = self.in_flight.take(&order);
+        let mut vectors = Vectors { known: HashMap::new(), taken, computed: HashMap::new(), refused: HashMap::new() };
+        order.retain(|key| vectors.taken.holds(key));
+        self.fill(&mut vectors, order, &wanted, stop).await?;
+        for (key, awaited) in awaited {
+            let vector = tokio::select! {
+                () = stop.cancelled() => return None,
+                vector = awaited.vector() => vector,
+            };
+            match vector {
+                Some(vector) => _ = vectors.known.insert(key, vector),
+                // The other batch gave it up, or has been staged since without it: now it is this one's.
+                None => self.take_over(&mut vectors, key, &wanted, stop).await?,
+            }
+        }
+        vectors.refuse_sharers(prepared);
+        Some(vectors)
+    }
+
+    /// Makes one vector that the other lane was to make.
+    async fn take_over(
+        &self,
+        vectors: &mut Vectors,
+        key: EmbeddingKey,
+        wanted: &Wanted<'_>,
+        stop: &CancellationToken,
+    ) -> Option<()> {
+        let (taken, _) = self.in_flight.take(&[key]);
+        vectors.taken.join(taken);
+        self.fill(vectors, vec![key], wanted, stop).await
+    }
+
+    /// Finds vectors in the catalog and computes the others. `None` when stopped.
+    async fn fill(
+        &self,
+        vectors: &mut Vectors,
+        mut order: Vec<EmbeddingKey>,
+        wanted: &Wanted<'_>,
+        stop: &CancellationToken,
+    ) -> Option<()> {
         if order.is_empty() {
-            return Some(vectors);
+            return Some(());
         }
         let space = self.embedder.space().id();
         let found = until_done("look up vectors", stop, || self.publisher.embeddings(space, &order)).await?;
-        vectors.known.extend(found);
+        for (key, embedding) in found {
+            vectors.learn(key, embedding);
+        }
         order.retain(|key| !vectors.known.contains_key(key));
 
         let input = |key: &EmbeddingKey| {
@@ -115,7 +165,7 @@ impl EmbedStage {
             Ok(embeddings) => {
                 for (key, embedding) in order.iter().zip(embeddings) {
                     let (document, chunk, _) = wanted[key];
-                    vectors.known.insert(*key, embedding);
+                    vectors.learn(*key, embedding);
                     vectors.computed.insert(*key, (document, chunk.tokens));
                 }
             }
@@ -125,7 +175,7 @@ impl EmbedStage {
                     let (document, chunk, _) = wanted[key];
                     match self.run(vec![input(key)], stop).await? {
                         Ok(embeddings) => {
-                            vectors.known.extend(embeddings.into_iter().map(|embedding| (*key, embedding)));
+                            embeddings.into_iter().for_each(|embedding| vectors.learn(*key, embedding));
                             vectors.computed.insert(*key, (document, chunk.tokens));
                         }
                         Err(error) => {
@@ -133,10 +183,9 @@ impl EmbedStage {
                         }
                     }
                 }
-                vectors.refuse_sharers(prepared);
             }
         }
-        Some(vectors)
+        Some(())
     }
 
     /// Runs the model, waiting out a busy or stopped one; the inner error is the model's refusal of these texts.
@@ -145,7 +194,7 @@ impl EmbedStage {
             return Some(Ok(Vec::new()));
         }
         until_done("embed a batch", stop, || async {
-            match self.embedder.embed_passages(texts.clone(), Lane::Bulk).await {
+            match self.embedder.embed_passages(texts.clone(), self.lane).await {
                 Err(error) if error.kind() != EmbedErrorKind::Model => Err(error),
                 result => Ok(result),
             }
@@ -155,6 +204,12 @@ impl EmbedStage {
 }
 
 impl Vectors {
+    /// Keeps a vector, and gives it to whoever waits for it.
+    fn learn(&mut self, key: EmbeddingKey, embedding: Embedding) {
+        self.taken.tell(&key, &embedding);
+        self.known.insert(key, embedding);
+    }
+
     /// A document that shares a refused text with another is refused too: it would be published with a hole.
     fn refuse_sharers(&mut self, prepared: &[Prepared]) {
         for Prepared { entry, step } in prepared {
@@ -179,10 +234,10 @@ impl Vectors {
         }
     }
 
-    /// The vectors computed on a document's account, for the catalog to keep.
-    fn computed_for(&self, document: DocumentId) -> Vec<(EmbeddingKey, Embedding)> {
-        let mine = self.computed.iter().filter(|(_, (payer, _))| *payer == document);
-        mine.map(|(key, _)| (*key, self.known[key].clone())).collect()
+    /// The vectors of these chunks, for the catalog to keep. Those that it had are among them: spare ones may have been
+    /// given up since, and another lane's may not be there yet.
+    fn of(&self, chunks: &[&Chunk]) -> Vec<(EmbeddingKey, Embedding)> {
+        chunks.iter().map(|chunk| (chunk.embedding_key, self.known[&chunk.embedding_key].clone())).collect()
     }
 }
 

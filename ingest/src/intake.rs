@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Sequence, Write,
+    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Sequence, Write, lane_of,
 };
+use wellspring_core::embedding::Lane;
 
 use crate::source::Accept;
 
@@ -26,15 +27,27 @@ pub struct Intake {
 /// How the intake and the pipeline wake each other.
 #[derive(Debug)]
 pub struct Signals {
-    /// Something was accepted.
-    pub(crate) accepted: Notify,
+    /// Something was accepted that a person waits for.
+    interactive: Notify,
+    /// Something else was.
+    bulk: Notify,
     /// How many publications have happened since the start.
     pub(crate) published: watch::Sender<u64>,
 }
 
 impl Default for Signals {
     fn default() -> Self {
-        Self { accepted: Notify::new(), published: watch::Sender::new(0) }
+        Self { interactive: Notify::new(), bulk: Notify::new(), published: watch::Sender::new(0) }
+    }
+}
+
+impl Signals {
+    /// What wakes a lane.
+    pub(crate) fn accepted(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Interactive => &self.interactive,
+            Lane::Bulk => &self.bulk,
+        }
     }
 }
 
@@ -46,10 +59,11 @@ impl Intake {
 
     /// Accepts writes in order; each receipt is durable (I-1), each refusal is about its own write.
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
+        let lane = lane_of(&writes);
         let receipts = self.journal.accept(writes).await?;
         let wrote = |receipt: &Result<Accepted, Refusal>| matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent));
         if receipts.iter().any(wrote) {
-            self.signals.accepted.notify_one();
+            self.signals.accepted(lane).notify_one();
         }
         Ok(receipts)
     }

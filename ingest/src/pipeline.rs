@@ -1,11 +1,13 @@
 //! How do the stages hang together? Wiring only.
 //!
 //! ```text
-//! claim+prepare --(1)--> embed+stage --(1)--> apply+publish
+//! interactive: claim+prepare --(1)--> embed+stage --(1)--> apply+publish
+//! bulk:        claim+prepare --(1)--> embed+stage --(1)-->/
 //! ```
 //!
-//! Three tasks, so that the embedder is never idle while the next batch is read or the last one is written. The
-//! channels hold one batch each: a longer queue would only make a fresh write wait behind more old ones.
+//! A task for each, so that the embedder is never idle while the next batch is read or the last one is written. The
+//! channels hold one batch each: a longer queue would only make a fresh write wait behind more old ones. What a person
+//! waits for has its own way through all that takes long, and overtakes an import at the embedder and before the views.
 //!
 //! Invariants:
 //! - Publications are numbered here and nowhere else, without a gap.
@@ -19,12 +21,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::Publisher;
-use wellspring_core::embedding::Embedder;
+use wellspring_core::embedding::{Embedder, Lane};
 use wellspring_core::limits;
 use wellspring_core::view::Publication;
 
 use crate::apply::{ApplyStage, Views};
 use crate::embed::EmbedStage;
+use crate::in_flight::InFlight;
 use crate::intake::Signals;
 use crate::prepare::{Parser, Prepared, Preparer};
 use crate::retry::until_done;
@@ -46,17 +49,21 @@ pub struct PipelineParts {
 
 /// Runs until stopped. `published` is where recovery left both views.
 pub async fn run(parts: PipelineParts, published: Publication, stop: CancellationToken) {
-    let (to_embed, from_prepare) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
-    let (to_apply, from_embed) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
-    let PipelineParts { publisher, parser, embedder, views, signals } = parts;
-    let preparer = Preparer { publisher: publisher.clone(), parser, embedder: embedder.clone() };
-    let embed_stage = EmbedStage { publisher: publisher.clone(), embedder };
-    let apply_stage = ApplyStage { publisher: publisher.clone(), views };
-
+    let in_flight = Arc::new(InFlight::default());
     let mut stages = JoinSet::new();
-    stages.spawn(prepare_loop(preparer, publisher, signals.clone(), to_embed, stop.clone()));
-    stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, stop.clone()));
-    stages.spawn(apply_loop(apply_stage, from_embed, published, signals, stop.clone()));
+    let mut lane = |lane: Lane| {
+        let (to_embed, from_prepare) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
+        let (to_apply, from_embed) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
+        let PipelineParts { publisher, parser, embedder, signals, .. } = parts.clone();
+        let preparer = Preparer { publisher: publisher.clone(), parser, embedder: embedder.clone() };
+        let embed_stage = EmbedStage { publisher, embedder, in_flight: in_flight.clone(), lane };
+        stages.spawn(prepare_loop(preparer, lane, signals, to_embed, stop.clone()));
+        stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, stop.clone()));
+        from_embed
+    };
+    let batches = Batches { interactive: lane(Lane::Interactive), bulk: lane(Lane::Bulk) };
+    let apply_stage = ApplyStage { publisher: parts.publisher, views: parts.views };
+    stages.spawn(apply_loop(apply_stage, batches, published, parts.signals, stop.clone()));
     while let Some(ended) = stages.join_next().await {
         if let Err(error) = ended {
             // A stage that panicked is a bug; without it the service would acknowledge and never publish.
@@ -68,12 +75,13 @@ pub async fn run(parts: PipelineParts, published: Publication, stop: Cancellatio
 
 async fn prepare_loop(
     preparer: Preparer,
-    publisher: Arc<dyn Publisher>,
+    lane: Lane,
     signals: Arc<Signals>,
     to_embed: mpsc::Sender<Vec<Prepared>>,
     stop: CancellationToken,
 ) {
     let mut published = signals.published.subscribe();
+    let accepted = signals.accepted(lane);
     let mut reading = FuturesUnordered::new();
     let mut bytes_read = 0;
     loop {
@@ -81,7 +89,7 @@ async fn prepare_loop(
         let documents = limits::PUBLICATION_DOCUMENTS_MAX.saturating_sub(reading.len());
         let bytes = limits::PUBLICATION_BYTES_MAX.saturating_sub(bytes_read);
         if documents > 0 && bytes > 0 {
-            let claim = || publisher.claim(documents, bytes);
+            let claim = || preparer.publisher.claim(Some(lane), documents, bytes);
             let Some(work) = until_done("claim entries", &stop, claim).await else { return };
             for work in work {
                 let size = work.content_bytes();
@@ -93,7 +101,7 @@ async fn prepare_loop(
         let first = tokio::select! {
             () = stop.cancelled() => return,
             Some(first) = reading.next() => first,
-            () = signals.accepted.notified() => continue,
+            () = accepted.notified() => continue,
             // A publication frees its documents, for which newer entries may wait.
             changed = published.changed() => match changed {
                 Ok(()) => continue,
@@ -138,12 +146,12 @@ async fn embed_loop(
 
 async fn apply_loop(
     stage: ApplyStage,
-    mut from_embed: mpsc::Receiver<crate::embed::Batch>,
+    mut batches: Batches,
     mut published: Publication,
     signals: Arc<Signals>,
     stop: CancellationToken,
 ) {
-    while let Some(batch) = next(&mut from_embed, &stop).await {
+    while let Some(batch) = batches.next(&stop).await {
         let entries = batch.finished.len();
         let publication = published.next();
         if stage.apply(batch, publication, &stop).await.is_none() {
@@ -152,6 +160,24 @@ async fn apply_loop(
         published = publication;
         tracing::debug!(publication = publication.0, entries, "published");
         signals.published.send_modify(|count| *count += 1);
+    }
+}
+
+/// What is to be applied, by lane.
+struct Batches {
+    interactive: mpsc::Receiver<crate::embed::Batch>,
+    bulk: mpsc::Receiver<crate::embed::Batch>,
+}
+
+impl Batches {
+    /// The next batch, a person's first; `None` when stopped or when the stage before has ended.
+    async fn next(&mut self, stop: &CancellationToken) -> Option<crate::embed::Batch> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            batch = self.interactive.recv() => batch,
+            batch = self.bulk.recv() => batch,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ async fn main() -> Attempt<()> {
             number += count;
             timed(times, catalog.accept(writes)).await?;
         }
-        let work = timed(&mut claim, catalog.claim(BATCH, usize::MAX)).await?;
+        let work = timed(&mut claim, catalog.claim(None, BATCH, usize::MAX)).await?;
         let revisions = work.iter().map(prepare).collect::<Attempt<Vec<_>>>()?;
         let finished = work.iter().zip(&revisions).map(finish).collect();
         let chunks: Vec<ChunkId> = revisions.iter().take(100).map(|revision| revision.chunks[0].id).collect();

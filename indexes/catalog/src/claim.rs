@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use wellspring_core::catalog::{Sequence, Task, Work};
 use wellspring_core::document::{DocumentId, Revision};
+use wellspring_core::embedding::Lane;
 
 use crate::journal::supersede;
 use crate::open::SqliteCatalog;
@@ -27,10 +28,15 @@ struct Candidate {
 }
 
 impl SqliteCatalog {
-    pub(crate) async fn claim_work(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, Trouble> {
+    pub(crate) async fn claim_work(
+        &self,
+        lane: Option<Lane>,
+        documents: usize,
+        bytes: usize,
+    ) -> Result<Vec<Work>, Trouble> {
         let busy: HashSet<DocumentId> = self.claimed().keys().copied().collect();
         let mut transaction = self.begin_write().await?;
-        let chosen = choose(&mut transaction, &busy, documents.max(1), bytes).await?;
+        let chosen = choose(&mut transaction, lane, &busy, documents.max(1), bytes).await?;
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
@@ -57,29 +63,48 @@ impl SqliteCatalog {
     }
 }
 
+/// Pending entries behind a sequence, oldest first, each with its document's newest.
+const PENDING: &str = "
+    SELECT entry.sequence AS oldest, document.accepted_sequence AS sequence, document.id AS document,
+           coalesce(revision.bytes, 0) AS bytes
+    FROM journal AS entry INDEXED BY journal_pending
+    JOIN document ON document.id = entry.document
+    LEFT JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision
+    WHERE entry.state = 'pending' AND entry.sequence > ?
+    ORDER BY entry.sequence LIMIT ?";
+/// The same in one lane.
+const PENDING_IN_LANE: &str = "
+    SELECT entry.sequence AS oldest, document.accepted_sequence AS sequence, document.id AS document,
+           coalesce(revision.bytes, 0) AS bytes
+    FROM journal AS entry INDEXED BY journal_pending_in_lane
+    JOIN document ON document.id = entry.document
+    LEFT JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision
+    WHERE entry.state = 'pending' AND entry.lane = ? AND entry.sequence > ?
+    ORDER BY entry.sequence LIMIT ?";
+
+/// The word that the journal keeps for a lane.
+pub(crate) fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Interactive => "interactive",
+        Lane::Bulk => "bulk",
+    }
+}
+
 /// Walks the pending entries from the oldest on until there is enough.
 async fn choose(
     connection: &mut SqliteConnection,
+    lane: Option<Lane>,
     busy: &HashSet<DocumentId>,
     documents: usize,
     bytes: usize,
 ) -> Result<Vec<Candidate>, Trouble> {
     let (mut chosen, mut seen, mut total, mut after) = (Vec::new(), HashSet::new(), 0_usize, 0_i64);
     loop {
-        let page = sqlx::query(
-            "SELECT entry.sequence AS oldest, document.accepted_sequence AS sequence, document.id AS document,
-                    coalesce(revision.bytes, 0) AS bytes
-             FROM journal AS entry INDEXED BY journal_pending
-             JOIN document ON document.id = entry.document
-             LEFT JOIN revision
-                    ON revision.document = document.id AND revision.revision = document.accepted_revision
-             WHERE entry.state = 'pending' AND entry.sequence > ?
-             ORDER BY entry.sequence LIMIT ?",
-        )
-        .bind(after)
-        .bind(LOOK_AT)
-        .fetch_all(&mut *connection)
-        .await?;
+        let page = match lane {
+            Some(lane) => sqlx::query(PENDING_IN_LANE).bind(lane_name(lane)),
+            None => sqlx::query(PENDING),
+        };
+        let page = page.bind(after).bind(LOOK_AT).fetch_all(&mut *connection).await?;
         for row in &page {
             after = row.try_get("oldest")?;
             let candidate = candidate(row)?;

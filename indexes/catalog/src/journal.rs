@@ -9,10 +9,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write, lane_of};
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::embedding::Lane;
 use wellspring_core::source::SourceName;
 
+use crate::claim::lane_name;
 use crate::open::SqliteCatalog;
 use crate::rows::{self, integer, json_array, json_list, json_pair};
 use crate::trouble::Trouble;
@@ -87,6 +89,7 @@ impl SqliteCatalog {
     }
 
     async fn accept_writes(&self, writes: Vec<Write>) -> Result<Vec<Answer>, Trouble> {
+        let lane = lane_of(&writes);
         // Hashing megabytes takes milliseconds.
         let writes = tokio::task::spawn_blocking(move || writes.into_iter().map(identified).collect::<Vec<_>>())
             .await
@@ -109,7 +112,7 @@ impl SqliteCatalog {
             return Ok(answers);
         }
         save_heads(&mut transaction, &heads).await?;
-        save_entries(&mut transaction, &entries).await?;
+        save_entries(&mut transaction, &entries, lane).await?;
         supersede_deleted(&mut transaction, &heads).await?;
         entries.retain(|entry| heads[&entry.document].deletion.is_none_or(|(at, _)| at < entry.revision));
         save_revisions(&mut transaction, entries, (self.clock)().as_millisecond()).await?;
@@ -286,16 +289,17 @@ async fn save_heads(connection: &mut SqliteConnection, heads: &HashMap<DocumentI
     Ok(())
 }
 
-async fn save_entries(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<(), Trouble> {
+async fn save_entries(connection: &mut SqliteConnection, entries: &[Entry], lane: Lane) -> Result<(), Trouble> {
     for entries in entries.chunks(INSERT_ROWS_MAX) {
         let mut insert =
-            QueryBuilder::<Sqlite>::new("INSERT INTO journal (sequence, document, revision, kind, state) ");
+            QueryBuilder::<Sqlite>::new("INSERT INTO journal (sequence, document, revision, kind, state, lane) ");
         insert.push_values(entries, |mut row, entry| {
             row.push_bind(integer(entry.sequence.0))
                 .push_bind(entry.document.as_bytes().as_slice())
                 .push_bind(integer(entry.revision.0))
                 .push_bind(if entry.draft.is_some() { "put" } else { "delete" })
-                .push_bind("pending");
+                .push_bind("pending")
+                .push_bind(lane_name(lane));
         });
         insert.build().execute(&mut *connection).await?;
     }

@@ -10,7 +10,7 @@ use wellspring_core::catalog::{
 };
 use wellspring_core::chunk::EmbeddingKey;
 use wellspring_core::document::{CollectionName, DocumentId};
-use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::embedding::{Embedding, Lane, SpaceId};
 use wellspring_core::view::{Publication, ViewName};
 
 use crate::open::SqliteCatalog;
@@ -24,8 +24,8 @@ pub(crate) const REPLAYABLE: &str = "replayable";
 
 #[async_trait]
 impl Publisher for SqliteCatalog {
-    async fn claim(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError> {
-        self.claim_work(documents, bytes).await.map_err(|trouble| trouble.while_trying("could not claim entries"))
+    async fn claim(&self, lane: Option<Lane>, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError> {
+        self.claim_work(lane, documents, bytes).await.map_err(|trouble| trouble.while_trying("could not claim entries"))
     }
 
     async fn known_chunks(&self, document: DocumentId) -> Result<Vec<KnownChunk>, CatalogError> {

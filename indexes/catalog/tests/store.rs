@@ -80,7 +80,7 @@ fn staged(work: &Work, embeddings: Vec<(EmbeddingKey, Embedding)>) -> StagedRevi
 async fn publish_all(catalog: &SqliteCatalog, more: Vec<ChunkId>) {
     let mut more = Some(more);
     loop {
-        let claimed = catalog.claim(1, usize::MAX).await.unwrap();
+        let claimed = catalog.claim(None, 1, usize::MAX).await.unwrap();
         let Some(work) = claimed.into_iter().next() else { return };
         let known = catalog.known_chunks(work.document).await.unwrap();
         let mut removed: Vec<ChunkId> = known.iter().map(|chunk| chunk.id).collect();
@@ -214,7 +214,7 @@ async fn spare_vectors_are_kept_up_to_a_bound() {
     let directory = tempfile::tempdir().unwrap();
     let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
     catalog.accept(vec![put("a", "one")]).await.unwrap();
-    let work = catalog.claim(1, usize::MAX).await.unwrap().remove(0);
+    let work = catalog.claim(None, 1, usize::MAX).await.unwrap().remove(0);
     let vector = Embedding::new(vec![1.0, 0.0]).unwrap();
     let spare = (0..limits::SPARE_VECTORS_MAX + 10)
         .map(|number| (EmbeddingKey::of(&number.to_string()), vector.clone()))

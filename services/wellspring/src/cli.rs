@@ -355,4 +355,22 @@ pub(crate) enum BenchAction {
         #[arg(long, default_value_t = 1000)]
         sample: usize,
     },
+    /// A stream of edits: tokens embedded against tokens in changed lines, and retrieval against a fresh ingestion.
+    Stream {
+        /// A folder with corpus.jsonl ({"id": …, "title": …, "text": …}) and events.jsonl or events.jsonl.gz
+        /// ({"changes": [{"op": "add|modify|delete", "path": …, "text": …}]}).
+        folder: PathBuf,
+        /// Replay only the first events.
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Freshness: from a push of five chunks to the search that finds it, idle and beside a bulk load.
+    Freshness {
+        /// A .jsonl file to load meanwhile; without one only the idle service is measured.
+        #[arg(long)]
+        corpus: Option<PathBuf>,
+        /// Pushes to time, in each of the two states.
+        #[arg(long, default_value_t = 40)]
+        pushes: usize,
+    },
 }

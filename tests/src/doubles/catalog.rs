@@ -13,7 +13,7 @@ use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{
     Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
 };
-use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::embedding::{Embedding, Lane, SpaceId};
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{Publication, ViewName};
 
@@ -97,6 +97,7 @@ struct Entry {
     document: DocumentId,
     revision: Revision,
     put: bool,
+    lane: Lane,
     state: EntryState,
     superseded_by: Option<Sequence>,
     cost: Cost,

@@ -84,11 +84,11 @@ async fn keys_that_other_parsers_would_fold_are_refused() {
     service.put("b", "stays").await;
     let document = json!({ "key": "a/../b", "text": "overwrites" });
     let (status, body) = service.json(service.request(Method::POST, "/v1/documents").json(&document)).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
     for path in ["/v1/documents/a%2F..%2Fb", "/v1/documents/%2E%2E%2Fb"] {
         let url = format!("{}{path}", service.url);
         let answer = reqwest::Client::builder().no_proxy().build().unwrap().delete(url).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
     }
     assert_eq!(service.get("/v1/documents/b").await["text"], "stays");
     service.stop();

@@ -114,8 +114,6 @@ pub(crate) struct Config {
     pub(crate) watch: Vec<PathBuf>,
     /// The collection that watched folders fill.
     pub(crate) collection: CollectionName,
-    /// No outgoing socket, ever.
-    pub(crate) offline: bool,
     /// What clients must present.
     pub(crate) key: Option<AccessKey>,
     /// The embedder's name in the manifest.
@@ -148,6 +146,8 @@ impl Config {
         if key.is_none() && !listen.ip().is_loopback() {
             return Err(ConfigError::OpenDoor { listen });
         }
+        // Serving opens no outgoing socket anyway; a value that is none is refused all the same.
+        layers.boolean("offline")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
         Ok(Self {
@@ -159,7 +159,6 @@ impl Config {
                 .text("collection")?
                 .parse()
                 .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
-            offline: layers.boolean("offline")?,
             key: key.and_then(AccessKey::new),
             embedder_model: layers.text("embedder.model")?.to_owned(),
             embedder_threads: threads("embedder.threads")?,

@@ -185,7 +185,7 @@ pub async fn a_deletion_takes_the_place_of_pending_writes(subject: impl Subject)
     let first = accept(catalog, put("a", "one")).await;
     let second = accept(catalog, put("a", "two")).await;
     accept(catalog, delete("a")).await;
-    let claimed = catalog.claim(8, PLENTY).await.unwrap();
+    let claimed = catalog.claim(None, 8, PLENTY).await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].revision, Revision(3));
     let end = stage(catalog, &claimed[0]).await;

@@ -38,13 +38,13 @@ pub async fn claims_are_bounded_but_never_empty(subject: impl Subject) {
     for name in ["a", "b", "c", "d"] {
         accept(catalog, put(name, "ten bytes.")).await;
     }
-    let first = catalog.claim(8, 3).await.unwrap();
+    let first = catalog.claim(None, 8, 3).await.unwrap();
     assert_eq!(names(&first), [("a", 1)]);
-    let second = catalog.claim(8, 25).await.unwrap();
+    let second = catalog.claim(None, 8, 25).await.unwrap();
     assert_eq!(names(&second), [("b", 1), ("c", 1)]);
-    let third = catalog.claim(1, PLENTY).await.unwrap();
+    let third = catalog.claim(None, 1, PLENTY).await.unwrap();
     assert_eq!(names(&third), [("d", 1)]);
-    assert!(catalog.claim(8, PLENTY).await.unwrap().is_empty());
+    assert!(catalog.claim(None, 8, PLENTY).await.unwrap().is_empty());
 }
 
 /// A document that is edited again and again keeps its place in the line.
@@ -53,7 +53,7 @@ pub async fn the_oldest_waits_least(subject: impl Subject) {
     for (name, text) in [("a", "one"), ("b", "one"), ("a", "two"), ("c", "one")] {
         accept(catalog, put(name, text)).await;
     }
-    let claimed = catalog.claim(2, PLENTY).await.unwrap();
+    let claimed = catalog.claim(None, 2, PLENTY).await.unwrap();
     assert_eq!(names(&claimed), [("a", 2), ("b", 1)]);
 }
 
@@ -63,7 +63,7 @@ pub async fn a_claimed_document_is_left_out(subject: impl Subject) {
     accept(catalog, put("a", "one")).await;
     let work = claim_one(catalog).await;
     accept(catalog, put("a", "two")).await;
-    assert!(catalog.claim(8, PLENTY).await.unwrap().is_empty());
+    assert!(catalog.claim(None, 8, PLENTY).await.unwrap().is_empty());
     let end = stage(catalog, &work).await;
     publish(catalog, vec![end]).await;
     assert_eq!(claim_one(catalog).await.revision, Revision(2));

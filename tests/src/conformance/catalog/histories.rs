@@ -100,7 +100,7 @@ impl<S: Subject> History<S> {
             Step::Put(document, bits) => self.put(document, text_of(bits)).await,
             Step::Delete(document) => self.delete(document).await,
             Step::Claim(documents) => {
-                let work = self.subject.catalog().claim(documents, PLENTY).await.expect("claiming");
+                let work = self.subject.catalog().claim(None, documents, PLENTY).await.expect("claiming");
                 self.claimed.extend(work);
             }
             Step::Stage => self.stage().await,

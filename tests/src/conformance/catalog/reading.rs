@@ -118,6 +118,6 @@ pub async fn unknown_names_are_absent(subject: impl Subject) {
     }
     assert!(catalog.known_chunks(id("a")).await.unwrap().is_empty());
     assert!(catalog.chunk_places(id("a")).await.unwrap().is_empty());
-    assert!(catalog.claim(8, PLENTY).await.unwrap().is_empty());
+    assert!(catalog.claim(None, 8, PLENTY).await.unwrap().is_empty());
     assert!(catalog.accept(Vec::new()).await.unwrap().is_empty());
 }

@@ -85,7 +85,7 @@ pub async fn accept(catalog: &impl Journal, write: Write) -> Accepted {
 
 /// Claims one entry.
 pub async fn claim_one(catalog: &impl Publisher) -> Work {
-    catalog.claim(1, PLENTY).await.expect("claiming").pop().expect("something to claim")
+    catalog.claim(None, 1, PLENTY).await.expect("claiming").pop().expect("something to claim")
 }
 
 /// The paragraphs of a text as chunks.
@@ -191,7 +191,7 @@ pub async fn publish(catalog: &impl Publisher, finished: Vec<Finished>) {
 /// Publishes everything pending, each claim as one publication.
 pub async fn publish_all(catalog: &impl Publisher) {
     loop {
-        let claimed = catalog.claim(16, PLENTY).await.expect("claiming");
+        let claimed = catalog.claim(None, 16, PLENTY).await.expect("claiming");
         if claimed.is_empty() {
             return;
         }

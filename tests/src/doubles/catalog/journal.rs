@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use wellspring_core::catalog::{Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{
+    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Sequence, Write, lane_of,
+};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::embedding::Lane;
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 
@@ -14,10 +17,11 @@ use super::{Document, Entry, MemoryCatalog, State, Stored};
 #[async_trait]
 impl Journal for MemoryCatalog {
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
+        let lane = lane_of(&writes);
         let mut state = self.state();
         let answers = writes.into_iter().map(|write| match write {
-            Write::Put(draft) => state.put(draft),
-            Write::Delete { collection, key, source } => state.delete(&collection, key, &source),
+            Write::Put(draft) => state.put(draft, lane),
+            Write::Delete { collection, key, source } => state.delete(&collection, key, &source, lane),
         });
         Ok(answers.collect())
     }
@@ -42,7 +46,7 @@ fn failed(state: &EntryState) -> bool {
 }
 
 impl State {
-    fn put(&mut self, draft: Draft) -> Result<Accepted, Refusal> {
+    fn put(&mut self, draft: Draft, lane: Lane) -> Result<Accepted, Refusal> {
         assert!(draft.content.len() <= limits::DOCUMENT_BYTES_MAX, "content beyond the bound reaches no catalog");
         let (id, content_hash) = (draft.id(), draft.content_hash());
         let before = self.documents.get_mut(&id);
@@ -89,7 +93,7 @@ impl State {
         };
         document.revisions.insert(document.revision, stored);
         let revision = document.revision;
-        let sequence = Some(self.record(id, revision, true));
+        let sequence = Some(self.record(id, revision, true, lane));
         let outcome = if live { Outcome::Updated } else { Outcome::Created };
         Ok(Accepted { key: draft.key, document: id, revision, sequence, outcome })
     }
@@ -99,6 +103,7 @@ impl State {
         collection: &CollectionName,
         key: DocumentKey,
         source: &SourceName,
+        lane: Lane,
     ) -> Result<Accepted, Refusal> {
         let id = DocumentId::of(collection, &key);
         let journal = &self.journal;
@@ -117,16 +122,16 @@ impl State {
         document.deleted = true;
         document.erased_through = document.revision;
         let revision = document.revision;
-        let sequence = self.record(id, revision, false);
+        let sequence = self.record(id, revision, false, lane);
         self.supersede(id, sequence);
         Ok(Accepted { key, document: id, revision, sequence: Some(sequence), outcome: Outcome::Deleted })
     }
 
     /// Writes a journal entry and makes it the newest of its document.
-    fn record(&mut self, document: DocumentId, revision: Revision, put: bool) -> Sequence {
+    fn record(&mut self, document: DocumentId, revision: Revision, put: bool, lane: Lane) -> Sequence {
         let sequence = Sequence(self.journal.last_key_value().map_or(0, |(last, _)| last.0) + 1);
         let cost = Cost::default();
-        let entry = Entry { document, revision, put, state: EntryState::Pending, superseded_by: None, cost };
+        let entry = Entry { document, revision, put, lane, state: EntryState::Pending, superseded_by: None, cost };
         self.journal.insert(sequence, entry);
         self.documents.get_mut(&document).expect("a recorded document exists").newest = sequence;
         sequence

@@ -9,16 +9,16 @@ use wellspring_core::catalog::{
 };
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{CollectionName, DocumentId, Revision};
-use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::embedding::{Embedding, Lane, SpaceId};
 use wellspring_core::limits;
 use wellspring_core::view::{Publication, ViewName};
 
-use super::{Document, MemoryCatalog, State, StoredChunk, Vector};
+use super::{Document, Entry, MemoryCatalog, State, StoredChunk, Vector};
 
 #[async_trait]
 impl Publisher for MemoryCatalog {
-    async fn claim(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError> {
-        Ok(self.state().claim(documents, bytes))
+    async fn claim(&self, lane: Option<Lane>, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError> {
+        Ok(self.state().claim(lane, documents, bytes))
     }
 
     async fn known_chunks(&self, document: DocumentId) -> Result<Vec<KnownChunk>, CatalogError> {
@@ -109,11 +109,12 @@ pub(super) fn refused(attempted: &str) -> CatalogError {
 }
 
 impl State {
-    fn claim(&mut self, documents: usize, bytes: usize) -> Vec<Work> {
+    fn claim(&mut self, lane: Option<Lane>, documents: usize, bytes: usize) -> Vec<Work> {
         let mut seen = HashSet::new();
         let mut total = 0;
         let mut chosen: Vec<(DocumentId, Sequence)> = Vec::new();
-        for entry in self.journal.values().filter(|entry| entry.state == EntryState::Pending) {
+        let in_lane = |entry: &&Entry| lane.is_none_or(|lane| entry.lane == lane);
+        for entry in self.journal.values().filter(|entry| entry.state == EntryState::Pending).filter(in_lane) {
             if self.claimed.contains_key(&entry.document) || !seen.insert(entry.document) {
                 continue;
             }

@@ -1,22 +1,17 @@
-//! `bench`: what does the service lose against its own parts? Measured in one run, so that the ratio means something.
+//! Ingestion: what does the service lose against its own embedder?
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use wellspring_core::chunk::Chunk;
 use wellspring_core::document::{CollectionName, DocumentId, MediaType};
 use wellspring_core::embedding::{Embedder, Lane};
 
-use super::add;
+use super::service::MeasuredService;
 use crate::app::load_embedder;
-use crate::cli::{BenchAction, BenchArguments};
-use crate::client::Client;
+use crate::commands::add;
 use crate::config::Config;
 use crate::output;
 
@@ -34,11 +29,9 @@ struct IngestReport {
     peak_memory_megabytes: u64,
 }
 
-/// Runs a measurement and prints it.
-pub(crate) async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Result<()> {
-    let config = Config::load(&arguments.service.flags())?;
-    let BenchAction::Ingest { corpus, sample } = &arguments.action;
-    let report = ingest(&config, corpus, *sample).await?;
+/// Measures and prints.
+pub(super) async fn run(config: &Config, corpus: &Path, sample: usize, json: bool) -> anyhow::Result<()> {
+    let report = ingest(config, corpus, sample).await?;
     if json {
         return output::json(&report);
     }
@@ -117,51 +110,20 @@ struct Measured {
     peak_memory_bytes: u64,
 }
 
-/// A fresh service over a temporary folder, fed over HTTP until everything is searchable.
+/// A fresh service, fed over HTTP until everything is searchable.
 async fn service(corpus: &Path) -> anyhow::Result<Measured> {
-    let folder = tempfile::tempdir().context("could not make a temporary folder")?;
-    let mut child = tokio::process::Command::new(std::env::current_exe()?)
-        .args(["serve", "--listen", "127.0.0.1:0", "--generator-model", "off", "--log", "warn", "--data-dir"])
-        .arg(folder.path())
-        .env_remove(crate::environment::KEY)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("could not start the service")?;
-    let stdout = child.stdout.take().context("the service has no output")?.into_owned_fd()?;
-    let address = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        BufReader::new(std::fs::File::from(stdout)).read_line(&mut line).map(|_| line)
-    });
-    let line = address.await??;
-    let server = line.trim().strip_prefix("listening on ").context("the service did not start")?.to_owned();
-    let client = Client::new(&server)?;
-    while client.send(client.request(Method::GET, "/readyz")).await.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let service = MeasuredService::start().await?;
     let started = Instant::now();
-    let summary = add::push(&client, &[PathBuf::from(corpus)], "default").await?;
-    add::wait(&client).await?;
+    let summary = add::push(&service.client, &[PathBuf::from(corpus)], "default").await?;
+    add::wait(&service.client).await?;
     let seconds = started.elapsed().as_secs_f64();
-    let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
-    let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    let peak_memory_bytes = child.id().map_or(0, peak_memory_bytes);
     let measured = Measured {
         documents: summary.accepted,
-        passages: number("/catalog/chunks"),
-        tokens: number("/catalog/tokens_embedded"),
+        passages: service.number("/catalog/chunks").await?,
+        tokens: service.number("/catalog/tokens_embedded").await?,
         seconds,
-        peak_memory_bytes,
+        peak_memory_bytes: service.peak_memory_bytes(),
     };
-    child.kill().await.ok();
+    service.stop().await;
     Ok(measured)
-}
-
-/// The most memory that a process has held; 0 where the machine does not tell.
-fn peak_memory_bytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }
