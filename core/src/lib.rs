@@ -17,6 +17,7 @@ pub mod failure;
 pub mod generator;
 pub mod hit;
 pub mod limits;
+pub mod place;
 pub mod retriever;
 pub mod source;
 pub mod span;
