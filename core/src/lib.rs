@@ -14,6 +14,7 @@ pub mod chunk;
 pub mod document;
 pub mod embedding;
 pub mod failure;
+pub mod fetch;
 pub mod generator;
 pub mod hit;
 pub mod limits;
