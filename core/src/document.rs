@@ -251,27 +251,105 @@ pub enum MediaType {
     Markdown,
     /// HTML: the text is what a reader would see.
     Html,
+    /// PDF: the text of its pages.
+    Pdf,
+    /// A text document of an office suite.
+    Docx,
+    /// A presentation.
+    Pptx,
+    /// A workbook of sheets.
+    Xlsx,
+    /// Rows of cells parted by commas (or semicolons).
+    Csv,
+    /// Rows of cells parted by tabs.
+    Tsv,
+    /// An electronic book.
+    Epub,
+    /// One JSON value.
+    Json,
+    /// JSON values, one a line.
+    JsonLines,
+    /// An e-mail message with its attachments' names.
+    Email,
+    /// Source code: the text is the content, its definitions steer the chunks.
+    Code,
 }
+
+/// Each format: the name a store keeps, the endings of file names, and the content types that promise it.
+const FORMATS: &[(MediaType, &str, &[&str], &[&str])] = &[
+    (MediaType::Text, "text", &["txt", "text", "log", "rst", "adoc", "org"], &["text/plain"]),
+    (MediaType::Markdown, "markdown", &["md", "markdown", "mdx"], &["text/markdown", "text/x-markdown"]),
+    (MediaType::Html, "html", &["html", "htm", "xhtml"], &["text/html", "application/xhtml+xml"]),
+    (MediaType::Pdf, "pdf", &["pdf"], &["application/pdf", "application/x-pdf"]),
+    (MediaType::Docx, "docx", &["docx"], &["application/vnd.openxmlformats-officedocument.wordprocessingml.document"]),
+    (
+        MediaType::Pptx,
+        "pptx",
+        &["pptx"],
+        &["application/vnd.openxmlformats-officedocument.presentationml.presentation"],
+    ),
+    (
+        MediaType::Xlsx,
+        "xlsx",
+        &["xlsx", "xlsm"],
+        &["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"],
+    ),
+    (MediaType::Csv, "csv", &["csv"], &["text/csv", "application/csv"]),
+    (MediaType::Tsv, "tsv", &["tsv", "tab"], &["text/tab-separated-values"]),
+    (MediaType::Epub, "epub", &["epub"], &["application/epub+zip"]),
+    (MediaType::Json, "json", &["json"], &["application/json", "text/json"]),
+    (
+        MediaType::JsonLines,
+        "json_lines",
+        &["jsonl", "ndjson"],
+        &["application/jsonl", "application/x-ndjson", "application/ndjson", "application/x-jsonlines"],
+    ),
+    (MediaType::Email, "email", &["eml"], &["message/rfc822"]),
+    (
+        MediaType::Code,
+        "code",
+        &[
+            "rs", "py", "js", "mjs", "cjs", "ts", "tsx", "jsx", "go", "java", "kt", "kts", "scala", "c", "h", "cc",
+            "cpp", "cxx", "hh", "hpp", "cs", "swift", "rb", "php", "pl", "lua", "r", "jl", "hs", "ml", "ex", "exs",
+            "erl", "clj", "sh", "bash", "zsh", "fish", "ps1", "sql", "proto", "graphql", "css", "scss", "toml", "yaml",
+            "yml", "ini", "cfg", "conf", "cmake", "mk", "gradle", "dart", "zig", "nim", "vue", "svelte", "tex", "xml",
+        ],
+        &[
+            "text/x-rust",
+            "text/x-python",
+            "text/x-c",
+            "text/x-c++",
+            "text/x-java",
+            "text/javascript",
+            "application/javascript",
+            "text/css",
+            "application/toml",
+            "application/yaml",
+            "text/yaml",
+            "application/xml",
+            "text/xml",
+            "application/x-sh",
+            "application/sql",
+        ],
+    ),
+];
 
 impl MediaType {
     /// The format that a file name promises by its ending; `None` when Wellspring does not read it.
     pub fn of_file_name(name: &str) -> Option<Self> {
         let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
-        match ending.as_str() {
-            "txt" | "text" => Some(Self::Text),
-            "md" | "markdown" => Some(Self::Markdown),
-            "html" | "htm" | "xhtml" => Some(Self::Html),
-            _ => None,
-        }
+        FORMATS.iter().find(|(_, _, endings, _)| endings.contains(&ending.as_str())).map(|format| format.0)
+    }
+
+    /// The format that a `Content-Type` promises, its parameters aside; `None` when Wellspring does not read it.
+    pub fn of_content_type(content_type: &str) -> Option<Self> {
+        let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
+        FORMATS.iter().find(|(_, _, _, types)| types.contains(&essence.as_str())).map(|format| format.0)
     }
 
     /// The name a store keeps.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Markdown => "markdown",
-            Self::Html => "html",
-        }
+        FORMATS.iter().find(|format| format.0 == self).map_or("text", |format| format.1)
     }
 }
 
@@ -279,7 +357,7 @@ impl FromStr for MediaType {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Text, Self::Markdown, Self::Html].into_iter().find(|media_type| media_type.as_str() == name).ok_or(())
+        FORMATS.iter().find(|format| format.1 == name).map(|format| format.0).ok_or(())
     }
 }
 

@@ -233,3 +233,14 @@ pub const HUB_REDIRECTS_MAX: usize = 5;
 pub const PACKAGE_FETCH_TIMEOUT: Duration = Duration::from_secs(1800);
 /// What a package index's client may say before only the end of it is kept for the error.
 pub const PACKAGE_MESSAGE_BYTES_MAX: usize = 2000;
+
+/// Links from a site's beginning to a page, where its owner says nothing.
+pub const SITE_DEPTH_DEFAULT: u32 = 3;
+/// Pages of a site, where its owner says nothing.
+pub const SITE_PAGES_DEFAULT: u32 = 1000;
+/// Pages of a site that an owner may ask for.
+pub const SITE_PAGES_MAX: u32 = 50_000;
+/// Reasons kept of one visit; all failures are counted.
+pub const VISIT_ERRORS_MAX: usize = 20;
+/// Sources in all: each costs a plan and a row, and a list that people read.
+pub const SOURCES_MAX: usize = 10_000;

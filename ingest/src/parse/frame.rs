@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use wellspring_core::document::MediaType;
 use wellspring_core::limits;
+use wellspring_core::place::PlaceMark;
 
 use super::{Block, Parsed, Refused};
 
@@ -34,7 +35,7 @@ pub(super) enum Reply {
     /// Sent once, when the worker has limited itself.
     Ready,
     /// It was read; the text follows.
-    Parsed { title: Option<String>, blocks: Vec<Block>, text_bytes: usize },
+    Parsed { title: Option<String>, blocks: Vec<Block>, places: Vec<PlaceMark>, text_bytes: usize },
     /// It was not.
     Refused { reason: String },
 }
@@ -43,7 +44,9 @@ impl Reply {
     /// The reply to an outcome, and the bytes that follow it.
     pub(super) fn of(outcome: Result<Parsed, Refused>) -> (Self, String) {
         match outcome {
-            Ok(Parsed { text, title, blocks }) => (Self::Parsed { title, blocks, text_bytes: text.len() }, text),
+            Ok(Parsed { text, title, blocks, places }) => {
+                (Self::Parsed { title, blocks, places, text_bytes: text.len() }, text)
+            }
             Err(Refused(reason)) => (Self::Refused { reason }, String::new()),
         }
     }
@@ -89,7 +92,8 @@ mod tests {
     #[test]
     fn lengths_beyond_their_bounds_are_refused() {
         assert!(header_length(u32::MAX.to_le_bytes(), limits::PARSE_HEADER_BYTES_MAX).is_err());
-        let reply = Reply::Parsed { title: None, blocks: vec![], text_bytes: limits::TEXT_BYTES_MAX + 1 };
+        let reply =
+            Reply::Parsed { title: None, blocks: vec![], places: vec![], text_bytes: limits::TEXT_BYTES_MAX + 1 };
         assert_eq!(reply.body_bytes(), None);
     }
 

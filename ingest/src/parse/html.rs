@@ -67,7 +67,7 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
         }
     }
     let (text, blocks, first_heading) = builder.finish();
-    Ok(Parsed { text, title: head_title.or(first_heading), blocks })
+    Ok(Parsed { text, title: head_title.or(first_heading), blocks, places: Vec::new() })
 }
 
 /// The most words outside quotes in one tag: about its attributes. The tree builder compares each attribute of a tag

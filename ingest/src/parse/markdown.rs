@@ -21,7 +21,7 @@ pub(super) fn parse(text: String) -> Parsed {
     builder.end_loose();
     let Builder { blocks, first_heading, .. } = builder;
     let title = front.title.or(first_heading);
-    Parsed { text, title, blocks }
+    Parsed { text, title, blocks, places: Vec::new() }
 }
 
 /// Turns events into blocks.

@@ -27,6 +27,7 @@ use thiserror::Error;
 
 use wellspring_core::document::MediaType;
 use wellspring_core::limits;
+use wellspring_core::place::PlaceMark;
 
 pub use pool::{ParsePool, WorkerCommand};
 
@@ -39,6 +40,8 @@ pub struct Parsed {
     pub title: Option<String>,
     /// The parts of the text that carry meaning, in order.
     pub blocks: Vec<Block>,
+    /// Where in the original the text stands, for formats whose readers look for a page or a row; else empty.
+    pub places: Vec<PlaceMark>,
 }
 
 /// A part of the text that belongs together.
@@ -115,6 +118,7 @@ pub fn parse(media_type: MediaType, content: &[u8]) -> Result<Parsed, Refused> {
         MediaType::Text => text::parse(decode::text(content)?),
         MediaType::Markdown => markdown::parse(decode::text(content)?),
         MediaType::Html => html::parse(&decode::html(content)?)?,
+        _ => return Err(Refused::because("its format is not read yet")),
     };
     if parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
         return Err(Refused::because(format!("it has more than {} paragraphs", limits::PARSE_BLOCKS_MAX)));
@@ -130,7 +134,8 @@ impl Parsed {
             let follows = block.range.start >= end && block.range.start < block.range.end;
             end = block.range.end;
             follows && self.text.get(block.range.clone()).is_some()
-        })
+        }) && self.places.is_sorted_by(|a, b| a.start < b.start)
+            && self.places.iter().all(|mark| self.text.is_char_boundary(mark.start))
     }
 }
 

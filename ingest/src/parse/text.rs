@@ -5,7 +5,7 @@ use super::{Block, BlockKind, Parsed, trimmed};
 /// Cuts text into paragraphs; the text stays as it is.
 pub(super) fn parse(text: String) -> Parsed {
     let blocks = paragraphs(&text);
-    Parsed { text, title: None, blocks }
+    Parsed { text, title: None, blocks, places: Vec::new() }
 }
 
 fn paragraphs(text: &str) -> Vec<Block> {

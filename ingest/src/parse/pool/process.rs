@@ -92,9 +92,9 @@ impl Worker {
         match reply {
             Reply::Refused { reason } => Ok(Exchange::Refused(reason)),
             Reply::Ready => Err(frame::broken("the worker started twice")),
-            Reply::Parsed { title, blocks, .. } => {
+            Reply::Parsed { title, blocks, places, .. } => {
                 let text = String::from_utf8(body).map_err(|_| frame::broken("the text is not UTF-8"))?;
-                let parsed = Parsed { text, title, blocks };
+                let parsed = Parsed { text, title, blocks, places };
                 if !parsed.is_consistent() || parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
                     return Err(frame::broken("the blocks do not fit the text"));
                 }

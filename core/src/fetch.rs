@@ -1,0 +1,111 @@
+//! What does this address say, and has it changed?
+//!
+//! The seam to the outer world: every byte that a source takes from a network comes through a [`Fetch`].
+//!
+//! Invariants:
+//! - What a server says about time and change is a hint to skip work; the content's hash is the truth.
+//! - A body is never longer than the request allows, whatever its headers say and however it was compressed.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// What was remembered of an answer, to ask whether it still holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Validators {
+    /// The `ETag`, as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The `Last-Modified`, as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+}
+
+/// One address to read.
+#[derive(Debug, Clone)]
+pub struct FetchRequest {
+    /// An absolute `http` or `https` address.
+    pub url: String,
+    /// Sent as `If-None-Match` and `If-Modified-Since`; empty for an unconditional request.
+    pub validators: Validators,
+    /// The `Accept` header; `None` takes anything.
+    pub accept: Option<String>,
+    /// The most bytes of a decoded body; a longer one is an error.
+    pub bytes_max: usize,
+    /// Host names (and literal addresses) that may lie in a private network. All others may not.
+    pub private_hosts: Vec<String>,
+}
+
+/// What an address answered.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// What came.
+    pub answer: FetchAnswer,
+    /// The address that answered, after redirects.
+    pub url: String,
+    /// Whether every redirect on the way said it is for ever: then the source may remember the new address.
+    pub moved_permanently: bool,
+    /// To send next time.
+    pub validators: Validators,
+    /// How long the server wants not to be asked again (`Cache-Control: max-age`, `Expires`, `Retry-After` of a
+    /// success); a hint.
+    pub fresh_for: Option<Duration>,
+    /// The `Link` headers, as (relation, absolute address), such as a WebSub hub.
+    pub links: Vec<(String, String)>,
+    /// Bytes that came over the wire, headers aside: what the visit cost.
+    pub wire_bytes: u64,
+}
+
+/// The answer itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchAnswer {
+    /// What was remembered still holds (304).
+    NotModified,
+    /// A body.
+    Content {
+        /// The `Content-Type`, as it came, parameters included; may lie.
+        content_type: Option<String>,
+        /// The decoded body.
+        body: Vec<u8>,
+    },
+    /// There is nothing at this address any more (404, 410): `true` when it said so for ever (410).
+    Gone(bool),
+}
+
+/// Why an address could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchErrorKind {
+    /// The address is not one that may be asked: its form, its scheme, or where it points. Asking again is useless.
+    Refused,
+    /// The host could not be found or reached, or the line broke. Later may go better.
+    Unreachable,
+    /// It took too long.
+    TimedOut,
+    /// The server asked to be left alone (429, 503), for this long where it said so.
+    Throttled(Option<Duration>),
+    /// The server answered with an error of its own (5xx).
+    ServerError(u16),
+    /// The server will not give it to us (401, 403 and the other 4xx).
+    Denied(u16),
+    /// The body is longer than allowed, or cannot be decoded.
+    BadBody,
+    /// More redirects than allowed, or in a circle.
+    TooManyRedirects,
+}
+
+/// An error of [`Fetch::fetch`].
+pub type FetchError = Failure<FetchErrorKind>;
+
+/// Reads addresses. Contract for implementors:
+///
+/// - One call is at most one visit of one resource: redirects are followed, each checked as the first was.
+/// - Dropping the future gives up the request.
+/// - Waiting for a host's turn (politeness) happens inside and counts against no timeout of the server's.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// Reads one address.
+    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError>;
+}
