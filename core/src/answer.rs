@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::ChunkId;
 use crate::document::{CollectionName, DocumentKey, Revision};
 use crate::generator::Usage;
+use crate::place::Place;
 use crate::retriever::Ranked;
 use crate::span::Span;
 
@@ -80,6 +81,9 @@ pub struct Citation {
     pub title: Option<String>,
     /// Where the original is.
     pub url: Option<String>,
+    /// The page, slide, row or line of the original where the quote begins, for formats that have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// What was looked at when the documents do not say.

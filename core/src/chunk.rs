@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentId, digest_newtype};
 use crate::limits;
+use crate::place::PlaceMark;
 use crate::span::Span;
 
 digest_newtype! {
@@ -54,6 +55,9 @@ pub struct Chunk {
     pub tokens: u32,
     /// The digest of [`Chunk::embedding_input`].
     pub embedding_key: EmbeddingKey,
+    /// Where in the original it stands, by bytes of its text; empty for formats that have no places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceMark>,
 }
 
 impl Chunk {

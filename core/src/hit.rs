@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkId;
 use crate::document::{DocumentId, DocumentKey, Revision};
+use crate::place::PlaceMark;
 use crate::source::SourceName;
 use crate::span::Span;
 
@@ -50,4 +51,7 @@ pub struct Passage {
     pub accepted_at: Timestamp,
     /// Who sent it.
     pub source: SourceName,
+    /// Where in the original it stands, by bytes of its text; absent for formats that have no places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceMark>,
 }

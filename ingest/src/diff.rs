@@ -66,6 +66,7 @@ mod tests {
             heading: String::new(),
             tokens: 1,
             embedding_key: EmbeddingKey::of(&Chunk::embedding_input(Some(context), "", text)),
+            places: Vec::new(),
         }
     }
 

@@ -103,6 +103,7 @@ fn prepare(work: &Work) -> Attempt<StagedRevision> {
             heading: String::new(),
             tokens: 240,
             embedding_key,
+            places: Vec::new(),
         });
     }
     Ok(StagedRevision { document: work.document, revision: work.revision, text, title: None, chunks, embeddings })

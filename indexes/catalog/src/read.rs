@@ -88,7 +88,7 @@ impl SqliteCatalog {
         let mut read = self.begin_read().await?;
         let rows = sqlx::query(
             "SELECT document.key, document.id AS document, chunk.revision, chunk.id, chunk.ordinal, chunk.start,
-                    chunk.\"end\", chunk.byte_start, chunk.byte_end, chunk.text, chunk.heading, revision.title,
+                    chunk.\"end\", chunk.byte_start, chunk.byte_end, chunk.text, chunk.heading, chunk.places, revision.title,
                     revision.attributes ->> 'url' AS url, revision.attributes ->> 'published_at' AS published_at,
                     revision.accepted_at, document.source
              FROM json_each(?1) AS wanted
@@ -200,6 +200,7 @@ impl SqliteCatalog {
 
 fn passage(row: &SqliteRow) -> Result<Passage, Trouble> {
     let published_at: Option<&str> = row.try_get("published_at")?;
+    let places: Option<&str> = row.try_get("places")?;
     Ok(Passage {
         document: rows::parsed(row, "key")?,
         document_id: rows::identity(row, "document")?,
@@ -214,5 +215,10 @@ fn passage(row: &SqliteRow) -> Result<Passage, Trouble> {
         published_at: published_at.map(str::parse).transpose().map_err(|_| Trouble::Damaged("published_at"))?,
         accepted_at: rows::timestamp(row, "accepted_at")?,
         source: rows::parsed(row, "source")?,
+        places: places
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| Trouble::Damaged("places"))?
+            .unwrap_or_default(),
     })
 }

@@ -13,12 +13,13 @@ use wellspring_core::catalog::StagedRevision;
 use wellspring_core::chunk::{Chunk, EmbeddingKey};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::place::PlaceMark;
 
 use crate::open::SqliteCatalog;
 use crate::rows::{integer, json_list, json_revisions};
 use crate::trouble::Trouble;
 
-/// Rows of one insert: 13 parameters each stay well below SQLite's bound, and a whole block reuses one statement.
+/// Rows of one insert: 14 parameters each stay well below SQLite's bound, and a whole block reuses one statement.
 const INSERT_ROWS_MAX: usize = 100;
 
 impl SqliteCatalog {
@@ -122,7 +123,7 @@ async fn save_chunks(
     for chunks in chunks.chunks(INSERT_ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO chunk (document, revision, ordinal, id, start, \"end\", byte_start, byte_end, tokens,
-                                embedding_key, heading, text) ",
+                                embedding_key, heading, text, places) ",
         );
         insert.push_values(chunks, |mut row, (document, revision, chunk)| {
             row.push_bind(document.as_bytes().as_slice())
@@ -136,11 +137,18 @@ async fn save_chunks(
                 .push_bind(i64::from(chunk.tokens))
                 .push_bind(chunk.embedding_key.as_bytes().as_slice())
                 .push_bind(chunk.heading.as_str())
-                .push_bind(chunk.text.as_str());
+                .push_bind(chunk.text.as_str())
+                .push_bind(places(&chunk.places));
         });
         insert.build().execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// The marks as they are kept: nothing for none.
+fn places(marks: &[PlaceMark]) -> Option<String> {
+    // Plain data with string keys, which JSON can always hold.
+    (!marks.is_empty()).then(|| serde_json::to_string(marks).expect("places are representable in JSON"))
 }
 
 async fn drop_strays_that_returned(

@@ -57,6 +57,7 @@ fn chunk_of(document: DocumentId, text: &str) -> Chunk {
         heading: format!("heading of {text}"),
         tokens: 3,
         embedding_key: EmbeddingKey::of(text),
+        places: Vec::new(),
     }
 }
 

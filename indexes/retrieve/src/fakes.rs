@@ -236,5 +236,6 @@ fn passage(chunk: ChunkId) -> Passage {
         published_at: None,
         accepted_at: Timestamp::UNIX_EPOCH,
         source: SourceName::push(),
+        places: Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ use thiserror::Error;
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
+use wellspring_core::place::marks_within;
 use wellspring_core::span::SpanCursor;
 
 use crate::parse::Parsed;
@@ -82,6 +83,7 @@ pub fn chunk(
                 heading: heading.path.clone(),
                 tokens: (heading.tokens + Unit::tokens_together(members)) as u32,
                 embedding_key: EmbeddingKey::of(&input),
+                places: marks_within(&parsed.places, span.bytes()),
             });
             *occurrence += 1;
         }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use wellspring_core::answer::{Citation, Support};
 use wellspring_core::embedding::{Embedder, Embedding, Lane};
+use wellspring_core::place::place_at;
 use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
@@ -128,6 +129,7 @@ pub(crate) fn citation(evidence: &Evidence, source: &Sentence, answer_span: Span
         support,
         title: passage.title.clone(),
         url: passage.url.clone(),
+        place: place_at(&passage.places, source.range.start).cloned(),
     }
 }
 

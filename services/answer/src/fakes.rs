@@ -50,6 +50,7 @@ pub(crate) fn passage_at(key: &str, whole: &str, range: Range<usize>) -> Passage
         published_at: None,
         accepted_at: Timestamp::UNIX_EPOCH,
         source: SourceName::push(),
+        places: Vec::new(),
     }
 }
 

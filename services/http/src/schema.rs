@@ -49,6 +49,8 @@ pub struct Hit {
     pub accepted_at: String,
     /// Who sent it.
     pub source: String,
+    /// Where in the original it stands, for formats that have pages, slides or rows; else absent.
+    pub places: Option<Vec<PlaceMark>>,
     /// What orders the results, from 0 to 1.
     pub score: f32,
     /// BM25, where the search by words found it.
@@ -258,6 +260,28 @@ pub struct Citation {
     pub title: Option<String>,
     /// Where the original is.
     pub url: Option<String>,
+    /// Where in the original the quote begins, for formats that have pages, slides or rows; else absent.
+    pub place: Option<Place>,
+}
+
+/// A place in the original, counted from 1.
+#[derive(Debug, ToSchema)]
+pub struct Place {
+    /// `page`, `slide`, `row` or `line`.
+    pub kind: String,
+    /// Which one.
+    pub number: u32,
+    /// The sheet of a row, where there are several.
+    pub sheet: Option<String>,
+}
+
+/// From a byte of a passage on, up to the next mark, the text stands at this place.
+#[derive(Debug, ToSchema)]
+pub struct PlaceMark {
+    /// A byte of the passage's text.
+    pub start: u64,
+    /// The place.
+    pub place: Place,
 }
 
 /// What was looked at.

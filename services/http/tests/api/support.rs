@@ -44,6 +44,7 @@ pub(crate) fn ranked() -> Ranked {
             published_at: None,
             accepted_at: "2026-11-05T08:30:00Z".parse().unwrap(),
             source: SourceName::push(),
+            places: Vec::new(),
         },
         score: 0.5,
         keyword_score: Some(7.25),
@@ -129,6 +130,7 @@ pub(crate) fn citation() -> Citation {
         support: Support::Supported,
         title: passage.title,
         url: None,
+        place: None,
     }
 }
 

@@ -112,11 +112,15 @@ fn sources(answer: &Answer) {
         output::line("\nSources");
     }
     for (number, citation) in answer.citations.iter().enumerate() {
-        let Citation { document, revision, source_span, quote, support, .. } = citation;
+        let Citation { document, revision, source_span, quote, support, place, .. } = citation;
+        let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
         let (start, end) = (source_span.start, source_span.end);
         let support = serde_json::to_value(support).ok();
         let support = support.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        output::line(format!("[{}] {document}, revision {revision}, characters {start}-{end} ({support})", number + 1));
+        output::line(format!(
+            "[{}] {document}{place}, revision {revision}, characters {start}-{end} ({support})",
+            number + 1
+        ));
         output::line(format!("    \u{201c}{}\u{201d}", quote.split_whitespace().collect::<Vec<_>>().join(" ")));
     }
     if !answer.looked_at.is_empty() {

@@ -103,6 +103,7 @@ pub fn chunks(document: DocumentId, text: &str) -> Vec<Chunk> {
             heading: String::new(),
             tokens: paragraph.split_whitespace().count() as u32,
             embedding_key: EmbeddingKey::of(paragraph),
+            places: Vec::new(),
         });
         *occurrence += 1;
         byte += paragraph.len() + 2;

@@ -163,6 +163,7 @@ impl State {
             text: stored.chunk.text.clone(),
             title: revision.title.clone(),
             heading: stored.chunk.heading.clone(),
+            places: stored.chunk.places.clone(),
             url: revision.attributes.url.clone(),
             published_at: revision.attributes.published_at,
             accepted_at: revision.accepted_at,
