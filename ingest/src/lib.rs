@@ -16,6 +16,7 @@ pub mod apply;
 pub mod chunk;
 pub mod diff;
 pub mod embed;
+pub mod fetch;
 pub mod intake;
 pub mod parse;
 pub mod pipeline;
