@@ -108,4 +108,8 @@ pub type FetchError = Failure<FetchErrorKind>;
 pub trait Fetch: Send + Sync {
     /// Reads one address.
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError>;
+
+    /// Asks for at least this pause between two visits of the address's host, as its robots.txt does; capped, and
+    /// forgotten with the host. What is not polite to anybody, such as a double in a test, need not listen.
+    fn pause_at_least(&self, _url: &str, _pause: Duration) {}
 }

@@ -244,3 +244,62 @@ pub const SITE_PAGES_MAX: u32 = 50_000;
 pub const VISIT_ERRORS_MAX: usize = 20;
 /// Sources in all: each costs a plan and a row, and a list that people read.
 pub const SOURCES_MAX: usize = 10_000;
+
+/// Redirects followed to a resource. Robots.txt asks for five; what needs more is lost or goes in a circle.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+/// An address to fetch, or one that a server names. Servers refuse longer ones themselves.
+pub const FETCH_URL_BYTES_MAX: usize = 8 << 10;
+/// Header lines of an answer; a page has some thirty. Together they are held to 400 KB by the HTTP library.
+pub const FETCH_HEADERS_MAX: usize = 100;
+/// Opening a connection, its name and its TLS included; a host that needs longer is down.
+pub const FETCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An idle connection is kept for the host's next page this long; servers close theirs a little later, and a request
+/// that crosses such a close is lost.
+pub const FETCH_KEEP_OPEN: Duration = Duration::from_secs(4);
+/// The head of an answer must be there within this, the connection included; some sites build a page for seconds.
+pub const FETCH_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The next piece of a body must arrive within this.
+pub const FETCH_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// One visit, redirects and body together, however steadily it drips: it holds its host's only turn.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
+/// Visits of all hosts in work at once: each may hold a document in memory.
+pub const FETCHES_MAX: usize = 16;
+/// Names being looked up at once: the system's resolver holds a thread each, for half a minute when a server is dead.
+pub const FETCH_LOOKUPS_MAX: usize = 16;
+/// Addresses of a name that are looked at; the largest sites give eight.
+pub const FETCH_ADDRESSES_MAX: usize = 32;
+/// Between two requests to one host: what a crawler may take without asking.
+pub const FETCH_HOST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause a host's robots.txt may ask for: beyond this, the visit waits in vain and another is planned.
+pub const FETCH_HOST_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Hosts whose last visit is remembered; those whose pause is over are forgotten first.
+pub const FETCH_HOSTS_MAX: usize = 4096;
+/// The longest that a `Retry-After` keeps us away: a wrong clock must not lose a source for a year.
+pub const FETCH_RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest that an answer counts as fresh, whatever its server says: a year is common, and rarely meant for pages.
+pub const FETCH_FRESH_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Entries of an answer's `Link` headers that are looked at; pages name dozens of files to load early.
+pub const FETCH_LINKS_MAX: usize = 100;
+/// An `ETag`, a date or a content type kept of an answer; a longer one is not worth its place in the catalog.
+pub const FETCH_ATTRIBUTE_BYTES_MAX: usize = 1024;
+/// Bytes that a compressed body may be longer than its text: no honest one is, but for its frame.
+pub const FETCH_CODING_SLACK_BYTES: usize = 64 << 10;
+
+/// The part of a robots.txt that counts: RFC 9309 asks for at least this.
+pub const ROBOTS_BYTES_MAX: usize = 500 << 10;
+/// A robots.txt that is read at all; of a longer one nothing is known.
+pub const ROBOTS_BODY_BYTES_MAX: usize = 4 << 20;
+/// Rules of a robots.txt that speak to us; each is compared with every address of the site.
+pub const ROBOTS_RULES_MAX: usize = 10_000;
+/// One rule's pattern.
+pub const ROBOTS_PATTERN_BYTES_MAX: usize = 2048;
+/// Sitemaps that a robots.txt names.
+pub const ROBOTS_SITEMAPS_MAX: usize = 1000;
+/// A robots.txt is asked for again after this at the latest (RFC 9309).
+pub const ROBOTS_FRESH_MAX: Duration = Duration::from_secs(24 * 3600);
+/// And after this at the earliest: some servers say that it is never fresh, and every page would cost two requests.
+pub const ROBOTS_FRESH_MIN: Duration = Duration::from_secs(3600);
+/// A robots.txt that could not be read is tried again after this; until then nothing of the host is read.
+pub const ROBOTS_UNKNOWN_PAUSE: Duration = Duration::from_secs(600);
+/// Hosts whose robots.txt is remembered.
+pub const ROBOTS_HOSTS_MAX: usize = 512;

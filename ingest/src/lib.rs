@@ -17,6 +17,7 @@ pub mod chunk;
 pub mod diff;
 pub mod embed;
 mod in_flight;
+pub mod fetch;
 pub mod intake;
 pub mod parse;
 pub mod pipeline;

@@ -1,0 +1,221 @@
+//! How does a byte come from the network, without leading us where we should not go?
+//!
+//! One client for all sources ([ADR 0007](../../../docs/adr/0007-one-guarded-client.md)):
+//!
+//! ```text
+//! target: may this address be asked? -> turns: is it our turn? -> resolve: where is it, checked -> exchange
+//!    ^                                                                                                |
+//!    +------------------------------------ redirect, judged as the first -----------------------------+
+//! ```
+//!
+//! Invariants:
+//! - Nothing connects to an address that did not pass the check, whether it came from a name, a literal or a redirect;
+//!   private networks are open to the hosts that a request names, and to no others.
+//! - Two clients, and so two pools of connections: one that a named host may use, and one that never saw an unchecked
+//!   address. A connection that one source was allowed is not lent to another.
+//! - No proxy, no cookie, no credential, no referrer. What validates an answer goes to no other host.
+//! - Waiting is bounded everywhere but in front of a host's line, where it is fair and can be given up.
+
+mod address;
+mod decode;
+mod exchange;
+mod headers;
+mod resolve;
+mod robots;
+mod target;
+mod turns;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, redirect};
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+use url::Url;
+use wellspring_core::fetch::{Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
+use wellspring_core::limits;
+
+use self::address::AddressRule;
+use self::exchange::{Question, Reply};
+use self::resolve::{CheckedResolver, Lookup, SystemLookup};
+use self::target::{Gate, Target};
+use self::turns::{Turn, Turns};
+
+pub use self::robots::{Allowance, Robots, RobotsRules};
+
+/// The name by which we are known to servers and in a robots.txt.
+pub const PRODUCT: &str = "Wellspring";
+
+/// How to behave towards servers. The defaults are those of `core/src/limits.rs`.
+#[derive(Debug, Clone)]
+pub struct FetchOptions {
+    /// An address where a server's owner finds out who asks, shown in the `User-Agent`.
+    pub contact: Option<String>,
+    /// Between two requests to one host.
+    pub host_pause: Duration,
+    /// The same for hosts that the request names as private: they are the operator's own.
+    pub private_host_pause: Duration,
+    /// Requests in work at once, over all hosts.
+    pub requests_max: usize,
+    /// Opening a connection.
+    pub connect_timeout: Duration,
+    /// The head of an answer, the connection included.
+    pub head_timeout: Duration,
+    /// The next piece of a body.
+    pub idle_timeout: Duration,
+    /// One visit, redirects and body included, waiting for turns aside.
+    pub visit_timeout: Duration,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self {
+            contact: None,
+            host_pause: limits::FETCH_HOST_PAUSE,
+            private_host_pause: Duration::ZERO,
+            requests_max: limits::FETCHES_MAX,
+            connect_timeout: limits::FETCH_CONNECT_TIMEOUT,
+            head_timeout: limits::FETCH_HEAD_TIMEOUT,
+            idle_timeout: limits::FETCH_IDLE_TIMEOUT,
+            visit_timeout: limits::FETCH_TIMEOUT,
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+pub enum FetchOptionsError {
+    /// The contact cannot stand in a header.
+    #[error("the contact shown to servers is not plain text; give an address such as https://example.com/about")]
+    Contact,
+    /// The TLS library or its certificates are not in order.
+    #[error("could not prepare the HTTP client; see that the system's certificates are installed")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The guarded client. Reads over HTTP/1.1, with and without TLS.
+pub struct HttpFetch {
+    options: FetchOptions,
+    rule: AddressRule,
+    public: Client,
+    private: Client,
+    turns: Turns,
+}
+
+impl HttpFetch {
+    /// A client that resolves names with the system's resolver.
+    pub fn new(options: FetchOptions) -> Result<Self, FetchOptionsError> {
+        Self::assemble(options, Arc::new(SystemLookup::new()), address::public)
+    }
+
+    fn assemble(options: FetchOptions, lookup: Arc<dyn Lookup>, rule: AddressRule) -> Result<Self, FetchOptionsError> {
+        // Another part of the program may have chosen a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let agent = agent(options.contact.as_deref())?;
+        let client = |rule| {
+            Client::builder()
+                .user_agent(agent.as_str())
+                .dns_resolver(CheckedResolver { lookup: Arc::clone(&lookup), rule })
+                .no_proxy()
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .http1_max_headers(limits::FETCH_HEADERS_MAX)
+                // No more than one request is in flight at a host.
+                .pool_max_idle_per_host(1)
+                .pool_idle_timeout(limits::FETCH_KEEP_OPEN)
+                .connect_timeout(options.connect_timeout)
+                .build()
+                .map_err(|error| FetchOptionsError::Client(error.into()))
+        };
+        let (public, private) = (client(Some(rule))?, client(None)?);
+        let turns = Turns::new(options.requests_max.max(1));
+        Ok(Self { options, rule, public, private, turns })
+    }
+
+    async fn turn(&self, target: &Target) -> Result<Turn, FetchError> {
+        let pause = if target.private { self.options.private_host_pause } else { self.options.host_pause };
+        self.turns.take(&target.host, pause).await.map_err(|left| {
+            let attempted = format!("{} asked to be left alone", target.host);
+            FetchError::new(FetchErrorKind::Throttled(Some(left)), attempted)
+        })
+    }
+}
+
+fn agent(contact: Option<&str>) -> Result<String, FetchOptionsError> {
+    let version = env!("CARGO_PKG_VERSION");
+    let Some(contact) = contact else { return Ok(format!("{PRODUCT}/{version}")) };
+    let plain = contact.bytes().all(|byte| byte.is_ascii_graphic() && !b"()\\".contains(&byte));
+    if contact.is_empty() || !plain || contact.len() > limits::FETCH_ATTRIBUTE_BYTES_MAX {
+        return Err(FetchOptionsError::Contact);
+    }
+    Ok(format!("{PRODUCT}/{version} (+{contact})"))
+}
+
+#[async_trait]
+impl Fetch for HttpFetch {
+    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        let gate = Gate { private_hosts: &request.private_hosts, rule: self.rule };
+        let mut target = gate.first(&request.url)?;
+        let first_host = target.host.clone();
+        let mut seen: Vec<Url> = Vec::new();
+        let (mut permanent, mut left) = (true, self.options.visit_timeout);
+        loop {
+            let turn = self.turn(&target).await?;
+            let began = Instant::now();
+            let question = Question {
+                target: &target,
+                validators: (target.host == first_host).then_some(&request.validators),
+                accept: request.accept.as_deref(),
+                bytes_max: request.bytes_max,
+                head_timeout: self.options.head_timeout,
+                idle_timeout: self.options.idle_timeout,
+            };
+            let client = if target.private { &self.private } else { &self.public };
+            let reply = timeout(left, question.ask(client)).await.unwrap_or_else(|_| {
+                Err(FetchError::new(FetchErrorKind::TimedOut, format!("{} took too long", target.host)))
+            });
+            if let Err(FetchErrorKind::Throttled(Some(wanted))) = reply.as_ref().map_err(FetchError::kind) {
+                turn.silence(wanted);
+            }
+            left = left.saturating_sub(began.elapsed());
+            drop(turn);
+            match reply? {
+                Reply::Answer { answer, about, wire_bytes } => {
+                    let moved_permanently = permanent && !seen.is_empty();
+                    // What another host said would be sent to the first one next time, unless the address changes.
+                    let usable = target.host == first_host || moved_permanently;
+                    let mut validators = if usable { about.validators } else { Validators::default() };
+                    if answer == FetchAnswer::NotModified {
+                        validators.etag = validators.etag.or(request.validators.etag);
+                        validators.last_modified = validators.last_modified.or(request.validators.last_modified);
+                    }
+                    let (fresh_for, links) = (about.fresh_for, about.links);
+                    let url = target.url.into();
+                    return Ok(Fetched { answer, url, moved_permanently, validators, fresh_for, links, wire_bytes });
+                }
+                Reply::Redirect { permanent: for_ever, location } => {
+                    let next = gate.redirect(&target, &location)?;
+                    seen.push(target.url);
+                    if seen.len() > limits::FETCH_REDIRECTS_MAX || seen.contains(&next.url) {
+                        let attempted = format!("{first_host} redirects too often or in a circle");
+                        return Err(FetchError::new(FetchErrorKind::TooManyRedirects, attempted));
+                    }
+                    permanent &= for_ever;
+                    target = next;
+                }
+            }
+        }
+    }
+
+    fn pause_at_least(&self, url: &str, pause: Duration) {
+        if let Some(host) = Url::parse(url).ok().as_ref().and_then(Url::host) {
+            self.turns.pause_at_least(&target::normal(host), pause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tests;
