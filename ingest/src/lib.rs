@@ -22,4 +22,5 @@ pub mod pipeline;
 pub mod prepare;
 pub mod recover;
 mod retry;
+pub mod schedule;
 pub mod source;
