@@ -303,3 +303,22 @@ pub const ROBOTS_FRESH_MIN: Duration = Duration::from_secs(3600);
 pub const ROBOTS_UNKNOWN_PAUSE: Duration = Duration::from_secs(600);
 /// Hosts whose robots.txt is remembered.
 pub const ROBOTS_HOSTS_MAX: usize = 512;
+
+/// Requests an hour to sources, where the operator says nothing: a hundred feeds every ten minutes.
+pub const POLL_REQUESTS_PER_HOUR_DEFAULT: f64 = 600.0;
+/// Embedding seconds an hour for what sources bring, where the operator says nothing: half of one core.
+pub const POLL_EMBEDDING_SECONDS_PER_HOUR_DEFAULT: f64 = 1800.0;
+/// Budget that may be saved up: longer would let a quiet night turn into a flood of requests.
+pub const POLL_BUCKET: Duration = Duration::from_secs(900);
+/// A source that always changes is visited no more often than this, however much budget is left: politeness.
+pub const POLL_INTERVAL_MIN: Duration = Duration::from_secs(60);
+/// A source is planned at least this often, however dead it looks, as long as half the budget is enough for that.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// How long a source may ask to be left alone; a wrong header must not silence it for years.
+pub const POLL_HINT_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// The pause after a failed visit; doubles with each further failure up to the maximum.
+pub const POLL_RETRY_PAUSE_MIN: Duration = Duration::from_secs(120);
+/// The longest pause after failures: a host that comes back is noticed within a day.
+pub const POLL_RETRY_PAUSE_MAX: Duration = Duration::from_secs(86_400);
+/// Bytes that are priced like one more request: a large page that did not change is not free.
+pub const POLL_BYTES_PER_REQUEST: f64 = 1_048_576.0;

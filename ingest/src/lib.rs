@@ -24,4 +24,5 @@ pub mod pipeline;
 pub mod prepare;
 pub mod recover;
 mod retry;
+pub mod schedule;
 pub mod source;
