@@ -22,7 +22,7 @@ use wellspring_core::text::sentences;
 
 use crate::evidence::{Basis, Evidence, Sentence};
 use crate::terms::terms;
-use crate::verify::Claim;
+use crate::verify::{Claim, names};
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
 /// a small model likes to answer from a neighbour that speaks of something else, and the words would agree.
@@ -58,7 +58,8 @@ impl Citer {
         let sentence = &answer[range.clone()];
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
-        let least = CITED_SHARE_MIN * self.evidence.best_score();
+        let citable = self.evidence.sentences.iter().zip(&self.outdone).filter(|(_, outdone)| !**outdone);
+        let least = CITED_SHARE_MIN * citable.map(|(source, _)| source.score).fold(0.0, f32::max);
         let best = self
             .evidence
             .sentences
@@ -150,17 +151,37 @@ fn outdone(question: &str, evidence: &Evidence) -> Vec<bool> {
         }
         held.push(own);
     }
+    let nameless = nameless(question, evidence);
     let outdoes = |one: usize, other: usize| {
         let is_question = evidence.text(&evidence.sentences[one]).trim_end().ends_with(['?', '？']);
         let leads = one + 1 == other && evidence.sentences[one].passage == evidence.sentences[other].passage;
         !is_question
+            && !nameless[one]
             && !leads
             && evidence.bearing(one) >= evidence.bearing(other)
             && held[other].len() < held[one].len()
             && held[other].is_subset(&held[one])
     };
     let all = 0..evidence.sentences.len();
-    all.clone().map(|other| all.clone().any(|one| outdoes(one, other))).collect()
+    all.clone().map(|other| nameless[other] || all.clone().any(|one| outdoes(one, other))).collect()
+}
+
+/// Which sentences stand in a passage that lacks a name of the question, while another passage has it: they speak of
+/// something else, whatever words they share.
+fn nameless(question: &str, evidence: &Evidence) -> Vec<bool> {
+    let asked: HashSet<String> = names(question).into_iter().collect();
+    let held: Vec<HashSet<&String>> = evidence
+        .sentences
+        .iter()
+        .map(|sentence| {
+            let passage = evidence.passage(sentence);
+            let around: HashSet<String> =
+                terms(&passage.text).into_iter().chain(terms(&Evidence::label(passage))).collect();
+            asked.iter().filter(|name| around.contains(*name)).collect()
+        })
+        .collect();
+    let most = held.iter().map(HashSet::len).max().unwrap_or(0);
+    held.iter().map(|names| names.len() < most).collect()
 }
 
 fn rank(support: Support) -> u8 {
@@ -211,6 +232,21 @@ mod tests {
         };
         assert!(cited("5.20 crowns").await.is_none());
         assert_eq!(cited("1.50 crowns").await.unwrap().quote, "A bicycle costs 1.50 crowns.");
+    }
+
+    #[tokio::test]
+    async fn a_sentence_about_another_than_the_one_asked_about_is_not_cited() {
+        let passages = [
+            passage("boats.md", None, "The Kingfisher is a launch. She has room for 36 passengers."),
+            passage("bus.md", None, "The replacement bus carried 7,940 passengers."),
+        ];
+        let question = "How many passengers does the Kingfisher carry?";
+        let cited = |answer: &'static str| {
+            let evidence = evidence(&passages, question);
+            async move { cite(evidence, question, answer).await.remove(0).citation }
+        };
+        assert!(cited("7,940").await.is_none());
+        assert_eq!(cited("36").await.unwrap().quote, "She has room for 36 passengers.");
     }
 
     #[tokio::test]

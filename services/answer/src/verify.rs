@@ -128,7 +128,7 @@ fn numbers(words: &[String]) -> Vec<String> {
 }
 
 /// Words in capitals that are names rather than the beginning of a sentence, as terms.
-fn names(sentence: &str) -> Vec<String> {
+pub(crate) fn names(sentence: &str) -> Vec<String> {
     let mut names = Vec::new();
     let runs = sentence.split(|c: char| !c.is_alphanumeric() || is_cjk(c)).filter(|run| !run.is_empty());
     let runs: Vec<&str> = runs.collect();
