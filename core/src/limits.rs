@@ -322,3 +322,25 @@ pub const POLL_RETRY_PAUSE_MIN: Duration = Duration::from_secs(120);
 pub const POLL_RETRY_PAUSE_MAX: Duration = Duration::from_secs(86_400);
 /// Bytes that are priced like one more request: a large page that did not change is not free.
 pub const POLL_BYTES_PER_REQUEST: f64 = 1_048_576.0;
+
+/// Entries of an archive (a DOCX, PPTX, XLSX or EPUB file): large books and decks have some thousands.
+pub const ARCHIVE_ENTRIES_MAX: usize = 10_000;
+/// Bytes that all parts of one archive together may grow to when they are unpacked: XML shrinks to a tenth, so this is
+/// well above what an honest document of [`DOCUMENT_BYTES_MAX`] mostly text holds. A zip bomb ends here.
+pub const ARCHIVE_BYTES_MAX: u64 = 128 << 20;
+/// Nested elements of an XML part; office documents stay below a hundred. Each open element costs memory.
+pub const XML_DEPTH_MAX: usize = 1000;
+/// Rows of all sheets of one file. More rows would pass [`CHUNKS_MAX`], and every row's place travels as JSON.
+pub const TABLE_ROWS_MAX: usize = 200_000;
+/// Columns of one sheet: what spreadsheet programs allow.
+pub const TABLE_COLUMNS_MAX: usize = 16_384;
+/// A column's name, in characters; it is repeated in every row. Longer cells name no column.
+pub const TABLE_HEADER_CHARS_MAX: usize = 100;
+/// Rows held back while the header of a table is looked for.
+pub const TABLE_SAMPLE_ROWS_MAX: usize = 25;
+/// Line ends within one quoted cell; more mean a quote that was never closed.
+pub const CELL_LINES_MAX: usize = 500;
+/// Sheets, slides or chapters of one document; each is looked up and opened.
+pub const PARTS_MAX: usize = 5_000;
+/// One chapter of an electronic book, whose tree takes many times its bytes of memory.
+pub const CHAPTER_BYTES_MAX: usize = 4 << 20;

@@ -65,6 +65,8 @@ fn starts_block(line: &str) -> bool {
         || numbered
         || line.starts_with("```")
         || line.starts_with(['#', '|', '>', '•'])
+        // A row as our readers write it: cells parted by this mark.
+        || line.contains(" | ")
         || ["- ", "* ", "+ "].iter().any(|bullet| line.starts_with(bullet))
 }
 
@@ -157,6 +159,14 @@ mod tests {
         assert_eq!(
             cut("# Title\n\nOne\ntwo.\n- item a\n- item b\n1. first"),
             ["# Title", "One\ntwo.", "- item a", "- item b", "1. first"]
+        );
+    }
+
+    #[test]
+    fn rows_of_a_table_are_sentences_of_their_own() {
+        assert_eq!(
+            cut("City: Köln | River: Rhein\nCity: Ulm | River: Donau"),
+            ["City: Köln | River: Rhein", "City: Ulm | River: Donau"]
         );
     }
 

@@ -6,7 +6,9 @@
 //! Invariants:
 //! - A block's text has no white space at its ends, so blocks and what separates them never overlap.
 
-use super::{Block, BlockKind, tidy_title};
+use wellspring_core::limits;
+
+use super::{Block, BlockKind, Refused, tidy_title};
 
 /// What an element means for the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +167,23 @@ impl TextBuilder {
                 _ => self.character(c),
             }
         }
+    }
+
+    /// Ends the block being written, and says which number the next one will have.
+    pub(super) fn next_block(&mut self) -> usize {
+        self.end_block();
+        self.blocks.len()
+    }
+
+    /// Refuses a document whose text grows out of its bounds while it is gathered.
+    pub(super) fn check_bounds(&self) -> Result<(), Refused> {
+        if self.text.len() > limits::TEXT_BYTES_MAX {
+            return Err(Refused::because(format!("its text is longer than {} bytes", limits::TEXT_BYTES_MAX)));
+        }
+        if self.blocks.len() > limits::PARSE_BLOCKS_MAX {
+            return Err(Refused::because(format!("it has more than {} paragraphs", limits::PARSE_BLOCKS_MAX)));
+        }
+        Ok(())
     }
 
     /// The text, its blocks and the first heading of level 1.

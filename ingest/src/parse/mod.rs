@@ -1,7 +1,8 @@
 //! What does this content say, and how is it built?
 //!
 //! ```text
-//! pool (this process) --frame--> worker (child process) -> decode -> text | markdown | html
+//! pool (this process) --frame--> worker (child process) -> decode  -> text | markdown | html | delimited
+//!                                                       -> archive -> docx | pptx | xlsx | epub
 //! ```
 //!
 //! Invariants:
@@ -11,14 +12,25 @@
 //!   point into the user's own file.
 //! - A reason for a refusal never carries the document's text.
 
+mod archive;
 mod decode;
+mod delimited;
+mod docx;
+mod docx_styles;
+mod epub;
 mod frame;
 mod html;
 mod html_text;
 mod markdown;
+mod office;
 mod pool;
+mod pptx;
+mod table;
 mod text;
 pub mod worker;
+mod xlsx;
+mod xlsx_format;
+mod xml;
 
 use std::ops::Range;
 
@@ -118,6 +130,12 @@ pub fn parse(media_type: MediaType, content: &[u8]) -> Result<Parsed, Refused> {
         MediaType::Text => text::parse(decode::text(content)?),
         MediaType::Markdown => markdown::parse(decode::text(content)?),
         MediaType::Html => html::parse(&decode::html(content)?)?,
+        MediaType::Docx => docx::parse(content)?,
+        MediaType::Pptx => pptx::parse(content)?,
+        MediaType::Xlsx => xlsx::parse(content)?,
+        MediaType::Csv => delimited::parse(&decode::text(content)?, b',')?,
+        MediaType::Tsv => delimited::parse(&decode::text(content)?, b'\t')?,
+        MediaType::Epub => epub::parse(content)?,
         _ => return Err(Refused::because("its format is not read yet")),
     };
     if parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
