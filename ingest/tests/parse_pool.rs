@@ -201,7 +201,7 @@ async fn i8_a_worker_ends_with_its_service_even_in_the_middle_of_a_document() {
         .spawn()
         .unwrap();
     worker.stdout.as_mut().unwrap().read_exact(&mut [0; 4]).unwrap();
-    let header = br#"{"media_type":"text","content_bytes":4}"#;
+    let header = br#"{"ask":"document","media_type":"text","content_bytes":4}"#;
     let mut input = worker.stdin.take().unwrap();
     input.write_all(&(header.len() as u32).to_le_bytes()).unwrap();
     input.write_all(header).unwrap();

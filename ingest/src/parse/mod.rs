@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! pool (this process) --frame--> worker (child process) -> decode -> text | markdown | html
+//!                                                       -> web: feed | sitemap | links of a page
 //! ```
 //!
 //! Invariants:
@@ -18,6 +19,7 @@ mod html_text;
 mod markdown;
 mod pool;
 mod text;
+mod web;
 pub mod worker;
 
 use std::ops::Range;
@@ -30,6 +32,7 @@ use wellspring_core::limits;
 use wellspring_core::place::PlaceMark;
 
 pub use pool::{ParsePool, WorkerCommand};
+pub use web::{Feed, FeedEntry, PageLinks, Sitemap};
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +139,14 @@ impl Parsed {
             follows && self.text.get(block.range.clone()).is_some()
         }) && self.places.is_sorted_by(|a, b| a.start < b.start)
             && self.places.iter().all(|mark| self.text.is_char_boundary(mark.start))
+    }
+}
+
+/// The most bytes of what a worker is asked about.
+fn content_bytes_max(ask: &web::Ask) -> usize {
+    match ask {
+        web::Ask::Sitemap => limits::SITEMAP_BYTES_MAX,
+        _ => limits::DOCUMENT_BYTES_MAX,
     }
 }
 
