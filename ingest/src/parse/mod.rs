@@ -32,7 +32,7 @@ use wellspring_core::limits;
 use wellspring_core::place::PlaceMark;
 
 pub use pool::{ParsePool, WorkerCommand};
-pub use web::{Feed, FeedEntry, PageLinks, Sitemap};
+pub use web::{Feed, FeedEntry, PageLinks, Sitemap, SitemapPage};
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

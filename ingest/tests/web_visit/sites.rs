@@ -140,6 +140,33 @@ pub(crate) async fn a_sitemap_says_what_there_is() {
     assert_eq!(world.store.take_log(), ["Created s/b", "Deleted s/only-in-the-map"]);
 }
 
+pub(crate) async fn a_sitemap_is_believed_for_some_days() {
+    let mut world = site();
+    let dates = ["2026-01-01", "2026-11-25T00:00:00Z"];
+    let urls = |dates: [&str; 2]| {
+        let url = |n: usize| format!("<url><loc>{HOST}/p{n}</loc><lastmod>{}</lastmod></url>", dates[n]);
+        let body = format!("<urlset>{}{}</urlset>", url(0), url(1)).into();
+        Reply::Body { content_type: "application/xml", body }
+    };
+    world.web.says(&at("/sitemap.xml"), urls(dates));
+    ["/", "/p0", "/p1"].iter().for_each(|path| page(&world, path, &[]));
+    let (mut days_asked, mut today_asked) = (0, 0);
+    for day in 0..1 + limits::SITEMAP_TRUST_DAYS {
+        world.web.take_requests();
+        let outcome = world.visit().await;
+        assert!(outcome.visit.complete && outcome.visit.items == 3 && outcome.visit.deleted == 0);
+        let requests = world.web.take_requests();
+        days_asked += usize::from(day > 0 && requests.contains(&at("/p0")));
+        today_asked += usize::from(requests.contains(&at("/p1")));
+        world.now += Duration::from_secs(24 * 3600);
+    }
+    assert_eq!(days_asked, 1, "asked on its day");
+    assert!(today_asked >= 2, "a page that changed on the day of the visit is asked again");
+    page(&world, "/p0", &["/news"]);
+    world.web.says(&at("/sitemap.xml"), urls(["2026-11-30", dates[1]]));
+    assert_eq!(world.visit().await.visit.changed, 1);
+}
+
 pub(crate) async fn canonical_pages_stand_for_their_copies() {
     let mut world = site();
     page(&world, "/", &["/print/a", "/x", "/y", "/elsewhere", "/missing-copy"]);
@@ -202,6 +229,12 @@ pub(crate) async fn a_host_has_the_name_it_answers_by() {
     page(&world, "/a", &[]);
     world.visit().await;
     assert_eq!(world.store.keys(), ["s/", "s/a"]);
+    page(&world, "/a", &[&www("/b")]);
+    page(&world, "/b", &[]);
+    for _ in 0..2 {
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/", "s/a", "s/b"], "the first page has not changed");
+    }
 }
 
 pub(crate) async fn calendars_do_not_go_on_for_ever() {
@@ -310,6 +343,20 @@ pub(crate) async fn what_arrives_during_a_visit_is_not_deleted() {
     *world.web.on_request.lock().unwrap() = Some(Box::new(move |_| store.add(&name, "s/meanwhile")));
     assert_eq!(world.visit().await.visit.deleted, 0);
     assert!(world.store.keys().contains(&"s/meanwhile".to_owned()));
+}
+
+pub(crate) async fn a_host_that_cannot_tell_its_rules_is_left_alone() {
+    let mut world = site();
+    small(&world);
+    world.visit().await;
+    *world.web.has_no_rules.lock().unwrap() = true;
+    let outcome = world.visit().await;
+    assert_eq!((outcome.visit.requests, outcome.visit.deleted, outcome.visit.complete), (0, 0, false));
+    *world.web.has_no_rules.lock().unwrap() = false;
+    world.web.excluded.lock().unwrap().push("/a".to_owned());
+    let outcome = world.visit().await;
+    assert!(outcome.visit.complete);
+    assert_eq!(world.store.keys(), ["s/", "s/b"], "what is excluded from now on goes");
 }
 
 pub(crate) async fn a_host_that_does_not_answer_is_given_up() {

@@ -26,6 +26,9 @@ pub(crate) enum Reply {
     Fails(FetchErrorKind),
 }
 
+/// Called at a request.
+type Hook = Box<dyn Fn(usize) + Send>;
+
 /// The scripted web.
 #[derive(Default)]
 pub(crate) struct Web {
@@ -35,10 +38,12 @@ pub(crate) struct Web {
     pub(crate) fresh_for: Mutex<Option<Duration>>,
     pub(crate) links: Mutex<Vec<(String, String)>>,
     pub(crate) excluded: Mutex<Vec<String>>,
+    /// Whether `robots.txt` cannot be had.
+    pub(crate) has_no_rules: Mutex<bool>,
     pub(crate) sitemaps: Mutex<Vec<String>>,
     requests: Mutex<Vec<String>>,
     /// Called at every request, with its number.
-    pub(crate) on_request: Mutex<Option<Box<dyn Fn(usize) + Send>>>,
+    pub(crate) on_request: Mutex<Option<Hook>>,
 }
 
 impl Web {
@@ -107,13 +112,14 @@ impl Fetch for Web {
 }
 
 struct Rules {
+    is_known: bool,
     excluded: Vec<String>,
     sitemaps: Vec<String>,
 }
 
 impl RobotsRules for Rules {
-    fn allowed(&self, url: &str) -> bool {
-        !self.excluded.iter().any(|excluded| url.contains(excluded))
+    fn allowed(&self, url: &str) -> Option<bool> {
+        self.is_known.then(|| !self.excluded.iter().any(|excluded| url.contains(excluded)))
     }
 
     fn crawl_delay(&self) -> Option<Duration> {
@@ -129,7 +135,8 @@ impl RobotsRules for Rules {
 impl Robots for Web {
     async fn rules(&self, _: &str, _: &[String]) -> Arc<dyn RobotsRules> {
         let (excluded, sitemaps) = (self.excluded.lock().unwrap().clone(), self.sitemaps.lock().unwrap().clone());
-        Arc::new(Rules { excluded, sitemaps })
+        let is_known = !*self.has_no_rules.lock().unwrap();
+        Arc::new(Rules { is_known, excluded, sitemaps })
     }
 }
 
@@ -233,6 +240,7 @@ pub(crate) struct World {
     pub(crate) source: WebSource,
     pub(crate) settings: SourceSettings,
     pub(crate) memory: BTreeMap<String, UrlMemory>,
+    pub(crate) now: Timestamp,
 }
 
 pub(crate) const NOW: &str = "2026-11-25T00:00:00Z";
@@ -258,7 +266,7 @@ impl World {
             private_hosts: Vec::new(),
             tags: vec!["own".to_owned()],
         };
-        Self { web, store, source, settings, memory: BTreeMap::new() }
+        Self { web, store, source, settings, memory: BTreeMap::new(), now: NOW.parse().unwrap() }
     }
 
     pub(crate) async fn visit(&mut self) -> VisitOutcome {
@@ -267,7 +275,7 @@ impl World {
 
     pub(crate) async fn visit_until(&mut self, stop: CancellationToken) -> VisitOutcome {
         let memory = self.memory.values().cloned().collect();
-        let outcome = self.source.visit(&self.settings, memory, NOW.parse::<Timestamp>().unwrap(), stop).await;
+        let outcome = self.source.visit(&self.settings, memory, self.now, stop).await;
         assert!(outcome.visit.errors.len() <= limits::VISIT_ERRORS_MAX);
         for row in &outcome.remember {
             self.memory.insert(row.url.clone(), row.clone());

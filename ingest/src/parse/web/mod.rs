@@ -90,11 +90,20 @@ pub struct FeedEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sitemap {
     /// Pages.
-    pub pages: Vec<String>,
+    pub pages: Vec<SitemapPage>,
     /// Further sitemaps.
     pub sitemaps: Vec<String>,
     /// Whether that is all of it.
     pub is_whole: bool,
+}
+
+/// A page that a sitemap names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SitemapPage {
+    /// Its address.
+    pub url: String,
+    /// When it last changed, as it was written; a hint.
+    pub changed: Option<String>,
 }
 
 /// What a page says about itself and others.
@@ -139,7 +148,8 @@ impl Found for Sitemap {
     fn is_bounded(&self) -> bool {
         self.pages.len() <= limits::SITEMAP_URLS_MAX
             && self.sitemaps.len() <= limits::SITEMAP_URLS_MAX
-            && are_addresses(self.pages.iter().chain(&self.sitemaps))
+            && are_addresses(self.pages.iter().map(|page| &page.url).chain(&self.sitemaps))
+            && self.pages.iter().flat_map(|page| &page.changed).all(|date| date.len() <= limits::SITEMAP_DATE_BYTES_MAX)
     }
 }
 

@@ -8,7 +8,7 @@ use wellspring_core::limits;
 
 use super::super::{Refused, decode};
 use super::xml::{Space, Step, Xml};
-use super::{Sitemap, address};
+use super::{Sitemap, SitemapPage, address};
 
 /// Reads a sitemap.
 pub(super) fn read(content: &[u8]) -> Result<Sitemap, Refused> {
@@ -36,7 +36,8 @@ pub(super) fn read(content: &[u8]) -> Result<Sitemap, Refused> {
             Ok(Some(Step::Open(element))) => match (element.space, element.name.as_str()) {
                 (Space::Core, "urlset" | "sitemapindex") => is_known = true,
                 (Space::Core, "url" | "sitemap") if is_known => {
-                    if !named(&mut xml, &element.name, &mut sitemap)? {
+                    let has_room = named(&mut xml, &element.name, &mut sitemap);
+                    if !has_room {
                         break;
                     }
                 }
@@ -57,39 +58,45 @@ pub(super) fn read(content: &[u8]) -> Result<Sitemap, Refused> {
 }
 
 /// Reads one `url` or `sitemap`; whether there is room for more.
-fn named(xml: &mut Xml<'_>, container: &str, sitemap: &mut Sitemap) -> Result<bool, Refused> {
+fn named(xml: &mut Xml<'_>, container: &str, sitemap: &mut Sitemap) -> bool {
+    let (mut url, mut changed) = (None, None);
     loop {
-        let step = match xml.step() {
-            Ok(Some(step)) => step,
-            Ok(None) | Err(_) => {
-                sitemap.is_whole = false;
-                return Ok(false);
-            }
-        };
-        match step {
-            Step::Open(element) if element.space == Space::Core && element.name == "loc" => {
-                let Ok(inner) = xml.inner(&element) else {
-                    sitemap.is_whole = false;
-                    return Ok(false);
-                };
-                let list = if container == "url" { &mut sitemap.pages } else { &mut sitemap.sitemaps };
-                if list.len() == limits::SITEMAP_URLS_MAX {
-                    sitemap.is_whole = false;
-                    return Ok(false);
+        match xml.step() {
+            Ok(Some(Step::Open(element))) if element.space == Space::Core => {
+                let Ok(inner) = xml.inner(&element) else { break };
+                match element.name.as_str() {
+                    "loc" => url = address(None, &inner.text),
+                    "lastmod" => changed = date(&inner.text),
+                    _ => {}
                 }
-                list.extend(address(None, &inner.text));
             }
-            Step::Open(_) => {}
-            Step::Close(name) if name == container => return Ok(true),
-            Step::Close(_) => {}
+            Ok(Some(Step::Close(name))) if name == container => {
+                let is_full = sitemap.pages.len() + sitemap.sitemaps.len() >= limits::SITEMAP_URLS_MAX;
+                match url {
+                    Some(_) if is_full => break,
+                    Some(url) if container == "url" => sitemap.pages.push(SitemapPage { url, changed }),
+                    Some(url) => sitemap.sitemaps.push(url),
+                    None => {}
+                }
+                return true;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
         }
     }
+    sitemap.is_whole = false;
+    false
+}
+
+fn date(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && text.len() <= limits::SITEMAP_DATE_BYTES_MAX).then(|| text.to_owned())
 }
 
 /// A sitemap of lines.
 fn lines(text: &str) -> Result<Sitemap, Refused> {
-    let mut pages: Vec<String> =
-        text.lines().take(limits::SITEMAP_URLS_MAX + 1).filter_map(|line| address(None, line)).collect();
+    let addresses = text.lines().take(limits::SITEMAP_URLS_MAX + 1).filter_map(|line| address(None, line));
+    let mut pages: Vec<_> = addresses.map(|url| SitemapPage { url, changed: None }).collect();
     if pages.is_empty() {
         return Err(not_a_sitemap());
     }

@@ -180,10 +180,12 @@ fn sitemaps_are_read_in_every_form() {
           <image:image><image:loc>https://example.org/a.png</image:loc></image:image></url>
         <url><loc>ftp://example.org/b</loc></url><url><loc><![CDATA[https://example.org/c]]></loc></url></urlset>"#;
     let expected = ["https://example.org/a?x=1&y=2", "https://example.org/c"];
-    assert_eq!(sitemap(source.as_bytes()).pages, expected);
+    let urls = |sitemap: Sitemap| sitemap.pages.into_iter().map(|page| page.url).collect::<Vec<_>>();
+    assert_eq!(urls(sitemap(source.as_bytes())), expected);
+    assert_eq!(sitemap(source.as_bytes()).pages[0].changed.as_deref(), Some("2026-01-01"));
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(source.as_bytes()).unwrap();
-    assert_eq!(sitemap(&packer.finish().unwrap()).pages, expected);
+    assert_eq!(urls(sitemap(&packer.finish().unwrap())), expected);
     let index = sitemap(b"<sitemapindex><sitemap><loc>https://example.org/s1.xml.gz</loc></sitemap></sitemapindex>");
     assert_eq!((index.sitemaps.len(), index.pages.len(), index.is_whole), (1, 0, true));
     assert_eq!(sitemap(b"https://example.org/a\n\nhttps://example.org/b\n").pages.len(), 2);
@@ -228,7 +230,7 @@ fn what_is_beyond_its_bound_is_not_believed() {
     let found = PageLinks { links: vec![String::new(); limits::PAGE_LINKS_MAX + 1], ..PageLinks::default() };
     assert!(!found.is_bounded());
     let long = "x".repeat(limits::URL_BYTES_MAX + 1);
-    assert!(!Sitemap { pages: vec![long.clone()], ..Sitemap::default() }.is_bounded());
+    assert!(!Sitemap { sitemaps: vec![long.clone()], ..Sitemap::default() }.is_bounded());
     let entry = FeedEntry { link: Some(long), ..FeedEntry::default() };
     assert!(!Feed { entries: vec![entry], ..Feed::default() }.is_bounded());
 }

@@ -90,8 +90,12 @@ impl Articles {
     async fn ask(&mut self, session: &mut Session<'_>, url: &str, conditional: bool) -> Result<Asked, Halted> {
         let no = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: false };
         let rules = session.web.robots.rules(url, &session.settings.private_hosts).await;
-        if !rules.allowed(url) {
-            return Ok(no("robots.txt excludes it"));
+        match rules.allowed(url) {
+            Some(true) => {}
+            Some(false) => return Ok(no("robots.txt excludes it")),
+            None => {
+                return Ok(Asked::Not { reason: "its robots.txt cannot be had".to_owned(), is_transient: true });
+            }
         }
         if self.is_throttled || session.is_failing() {
             // The entries' own words are had all the same.

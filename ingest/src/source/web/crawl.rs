@@ -19,7 +19,7 @@ use wellspring_core::fetch::{FetchAnswer, Fetched};
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, UrlMemory};
 
-use crate::parse::{PageLinks, ParseError};
+use crate::parse::{PageLinks, ParseError, SitemapPage};
 
 use super::address::{self, Scope};
 use super::draft;
@@ -29,6 +29,10 @@ use super::session::{Asking, Halted, Session, is_transient};
 
 /// The note about what a page is.
 const PAGE: &str = "page";
+/// The note about the first page that holds another name of its host.
+const TWIN: &str = "twin";
+/// The note that holds when a page last changed, by the sitemap, when it was read.
+const CHANGED: &str = "changed";
 const LINKED: &str = "linked";
 const LISTED: &str = "listed";
 
@@ -59,6 +63,8 @@ pub(super) struct Crawl {
     /// Pages that said that another stands for them: two that name each other must not both be left out.
     aliases: HashSet<Url>,
     queries: HashMap<String, usize>,
+    /// When pages last changed, by the sitemap.
+    changed: HashMap<Url, String>,
     /// Links are followed up to this depth; 0 where a sitemap says what there is.
     depth_max: u32,
     pages_max: u32,
@@ -76,9 +82,7 @@ impl Crawl {
     ) -> Result<(Self, Vec<String>), Halted> {
         let private_hosts = &session.settings.private_hosts;
         let mut rules = session.web.robots.rules(start.as_str(), private_hosts).await;
-        if !rules.allowed(start.as_str()) {
-            return Err(session.halt("robots.txt excludes its address, or cannot be had"));
-        }
+        may_begin(session, &*rules, &start)?;
         let conditional = session.memory.note(start.as_str(), PAGE).is_some_and(|note| Noted::says_enough(note, true));
         let fetched = match session.fetch(start.as_str(), Asking::document(conditional)).await? {
             Ok(fetched) if matches!(fetched.answer, FetchAnswer::Gone(_)) => {
@@ -96,6 +100,8 @@ impl Crawl {
         };
         if address::origin(&start) != address::origin(&answered) {
             rules = session.web.robots.rules(answered.as_str(), private_hosts).await;
+            // Under rules that nobody knows every page would look like one that was left.
+            may_begin(session, &*rules, &answered)?;
         }
         let mut crawl = Self {
             scope,
@@ -107,12 +113,16 @@ impl Crawl {
             seen: HashSet::from([start.clone(), answered]),
             aliases: HashSet::new(),
             queries: HashMap::new(),
+            changed: HashMap::new(),
             depth_max: 1,
             pages_max,
             pages: 0,
             remembered_bytes: 0,
             left_out: 0,
         };
+        if let Some(twin) = session.memory.note(start.as_str(), TWIN).and_then(address::canonical) {
+            crawl.scope.learn(&twin);
+        }
         let links = crawl.read(session, &start, 0, fetched).await?;
         crawl.depth_max = 0;
         Ok((crawl, links))
@@ -137,9 +147,29 @@ impl Crawl {
         if self.looks_endless(&url) {
             self.left_out += 1;
             self.keep(&url);
-        } else if self.rules.allowed(url.as_str()) {
-            self.waiting.push_back((url, depth));
+        } else {
+            match self.rules.allowed(url.as_str()) {
+                Some(true) => self.waiting.push_back((url, depth)),
+                Some(false) => {}
+                None => self.is_whole = false,
+            }
         }
+    }
+
+    /// Notes a page that a sitemap names, and when it last changed by that.
+    pub(super) fn enqueue_listed(&mut self, page: &SitemapPage) {
+        self.enqueue(&page.url, 1);
+        if let (Some(changed), Some(url)) = (&page.changed, self.scope.adopt(&page.url)) {
+            self.changed.insert(url, changed.clone());
+        }
+    }
+
+    /// Whether the sitemap can be believed that a page is as it was read: it says the same as then, and it is not the
+    /// page's turn to be asked all the same.
+    fn is_unchanged_by_sitemap(&self, session: &Session<'_>, url: &Url) -> bool {
+        let changed = self.changed.get(url);
+        changed.is_some_and(|changed| session.memory.note(url.as_str(), CHANGED) == Some(changed))
+            && !session.is_day_of(url.as_str())
     }
 
     fn looks_endless(&mut self, url: &Url) -> bool {
@@ -180,8 +210,12 @@ impl Crawl {
     /// Asks for one page; where it leads.
     async fn visit(&mut self, session: &mut Session<'_>, url: &Url, depth: u32) -> Result<Vec<String>, Halted> {
         let follows = depth < self.depth_max;
-        let note = session.memory.note(url.as_str(), PAGE);
-        let noted = note.and_then(|note| Noted::usable(note, &self.scope, follows));
+        let text = session.memory.note(url.as_str(), PAGE);
+        let noted = text.and_then(|text| Noted::usable(text, &self.scope, follows));
+        if noted.is_some() && self.is_unchanged_by_sitemap(session, url) {
+            session.memory.keep(url.as_str());
+            return Ok(noted.map(|noted| self.repeat(session, depth, noted)).unwrap_or_default());
+        }
         match session.fetch(url.as_str(), Asking::document(noted.is_some())).await? {
             Ok(fetched) => self.read(session, url, depth, fetched).await,
             Err(error) => {
@@ -211,13 +245,13 @@ impl Crawl {
     ) -> Result<Vec<String>, Halted> {
         let Some(target) = self.scope.adopt(&fetched.url) else { return Ok(Vec::new()) };
         let is_elsewhere = depth > 0 && target != *url;
-        if is_elsewhere && (!self.rules.allowed(target.as_str()) || !self.seen.insert(target.clone())) {
+        if is_elsewhere && (!self.may_ask(&target) || !self.seen.insert(target.clone())) {
             // Excluded, or visited by its own name.
             return Ok(Vec::new());
         }
         let follows = depth < self.depth_max;
-        let note = session.memory.note(url.as_str(), PAGE);
-        let noted = note.and_then(|note| Noted::usable(note, &self.scope, follows));
+        let text = session.memory.note(url.as_str(), PAGE);
+        let noted = text.and_then(|text| Noted::usable(text, &self.scope, follows));
         let (content_type, body) = match fetched.answer {
             FetchAnswer::Gone(_) => return Ok(Vec::new()),
             FetchAnswer::NotModified => {
@@ -241,11 +275,15 @@ impl Crawl {
         let media_type = draft::media_type_of(content_type.as_deref(), target.as_str(), &body);
         let (kind, links) = match media_type.filter(|media_type| draft::is_for_readers(*media_type)) {
             None => (Kind::Nothing, Vec::new()),
-            Some(MediaType::Html) => self.look(session, &target, depth, &body).await?,
+            Some(MediaType::Html) => self.look(session, url, &target, depth, &body).await?,
             Some(_) => (Kind::Document, Vec::new()),
         };
-        let mut rows = vec![this];
-        rows.push(self.noted(url, &target, &kind, &links));
+        let mut rows = vec![this, self.noted(url, &target, &kind, &links)];
+        // A page that changed today may change again today, under the same date.
+        let changed = self.changed.get(url).filter(|changed| session.is_before_today(changed));
+        if changed.is_some() || session.memory.note(url.as_str(), CHANGED).is_some() {
+            rows.push(note(url.as_str(), CHANGED, changed.cloned().unwrap_or_default()));
+        }
         match (kind, media_type) {
             (Kind::Document, Some(media_type)) => {
                 if let Some(key) = address::page_key(&session.settings.name, &target) {
@@ -273,6 +311,7 @@ impl Crawl {
     async fn look(
         &mut self,
         session: &mut Session<'_>,
+        asked: &Url,
         target: &Url,
         depth: u32,
         body: &[u8],
@@ -290,8 +329,10 @@ impl Crawl {
             && let Some(canonical) = found.canonical.as_deref().and_then(address::canonical)
             && address::path(&canonical) == address::path(target)
         {
-            // The first page may say that its host has another name, or none.
-            self.scope.learn(&canonical);
+            // The first page may say that its host has another name. That is kept for visits that find it unchanged.
+            if self.scope.learn(&canonical) && address::origin(&canonical) != address::origin(target) {
+                session.memory.remember(vec![note(asked.as_str(), TWIN, canonical.into())]);
+            }
         }
         let kind = self.kind(target, &found);
         self.is_whole &= found.is_whole || depth >= self.depth_max;
@@ -302,7 +343,7 @@ impl Crawl {
     fn kind(&self, target: &Url, found: &PageLinks) -> Kind {
         let canonical = found.canonical.as_deref().and_then(|canonical| self.scope.adopt(canonical));
         match canonical.filter(|other| other != target && !self.aliases.contains(other)) {
-            Some(other) if self.rules.allowed(other.as_str()) && !address::looks_endless(&other) => Kind::Alias(other),
+            Some(other) if self.may_ask(&other) && !address::looks_endless(&other) => Kind::Alias(other),
             _ if found.noindex => Kind::Nothing,
             _ => Kind::Document,
         }
@@ -337,6 +378,10 @@ impl Crawl {
         self.enqueue(other.as_str(), depth.max(1));
     }
 
+    fn may_ask(&self, url: &Url) -> bool {
+        self.rules.allowed(url.as_str()) == Some(true)
+    }
+
     fn keep(&mut self, url: &Url) {
         self.kept.extend(address::page_key(&self.source, url));
     }
@@ -366,6 +411,15 @@ impl Crawl {
         }
         self.remembered_bytes += text.len();
         note(url.as_str(), PAGE, text)
+    }
+}
+
+/// Whether the site may be walked through at all.
+fn may_begin(session: &mut Session<'_>, rules: &dyn RobotsRules, url: &Url) -> Result<(), Halted> {
+    match rules.allowed(url.as_str()) {
+        Some(true) => Ok(()),
+        Some(false) => Err(session.halt("robots.txt excludes its address")),
+        None => Err(session.halt("its robots.txt cannot be had for now")),
     }
 }
 

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 
 /// What a host's `robots.txt` says to this service.
 pub trait RobotsRules: Send + Sync {
-    /// Whether an absolute address of that host may be asked.
-    fn allowed(&self, url: &str) -> bool;
+    /// Whether an absolute address of that host may be asked; `None` when the host could not tell, and may not be asked
+    /// for now.
+    fn allowed(&self, url: &str) -> Option<bool>;
 
-    /// The pause between two requests that it wants.
+    /// The pause between two requests that a visit has to keep; `None` where whoever fetches keeps it.
     fn crawl_delay(&self) -> Option<Duration>;
 
     /// The sitemaps that it names, as absolute addresses.
@@ -22,7 +23,7 @@ pub trait RobotsRules: Send + Sync {
 /// Knows the rules of hosts. Contract for implementors:
 ///
 /// - A host without a `robots.txt` allows everything; one whose `robots.txt` cannot be had for now (5xx, no answer)
-///   allows nothing, as RFC 9309 has it.
+///   cannot tell, as RFC 9309 has it.
 /// - Answers are kept, so that asking before every page costs nothing.
 #[async_trait]
 pub trait Robots: Send + Sync {

@@ -237,6 +237,20 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether this is the day on which an address is asked whatever a sitemap says: each has its own, so that the
+    /// requests are spread.
+    pub(super) fn is_day_of(&self, url: &str) -> bool {
+        let day = self.now.as_second().div_euclid(24 * 3600);
+        let turn = i64::from(blake3::hash(url.as_bytes()).as_bytes()[0]);
+        (day + turn).rem_euclid(limits::SITEMAP_TRUST_DAYS) == 0
+    }
+
+    /// Whether a date, by its first ten characters, lies before today.
+    pub(super) fn is_before_today(&self, date: &str) -> bool {
+        let date = date.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
+        date.is_some_and(|date| date < jiff::tz::TimeZone::UTC.to_datetime(self.now).date())
+    }
+
     /// The source asks not to be visited for a while.
     pub(super) fn not_before(&mut self, pause: Option<Duration>) {
         let Some(pause) = pause else { return };

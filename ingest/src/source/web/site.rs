@@ -18,7 +18,7 @@ use wellspring_core::document::{CollectionName, DocumentKey};
 use wellspring_core::fetch::FetchAnswer;
 use wellspring_core::limits;
 
-use crate::parse::{ParseError, Sitemap};
+use crate::parse::{ParseError, Sitemap, SitemapPage};
 
 use super::address;
 use super::crawl::Crawl;
@@ -54,7 +54,7 @@ pub(super) async fn visit(session: &mut Session<'_>, wishes: &Wishes<'_>) -> Res
             crawl.follow(wishes.depth_max);
             links.iter().for_each(|link| crawl.enqueue(link, 1));
         } else {
-            pages.iter().for_each(|page| crawl.enqueue(page, 1));
+            pages.iter().for_each(|page| crawl.enqueue_listed(page));
         }
         let has_sitemap = if pages.is_empty() { "no" } else { "yes" };
         session.memory.remember(vec![note(start.as_str(), HAS_SITEMAP, has_sitemap.to_owned())]);
@@ -73,7 +73,7 @@ async fn sitemap_pages(
     session: &mut Session<'_>,
     crawl: &Crawl,
     wished: Option<&str>,
-) -> Result<(Vec<String>, bool), Halted> {
+) -> Result<(Vec<SitemapPage>, bool), Halted> {
     // Each with whether it was named, and so must be there; the usual place is only tried.
     let mut waiting: VecDeque<(String, bool)> = match wished {
         Some(wished) => [(wished.to_owned(), true)].into(),
@@ -101,7 +101,7 @@ async fn sitemap_pages(
         };
         is_whole &= sitemap.is_whole;
         // Each may name tens of thousands: what is beyond a site's bound is not kept in the first place.
-        let within = sitemap.pages.into_iter().filter(|page| crawl.scope.adopt(page).is_some());
+        let within = sitemap.pages.into_iter().filter(|page| crawl.scope.adopt(&page.url).is_some());
         let room = limits::SITE_URLS_MAX.saturating_sub(pages.len());
         pages.extend(within.take(room));
         is_whole &= pages.len() < limits::SITE_URLS_MAX;
