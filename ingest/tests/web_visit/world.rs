@@ -275,7 +275,7 @@ impl World {
 
     pub(crate) async fn visit_until(&mut self, stop: CancellationToken) -> VisitOutcome {
         let memory = self.memory.values().cloned().collect();
-        let outcome = self.source.visit(&self.settings, memory, self.now, stop).await;
+        let outcome = sendable(self.source.visit(&self.settings, memory, self.now, stop)).await;
         assert!(outcome.visit.errors.len() <= limits::VISIT_ERRORS_MAX);
         for row in &outcome.remember {
             self.memory.insert(row.url.clone(), row.clone());
@@ -285,4 +285,9 @@ impl World {
         }
         outcome
     }
+}
+
+/// Visits are tasks of their own in the service.
+fn sendable<F: Future + Send>(visit: F) -> F {
+    visit
 }
