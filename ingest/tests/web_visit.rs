@@ -41,6 +41,7 @@ fn check_all() -> ExitCode {
         feeds::an_unchanged_feed_costs_one_request_and_nothing_else,
         feeds::an_edited_entry_is_a_new_revision_and_one_that_left_stays,
         feeds::entries_with_one_identifier_are_told_apart_by_their_links,
+        feeds::an_entry_without_an_identifier_is_known_by_its_link,
         feeds::articles_are_asked_once_and_stand_in_for_their_entries,
         feeds::an_article_that_fails_for_now_does_not_replace_what_was_read,
         feeds::entries_are_read_although_the_host_of_their_articles_is_dead,

@@ -98,6 +98,20 @@ pub(crate) async fn entries_with_one_identifier_are_told_apart_by_their_links() 
     assert_eq!((outcome.visit.items, outcome.visit.errors.len()), (2, 1));
 }
 
+pub(crate) async fn an_entry_without_an_identifier_is_known_by_its_link() {
+    let mut world = feed_of(false);
+    for tracked in ["?utm_source=feed", "", "?utm_source=other#more"] {
+        let entry = format!("<item><title>x</title><link>https://example.org/1{tracked}</link></item>");
+        serve(&world, &rss("", &[entry]));
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/example.org/1"]);
+    }
+    assert_eq!(
+        world.store.take_log(),
+        ["Created s/example.org/1", "Unchanged s/example.org/1", "Unchanged s/example.org/1"]
+    );
+}
+
 pub(crate) async fn articles_are_asked_once_and_stand_in_for_their_entries() {
     let mut world = feed_of(true);
     serve(&world, &rss("", &[item("a", "summary"), item("b", "summary of b"), item("c", "summary of c")]));

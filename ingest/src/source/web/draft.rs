@@ -10,6 +10,8 @@ use wellspring_core::source::SourceSettings;
 
 use crate::parse::FeedEntry;
 
+use super::address;
+
 /// A label longer than this is a sentence.
 const TAG_BYTES_MAX: usize = 200;
 
@@ -88,7 +90,7 @@ fn entry_attributes(settings: &SourceSettings, entry: &FeedEntry, language: Opti
     }
     Attributes {
         title: entry.title.as_deref().and_then(bounded),
-        url: entry.link.as_deref().and_then(bounded),
+        url: entry.link.as_deref().and_then(address::canonical).map(String::from),
         published_at: entry.published_at,
         language: entry.language.as_deref().or(language).filter(|language| is_language(language)).map(str::to_owned),
         tags,

@@ -132,10 +132,10 @@ fn names<'f>(session: &mut Session<'_>, feed: &'f Feed) -> Vec<(DocumentKey, &'f
     let (mut seen, mut named) = (HashSet::new(), Vec::new());
     for entry in &feed.entries {
         let own = entry.id.as_deref().filter(|id| uses[id] == 1);
-        let title = entry.title.as_deref();
-        let Some(id) = own.or(entry.link.as_deref()).or(entry.id.as_deref()).or(title).or(entry.text.as_deref()) else {
-            continue;
-        };
+        let link = entry.link.as_deref().and_then(address::canonical);
+        let link = link.as_ref().map(|link| link.as_str());
+        let others = [link, entry.id.as_deref(), entry.title.as_deref(), entry.text.as_deref()];
+        let Some(id) = own.or(others.into_iter().flatten().next()) else { continue };
         match address::entry_key(&session.settings.name, id) {
             Some(key) if seen.insert(key.clone()) => named.push((key, entry)),
             Some(_) => session.note("two entries of the feed have one identifier and one link; the first was taken"),
