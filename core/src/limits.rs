@@ -344,3 +344,60 @@ pub const CELL_LINES_MAX: usize = 500;
 pub const PARTS_MAX: usize = 5_000;
 /// One chapter of an electronic book, whose tree takes many times its bytes of memory.
 pub const CHAPTER_BYTES_MAX: usize = 4 << 20;
+
+/// The bytes of a feed: a thousand entries of a few kilobytes each.
+pub const FEED_BYTES_MAX: usize = 8 << 20;
+/// Entries taken of one feed, in its order; feeds put the newest first.
+pub const FEED_ENTRIES_MAX: usize = 1000;
+/// The bytes of a sitemap as it comes, and unpacked: the protocol's own limit is 50 MB.
+pub const SITEMAP_BYTES_MAX: usize = 50 << 20;
+/// Addresses taken of one sitemap: the protocol's own limit.
+pub const SITEMAP_URLS_MAX: usize = 50_000;
+/// Sitemaps read in one visit, those that an index names included.
+pub const SITEMAPS_MAX: usize = 64;
+/// Elements of XML within each other: feeds and sitemaps need five, and what is deeper is an attack.
+pub const XML_DEPTH_MAX: usize = 256;
+/// Attributes looked at of one element of XML.
+pub const XML_ATTRIBUTES_MAX: usize = 64;
+/// An address: longer ones are made by programs for programs.
+pub const URL_BYTES_MAX: usize = 2048;
+/// Links taken of one page.
+pub const PAGE_LINKS_MAX: usize = 2000;
+/// Links of one page that are remembered until its next visit, in bytes; a page with more is read again each time.
+pub const PAGE_LINKS_REMEMBERED_BYTES_MAX: usize = 64 << 10;
+/// Links remembered of all pages of a site, in bytes; pages beyond it are read again each time.
+pub const SITE_LINKS_REMEMBERED_BYTES_MAX: usize = 16 << 20;
+/// Addresses that one visit of a site knows: visited, waiting and passed over.
+pub const SITE_URLS_MAX: usize = 200_000;
+/// Days for which a sitemap is believed that says that a page has not changed; then the page itself is asked.
+pub const SITEMAP_TRUST_DAYS: i64 = 8;
+/// The date that a sitemap gives a page; the longest form has 35.
+pub const SITEMAP_DATE_BYTES_MAX: usize = 40;
+/// Requests of one visit for each page that is wanted: redirects, pages that are no documents, and sitemaps.
+pub const SITE_REQUESTS_PER_PAGE_MAX: u64 = 2;
+/// Requests of one visit beyond that.
+pub const SITE_REQUESTS_SPARE: u64 = 100;
+/// Different queries of one path: calendars and filters have endlessly many.
+pub const SITE_QUERIES_PER_PATH_MAX: usize = 50;
+/// Parts of a path.
+pub const SITE_PATH_SEGMENTS_MAX: usize = 16;
+/// Equal parts of one path: relative links that go wrong make `/a/a/a/a`.
+pub const SITE_PATH_REPEATS_MAX: usize = 3;
+/// Requests that fail in a row before a visit gives its host up.
+pub const VISIT_FAILURES_IN_A_ROW_MAX: u32 = 5;
+/// Wall time of one visit.
+pub const VISIT_TIME_MAX: Duration = Duration::from_secs(3600);
+/// The longest that a source can ask not to be visited.
+pub const VISIT_NOT_BEFORE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest pause between two pages that a `robots.txt` can ask for.
+pub const CRAWL_DELAY_MAX: Duration = Duration::from_secs(10);
+/// Bytes of one recorded reason.
+pub const VISIT_ERROR_BYTES_MAX: usize = 300;
+/// Visits in a row at which a page is missing (404) before its document is deleted.
+pub const PAGE_MISSES_MAX: u32 = 3;
+/// Deletions that a visit may find at once whatever their share; above, the share decides.
+pub const SITE_DELETIONS_MAX: usize = 20;
+/// The share of a site's documents, in percent, that a visit may find gone: more looks like a broken site.
+pub const SITE_DELETIONS_PERCENT_MAX: usize = 20;
+/// The part of a document's key that comes from a feed's identifier; a longer one is hashed.
+pub const FEED_ID_BYTES_MAX: usize = 300;

@@ -62,6 +62,7 @@ fn check_all() -> ExitCode {
     }
     checks!(
         documents_are_read,
+        what_is_not_a_document_is_read_too,
         refusals_are_not_deaths,
         i8_a_deadly_document_is_given_up_and_the_others_are_read,
         i8_a_hanging_parse_is_ended,
@@ -89,6 +90,32 @@ async fn documents_are_read() {
         pool.parse(MediaType::Html, b"<p>small".to_vec()).await.unwrap();
     }
     println!("  a small document through a worker: {:.1?}", began.elapsed() / 1000);
+}
+
+async fn what_is_not_a_document_is_read_too() {
+    let pool = pool("parse-worker", 1);
+    let feed = "<rss><channel><item><title>One</title></item></channel></rss>";
+    let feed = pool.feed("https://example.org/feed.xml", feed.into()).await.unwrap();
+    assert_eq!((feed.entries.len(), feed.is_whole), (1, true));
+    let sitemap = "<urlset><url><loc>https://example.org/a</loc></url></urlset>";
+    assert_eq!(pool.sitemap(sitemap.into()).await.unwrap().pages[0].url, "https://example.org/a");
+    let page = "<title>T</title><a href='b#c'>b</a>";
+    let links = pool.links("https://example.org/a/", page.into()).await.unwrap();
+    assert_eq!((links.title.as_deref(), links.links), (Some("T"), vec!["https://example.org/a/b".to_owned()]));
+    for error in [
+        pool.feed("https://example.org/", page.into()).await.map(drop),
+        pool.sitemap(page.into()).await.map(drop),
+        pool.sitemap(vec![b' '; limits::SITEMAP_BYTES_MAX + 1]).await.map(drop),
+        pool.links("https://example.org/", "<div>".repeat(200_000).into()).await.map(drop),
+    ] {
+        assert!(matches!(error, Err(ParseError::Refused { .. })), "{error:?}");
+    }
+    let hostile = format!("<rss><channel>{}", "<item><title>&a;<![CDATA[".repeat(200_000));
+    let began = Instant::now();
+    let result = pool.feed("https://example.org/", hostile.into()).await;
+    println!("  a hostile feed: {:.1?}", began.elapsed());
+    assert!(!matches!(result, Err(ParseError::Killed { .. } | ParseError::Unavailable { .. })), "{result:?}");
+    assert_eq!(workers().len(), 1, "one worker served them all");
 }
 
 async fn refusals_are_not_deaths() {
@@ -201,7 +228,7 @@ async fn i8_a_worker_ends_with_its_service_even_in_the_middle_of_a_document() {
         .spawn()
         .unwrap();
     worker.stdout.as_mut().unwrap().read_exact(&mut [0; 4]).unwrap();
-    let header = br#"{"media_type":"text","content_bytes":4}"#;
+    let header = br#"{"ask":"document","media_type":"text","content_bytes":4}"#;
     let mut input = worker.stdin.take().unwrap();
     input.write_all(&(header.len() as u32).to_le_bytes()).unwrap();
     input.write_all(header).unwrap();

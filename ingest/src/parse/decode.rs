@@ -26,6 +26,11 @@ pub(super) fn html(content: &[u8]) -> Result<String, Refused> {
     decode(content, declared_encoding(content))
 }
 
+/// Decodes XML, or JSON, whose own declaration is believed only when the bytes are not valid UTF-8.
+pub(super) fn xml(content: &[u8]) -> Result<String, Refused> {
+    decode(content, declared_after(content, b"encoding="))
+}
+
 fn decode(content: &[u8], declared: Option<&'static Encoding>) -> Result<String, Refused> {
     let text = match Encoding::for_bom(content) {
         Some((encoding, mark)) => read_as(encoding, &content[mark..])?,
@@ -80,8 +85,11 @@ fn is_binary(text: &str) -> bool {
 
 /// The encoding named after `charset=` near the start of a page.
 fn declared_encoding(content: &[u8]) -> Option<&'static Encoding> {
+    declared_after(content, b"charset=")
+}
+
+fn declared_after(content: &[u8], mark: &[u8]) -> Option<&'static Encoding> {
     let head = content[..content.len().min(DECLARATION_BYTES_MAX)].to_ascii_lowercase();
-    let mark = b"charset=";
     let at = head.windows(mark.len()).position(|window| window == mark)? + mark.len();
     let label = head[at..].trim_ascii_start();
     let label = label.strip_prefix(b"\"").or_else(|| label.strip_prefix(b"'")).unwrap_or(label);

@@ -10,21 +10,22 @@ use std::io;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 use wellspring_core::place::PlaceMark;
 
+use super::web::Ask;
 use super::{Block, Parsed, Refused};
 
 /// The bytes in front of every frame.
 pub(super) const LENGTH_BYTES: usize = 4;
-/// The JSON of a request: a handful of short fields.
-pub(super) const REQUEST_HEADER_BYTES_MAX: usize = 4 << 10;
+/// The JSON of a request: a handful of short fields, one of them an address.
+pub(super) const REQUEST_HEADER_BYTES_MAX: usize = 16 << 10;
 
 /// What the service asks; the content follows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
-    pub(super) media_type: MediaType,
+    #[serde(flatten)]
+    pub(super) ask: Ask,
     pub(super) content_bytes: usize,
 }
 
@@ -36,12 +37,14 @@ pub(super) enum Reply {
     Ready,
     /// It was read; the text follows.
     Parsed { title: Option<String>, blocks: Vec<Block>, places: Vec<PlaceMark>, text_bytes: usize },
+    /// What is not a document was read; what was found follows, as JSON.
+    Found { json_bytes: usize },
     /// It was not.
     Refused { reason: String },
 }
 
 impl Reply {
-    /// The reply to an outcome, and the bytes that follow it.
+    /// The reply to an outcome of reading a document, and the bytes that follow it.
     pub(super) fn of(outcome: Result<Parsed, Refused>) -> (Self, String) {
         match outcome {
             Ok(Parsed { text, title, blocks, places }) => {
@@ -51,10 +54,20 @@ impl Reply {
         }
     }
 
+    /// The reply to an outcome of reading what is not a document, and the bytes that follow it.
+    pub(super) fn of_found(outcome: Result<String, Refused>) -> (Self, String) {
+        match outcome {
+            Ok(json) => (Self::Found { json_bytes: json.len() }, json),
+            Err(Refused(reason)) => (Self::Refused { reason }, String::new()),
+        }
+    }
+
     /// How many raw bytes follow; `None` when they would pass their bound.
     pub(super) fn body_bytes(&self) -> Option<usize> {
         match self {
-            Self::Parsed { text_bytes, .. } => Some(*text_bytes).filter(|bytes| *bytes <= limits::TEXT_BYTES_MAX),
+            Self::Parsed { text_bytes: bytes, .. } | Self::Found { json_bytes: bytes } => {
+                Some(*bytes).filter(|bytes| *bytes <= limits::TEXT_BYTES_MAX)
+            }
             Self::Ready | Self::Refused { .. } => Some(0),
         }
     }
@@ -88,6 +101,7 @@ pub(super) fn broken(law: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wellspring_core::document::MediaType;
 
     #[test]
     fn lengths_beyond_their_bounds_are_refused() {
@@ -95,13 +109,29 @@ mod tests {
         let reply =
             Reply::Parsed { title: None, blocks: vec![], places: vec![], text_bytes: limits::TEXT_BYTES_MAX + 1 };
         assert_eq!(reply.body_bytes(), None);
+        assert_eq!(Reply::Found { json_bytes: limits::TEXT_BYTES_MAX + 1 }.body_bytes(), None);
     }
 
     #[test]
     fn a_header_survives_the_way() {
-        let frame = encode_header(&Request { media_type: MediaType::Html, content_bytes: 7 }).unwrap();
-        let length = header_length([frame[0], frame[1], frame[2], frame[3]], REQUEST_HEADER_BYTES_MAX).unwrap();
-        let request: Request = decode_header(&frame[LENGTH_BYTES..LENGTH_BYTES + length]).unwrap();
-        assert_eq!((request.media_type, request.content_bytes), (MediaType::Html, 7));
+        let asks = [
+            Ask::Document { media_type: MediaType::Html },
+            Ask::Feed { url: "https://example.org/\"?".to_owned() },
+            Ask::Sitemap,
+            Ask::Links { url: String::new() },
+        ];
+        for ask in asks {
+            let frame = encode_header(&Request { ask: ask.clone(), content_bytes: 7 }).unwrap();
+            let length = header_length([frame[0], frame[1], frame[2], frame[3]], REQUEST_HEADER_BYTES_MAX).unwrap();
+            let request: Request = decode_header(&frame[LENGTH_BYTES..LENGTH_BYTES + length]).unwrap();
+            assert_eq!((request.ask, request.content_bytes), (ask, 7));
+        }
+    }
+
+    #[test]
+    fn the_longest_address_fits_a_request() {
+        let url = "\u{1}".repeat(limits::URL_BYTES_MAX);
+        let frame = encode_header(&Request { ask: Ask::Feed { url }, content_bytes: 7 }).unwrap();
+        assert!(frame.len() - LENGTH_BYTES <= REQUEST_HEADER_BYTES_MAX);
     }
 }

@@ -97,7 +97,7 @@ fn separates(byte: u8) -> bool {
 }
 
 /// Builds the tree piece by piece, giving up on one that grows too deep.
-fn build(page: &str) -> Result<Html, Refused> {
+pub(super) fn build(page: &str) -> Result<Html, Refused> {
     if most_attributes(page.as_bytes()) > limits::HTML_ATTRIBUTES_MAX {
         let max = limits::HTML_ATTRIBUTES_MAX;
         return Err(Refused(format!("it has a tag with more than {max} attributes")));

@@ -3,6 +3,7 @@
 //! ```text
 //! pool (this process) --frame--> worker (child process) -> decode  -> text | markdown | html | delimited
 //!                                                       -> archive -> docx | pptx | xlsx | epub
+//!                                                       -> web: feed | sitemap | links of a page
 //! ```
 //!
 //! Invariants:
@@ -27,6 +28,7 @@ mod pool;
 mod pptx;
 mod table;
 mod text;
+mod web;
 pub mod worker;
 mod xlsx;
 mod xlsx_format;
@@ -42,6 +44,7 @@ use wellspring_core::limits;
 use wellspring_core::place::PlaceMark;
 
 pub use pool::{ParsePool, WorkerCommand};
+pub use web::{Feed, FeedEntry, PageLinks, Sitemap, SitemapPage};
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +157,14 @@ impl Parsed {
             follows && self.text.get(block.range.clone()).is_some()
         }) && self.places.is_sorted_by(|a, b| a.start < b.start)
             && self.places.iter().all(|mark| self.text.is_char_boundary(mark.start))
+    }
+}
+
+/// The most bytes of what a worker is asked about.
+fn content_bytes_max(ask: &web::Ask) -> usize {
+    match ask {
+        web::Ask::Sitemap => limits::SITEMAP_BYTES_MAX,
+        _ => limits::DOCUMENT_BYTES_MAX,
     }
 }
 

@@ -17,11 +17,12 @@ use tokio::sync::Semaphore;
 use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 
-use super::{ParseError, Parsed};
+use super::web::{Ask, Feed, Found, PageLinks, Sitemap};
+use super::{ParseError, Parsed, content_bytes_max};
 
 mod process;
 
-use process::{Exchange, Worker};
+use process::{Answer, Exchange, Worker};
 
 /// How to start a worker: a command that ends in [`super::worker::run`].
 #[derive(Debug, Clone)]
@@ -62,15 +63,47 @@ impl ParsePool {
 
     /// Reads one document. Dropping the future kills the worker in the middle of its work.
     pub async fn parse(&self, media_type: MediaType, content: Vec<u8>) -> Result<Parsed, ParseError> {
-        if content.len() > limits::DOCUMENT_BYTES_MAX {
-            let reason = format!("it is longer than {} bytes", limits::DOCUMENT_BYTES_MAX);
-            return Err(ParseError::Refused { reason });
+        match self.ask(Ask::Document { media_type }, content).await? {
+            Answer::Parsed(parsed) => Ok(parsed),
+            Answer::Found(_) => Err(of_another_kind()),
+        }
+    }
+
+    /// Reads a feed that was found at `url`, at most [`limits::FEED_BYTES_MAX`] of it. Dropping as for `parse`.
+    pub async fn feed(&self, url: &str, content: Vec<u8>) -> Result<Feed, ParseError> {
+        self.find(Ask::Feed { url: url.to_owned() }, content).await
+    }
+
+    /// Reads a sitemap, packed or not. Dropping as for `parse`.
+    pub async fn sitemap(&self, content: Vec<u8>) -> Result<Sitemap, ParseError> {
+        self.find(Ask::Sitemap, content).await
+    }
+
+    /// Reads what the page at `url` says about itself and where it leads. Dropping as for `parse`.
+    pub async fn links(&self, url: &str, content: Vec<u8>) -> Result<PageLinks, ParseError> {
+        self.find(Ask::Links { url: url.to_owned() }, content).await
+    }
+
+    async fn find<T: Found>(&self, ask: Ask, content: Vec<u8>) -> Result<T, ParseError> {
+        let Answer::Found(json) = self.ask(ask, content).await? else { return Err(of_another_kind()) };
+        // A long list takes milliseconds to read.
+        let found = tokio::task::spawn_blocking(move || serde_json::from_slice::<T>(&json).ok().filter(T::is_bounded));
+        match found.await {
+            Ok(Some(found)) => Ok(found),
+            _ => Err(ParseError::Refused { reason: "its parse worker broke the protocol".to_owned() }),
+        }
+    }
+
+    async fn ask(&self, ask: Ask, content: Vec<u8>) -> Result<Answer, ParseError> {
+        let max = content_bytes_max(&ask);
+        if content.len() > max {
+            return Err(ParseError::Refused { reason: format!("it is longer than {max} bytes") });
         }
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.attempt(media_type, &content).await? {
-                Exchange::Parsed(parsed) => return Ok(parsed),
+            match self.attempt(&ask, &content).await? {
+                Exchange::Answered(answer) => return Ok(answer),
                 Exchange::Refused(reason) => return Err(ParseError::Refused { reason }),
                 Exchange::Died(reason) if attempts >= limits::PARSE_ATTEMPTS_MAX => {
                     return Err(ParseError::Killed { attempts, reason });
@@ -81,7 +114,7 @@ impl ParsePool {
         }
     }
 
-    async fn attempt(&self, media_type: MediaType, content: &[u8]) -> Result<Exchange, ParseError> {
+    async fn attempt(&self, ask: &Ask, content: &[u8]) -> Result<Exchange, ParseError> {
         let _place = self
             .places
             .acquire()
@@ -92,7 +125,7 @@ impl ParsePool {
             None => Worker::start(&self.command).await.map_err(|reason| ParseError::Unavailable { reason })?,
         };
         let began = Instant::now();
-        let exchange = match tokio::time::timeout(self.timeout, worker.exchange(media_type, content)).await {
+        let exchange = match tokio::time::timeout(self.timeout, worker.exchange(ask, content)).await {
             Ok(exchange) => exchange,
             Err(_) => {
                 worker.kill().await;
@@ -118,6 +151,11 @@ impl ParsePool {
         }
         None
     }
+}
+
+/// The exchange with a worker lets no answer of another kind through; were it otherwise, the content would be passed over.
+fn of_another_kind() -> ParseError {
+    ParseError::Refused { reason: "its parse worker answered another question".to_owned() }
 }
 
 /// How a process ended, to follow "it".

@@ -18,6 +18,7 @@ use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 
 use super::frame::{self, Reply, Request};
+use super::web::{self, Ask};
 use super::{Parsed, Refused};
 
 /// Reads one document, or refuses it.
@@ -49,11 +50,14 @@ fn limit_self() -> rustix::io::Result<()> {
 /// This thread reads and the parsing thread answers, so the end of input is seen while a document is being read.
 fn serve_documents(parse: ParseFunction) -> io::Result<()> {
     // One request is in work and none waits: the service sends the next after the answer.
-    let (requests, received) = mpsc::sync_channel::<(MediaType, Vec<u8>)>(0);
+    let (requests, received) = mpsc::sync_channel::<(Ask, Vec<u8>)>(0);
     thread::Builder::new().stack_size(limits::PARSE_STACK_BYTES).spawn(move || {
         let served = answer(Reply::Ready, "").and_then(|()| {
-            received.into_iter().try_for_each(|(media_type, content)| {
-                let (reply, text) = Reply::of(parse(media_type, &content));
+            received.into_iter().try_for_each(|(ask, content)| {
+                let (reply, text) = match ask {
+                    Ask::Document { media_type } => Reply::of(parse(media_type, &content)),
+                    other => Reply::of_found(web::read(&other, &content)),
+                };
                 answer(reply, &text)
             })
         });
@@ -77,7 +81,7 @@ fn answer(reply: Reply, text: &str) -> io::Result<()> {
 }
 
 /// The next request; `None` at the end of input.
-fn read_request(input: &mut impl Read) -> io::Result<Option<(MediaType, Vec<u8>)>> {
+fn read_request(input: &mut impl Read) -> io::Result<Option<(Ask, Vec<u8>)>> {
     let mut length = [0; frame::LENGTH_BYTES];
     if input.read(&mut length[..1])? == 0 {
         return Ok(None);
@@ -86,10 +90,10 @@ fn read_request(input: &mut impl Read) -> io::Result<Option<(MediaType, Vec<u8>)
     let mut json = vec![0; frame::header_length(length, frame::REQUEST_HEADER_BYTES_MAX)?];
     input.read_exact(&mut json)?;
     let request: Request = frame::decode_header(&json)?;
-    if request.content_bytes > limits::DOCUMENT_BYTES_MAX {
+    if request.content_bytes > super::content_bytes_max(&request.ask) {
         return Err(frame::broken("a document is too long"));
     }
     let mut content = vec![0; request.content_bytes];
     input.read_exact(&mut content)?;
-    Ok(Some((request.media_type, content)))
+    Ok(Some((request.ask, content)))
 }

@@ -12,12 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 
 use super::{WorkerCommand, describe};
 use crate::parse::Parsed;
 use crate::parse::frame::{self, Reply, Request};
+use crate::parse::web::Ask;
 
 /// What loading the binary may need of the service's environment.
 const INHERITED_VARIABLE: &str = "LD_LIBRARY_PATH";
@@ -35,10 +35,19 @@ pub(super) struct Worker {
     busy: Duration,
 }
 
-/// How one attempt at a document ended.
+/// What a worker made of a content.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A document.
+    Parsed(Parsed),
+    /// The JSON of what else was asked for, not yet checked.
+    Found(Vec<u8>),
+}
+
+/// How one attempt at a content ended.
 #[derive(Debug)]
 pub(super) enum Exchange {
-    Parsed(Parsed),
+    Answered(Answer),
     Refused(String),
     /// The worker is no longer of use; how it ended, to follow "it".
     Died(String),
@@ -76,15 +85,15 @@ impl Worker {
     }
 
     /// Has one document read.
-    pub(super) async fn exchange(&mut self, media_type: MediaType, content: &[u8]) -> Exchange {
-        match self.ask(media_type, content).await {
+    pub(super) async fn exchange(&mut self, ask: &Ask, content: &[u8]) -> Exchange {
+        match self.ask(ask, content).await {
             Ok(exchange) => exchange,
             Err(error) => Exchange::Died(self.last_words(&error).await),
         }
     }
 
-    async fn ask(&mut self, media_type: MediaType, content: &[u8]) -> io::Result<Exchange> {
-        let header = frame::encode_header(&Request { media_type, content_bytes: content.len() })?;
+    async fn ask(&mut self, ask: &Ask, content: &[u8]) -> io::Result<Exchange> {
+        let header = frame::encode_header(&Request { ask: ask.clone(), content_bytes: content.len() })?;
         self.input.write_all(&header).await?;
         self.input.write_all(content).await?;
         self.input.flush().await?;
@@ -92,14 +101,16 @@ impl Worker {
         match reply {
             Reply::Refused { reason } => Ok(Exchange::Refused(reason)),
             Reply::Ready => Err(frame::broken("the worker started twice")),
-            Reply::Parsed { title, blocks, places, .. } => {
+            Reply::Found { .. } if !matches!(ask, Ask::Document { .. }) => Ok(Exchange::Answered(Answer::Found(body))),
+            Reply::Parsed { title, blocks, places, .. } if matches!(ask, Ask::Document { .. }) => {
                 let text = String::from_utf8(body).map_err(|_| frame::broken("the text is not UTF-8"))?;
                 let parsed = Parsed { text, title, blocks, places };
                 if !parsed.is_consistent() || parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
                     return Err(frame::broken("the blocks do not fit the text"));
                 }
-                Ok(Exchange::Parsed(parsed))
+                Ok(Exchange::Answered(Answer::Parsed(parsed)))
             }
+            Reply::Found { .. } | Reply::Parsed { .. } => Err(frame::broken("the worker answered another question")),
         }
     }
 

@@ -1,0 +1,96 @@
+//! Is this one page still there, and does it say something new?
+//!
+//! Invariants:
+//! - One missing answer deletes nothing: sites lose pages for an hour. 410 says what it means.
+
+use wellspring_core::fetch::{FetchAnswer, Validators};
+use wellspring_core::limits;
+
+use super::memory::{body_hash, note, row};
+use super::session::{Asking, Halted, Session};
+use super::{address, draft};
+
+/// The note that counts the visits in a row at which the page was missing.
+const MISSES: &str = "misses";
+
+/// Visits a page; whether it was reached.
+pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, Halted> {
+    let Some(url) = address::canonical(url) else { return Err(session.halt("its address is none of the web")) };
+    let Some(key) = address::page_key(&session.settings.name, &url) else {
+        return Err(session.halt("its address makes no name"));
+    };
+    let items = session.items().await?;
+    let fetched = match session.fetch(url.as_str(), Asking::document(true)).await? {
+        Ok(fetched) => fetched,
+        Err(error) => {
+            session.memory.keep(url.as_str());
+            session.endure(url.as_str(), &error)?;
+            return Ok(false);
+        }
+    };
+    session.not_before(fetched.fresh_for);
+    session.visit.hub = fetched.links.iter().find(|(relation, _)| relation == "hub").map(|(_, hub)| hub.clone());
+    match fetched.answer {
+        FetchAnswer::NotModified => {
+            session.visit.items = 1;
+            session.memory.keep(url.as_str());
+            reset_misses(session, url.as_str());
+        }
+        FetchAnswer::Gone(for_ever) => {
+            return gone(
+                session,
+                url.as_str(),
+                for_ever,
+                items.contains(&(session.settings.collection.clone(), key.clone())),
+            )
+            .await
+            .map(|()| true);
+        }
+        FetchAnswer::Content { content_type, body } => {
+            session.visit.items = 1;
+            let hash = body_hash(&body);
+            let remember = row(url.as_str(), &fetched.validators, Some(hash));
+            if session.memory.has_body(url.as_str(), hash) {
+                session.memory.remember(vec![remember]);
+            } else {
+                let Some(media_type) = draft::media_type_of(content_type.as_deref(), &fetched.url, &body) else {
+                    session.fail(url.as_str(), "its format is not read");
+                    return Ok(false);
+                };
+                let draft = draft::page(session.settings, key.clone(), &fetched.url, media_type, body);
+                session.put(draft, vec![remember]).await?;
+            }
+            reset_misses(session, url.as_str());
+        }
+    }
+    // What this source had under another address or in another collection goes when the new one is there.
+    session.flush().await?;
+    for (collection, other) in items {
+        if other != key || collection != session.settings.collection {
+            session.delete(collection, other).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn gone(session: &mut Session<'_>, url: &str, for_ever: bool, is_known: bool) -> Result<(), Halted> {
+    let misses = session.memory.note(url, MISSES).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
+    session.note(if for_ever { "it is gone" } else { "it is missing" });
+    if is_known && (for_ever || misses >= limits::PAGE_MISSES_MAX) {
+        let key = address::canonical(url).and_then(|url| address::page_key(&session.settings.name, &url));
+        if let Some(key) = key {
+            session.delete(session.settings.collection.clone(), key).await?;
+        }
+        return Ok(());
+    }
+    // Asked without a condition next time: what was there last is of no use as long as it is missing.
+    session.memory.remember(vec![row(url, &Validators::default(), None), note(url, MISSES, misses.to_string())]);
+    Ok(())
+}
+
+/// The page answers again.
+fn reset_misses(session: &mut Session<'_>, url: &str) {
+    if session.memory.note(url, MISSES).is_some_and(|count| count != "0") {
+        session.memory.remember(vec![note(url, MISSES, "0".to_owned())]);
+    }
+}

@@ -1,0 +1,32 @@
+//! May this address be asked by a program that nobody watches?
+//!
+//! The seam to whoever fetches and reads `robots.txt`, keeps it for a while and knows what its absence means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// What a host's `robots.txt` says to this service.
+pub trait RobotsRules: Send + Sync {
+    /// Whether an absolute address of that host may be asked; `None` when the host could not tell, and may not be asked
+    /// for now.
+    fn allowed(&self, url: &str) -> Option<bool>;
+
+    /// The pause between two requests that a visit has to keep; `None` where whoever fetches keeps it.
+    fn crawl_delay(&self) -> Option<Duration>;
+
+    /// The sitemaps that it names, as absolute addresses.
+    fn sitemaps(&self) -> Vec<String>;
+}
+
+/// Knows the rules of hosts. Contract for implementors:
+///
+/// - A host without a `robots.txt` allows everything; one whose `robots.txt` cannot be had for now (5xx, no answer)
+///   cannot tell, as RFC 9309 has it.
+/// - Answers are kept, so that asking before every page costs nothing.
+#[async_trait]
+pub trait Robots: Send + Sync {
+    /// The rules of the host of `url`, fetched under the same guard as pages: of private hosts only those named.
+    async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<dyn RobotsRules>;
+}

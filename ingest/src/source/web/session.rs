@@ -1,0 +1,309 @@
+//! What has this visit done so far, and may it go on?
+//!
+//! Invariants:
+//! - Every request and every write of a visit passes here: its bounds are kept in one place.
+//! - A reason that is recorded is short, names an address without its query, and carries nothing of a document.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use wellspring_core::catalog::{Outcome, Write};
+use wellspring_core::document::{CollectionName, DocumentKey, Draft};
+use wellspring_core::fetch::{FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
+use wellspring_core::limits;
+use wellspring_core::source::{SourceSettings, UrlMemory, Visit};
+
+use super::memory::Memory;
+use super::{VisitOutcome, WebSource};
+
+/// The visit ends here; its reason is recorded. Only [`Session`] makes one.
+#[derive(Debug)]
+pub(super) struct Halted(());
+
+/// How an address is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking {
+    /// Whether what was remembered is sent along.
+    pub(super) conditional: bool,
+    /// The `Accept` header.
+    pub(super) accept: Option<&'static str>,
+    pub(super) bytes_max: usize,
+}
+
+impl Asking {
+    /// Asks for a document.
+    pub(super) fn document(conditional: bool) -> Self {
+        Self { conditional, accept: None, bytes_max: limits::DOCUMENT_BYTES_MAX }
+    }
+}
+
+/// A write on its way, and what is remembered once it is accepted.
+struct Pending {
+    write: Write,
+    remember: Vec<UrlMemory>,
+}
+
+/// One visit in work.
+pub(super) struct Session<'a> {
+    pub(super) web: &'a WebSource,
+    pub(super) settings: &'a SourceSettings,
+    pub(super) memory: Memory,
+    pub(super) visit: Visit,
+    pub(super) held_deletions: u64,
+    pub(super) requests_max: u64,
+    now: Timestamp,
+    stop: CancellationToken,
+    began: Instant,
+    failures_in_a_row: u32,
+    pending: Vec<Pending>,
+    pending_bytes: usize,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        web: &'a WebSource,
+        settings: &'a SourceSettings,
+        memory: Vec<UrlMemory>,
+        now: Timestamp,
+        stop: CancellationToken,
+    ) -> Self {
+        let visit = Visit {
+            began_at: now,
+            took_ms: 0,
+            requests: 0,
+            wire_bytes: 0,
+            items: 0,
+            changed: 0,
+            deleted: 0,
+            failed: 0,
+            errors: Vec::new(),
+            complete: false,
+            not_before: None,
+            hub: None,
+        };
+        Self {
+            web,
+            settings,
+            memory: Memory::new(memory, settings),
+            visit,
+            held_deletions: 0,
+            requests_max: u64::MAX,
+            now,
+            stop,
+            began: Instant::now(),
+            failures_in_a_row: 0,
+            pending: Vec::new(),
+            pending_bytes: 0,
+        }
+    }
+
+    /// Ends the visit, for a reason that is recorded.
+    pub(super) fn halt(&mut self, reason: impl Into<String>) -> Halted {
+        self.note(reason);
+        Halted(())
+    }
+
+    /// Records a reason, as far as there is room.
+    pub(super) fn note(&mut self, reason: impl Into<String>) {
+        if self.visit.errors.len() < limits::VISIT_ERRORS_MAX {
+            let mut reason = reason.into();
+            reason.truncate(reason.floor_char_boundary(limits::VISIT_ERROR_BYTES_MAX));
+            self.visit.errors.push(reason);
+        }
+    }
+
+    /// Counts an item that was passed over.
+    pub(super) fn fail(&mut self, url: &str, reason: &str) {
+        self.visit.failed += 1;
+        self.note(format!("{}: {reason}", shown(url)));
+    }
+
+    /// Asks an address. An outer error ends the visit, an inner one is the answer.
+    pub(super) async fn fetch(&mut self, url: &str, asking: Asking) -> Result<Result<Fetched, FetchError>, Halted> {
+        self.may_go_on()?;
+        if self.visit.requests >= self.requests_max {
+            return Err(self.halt("it takes more requests than one visit may make"));
+        }
+        let validators = if asking.conditional { self.memory.validators(url) } else { Validators::default() };
+        let request = FetchRequest {
+            url: url.to_owned(),
+            validators,
+            accept: asking.accept.map(str::to_owned),
+            bytes_max: asking.bytes_max,
+            private_hosts: self.settings.private_hosts.clone(),
+        };
+        self.visit.requests += 1;
+        let stop = self.stop.clone();
+        let fetched = tokio::select! {
+            () = stop.cancelled() => return Err(self.halt("it was stopped")),
+            fetched = timeout_at(self.deadline(), self.web.fetch.fetch(request)) => fetched,
+        };
+        let Ok(fetched) = fetched else { return Err(self.overdue()) };
+        match &fetched {
+            Ok(fetched) => {
+                self.failures_in_a_row = 0;
+                self.visit.wire_bytes += fetched.wire_bytes;
+            }
+            Err(error) => self.failures_in_a_row += u32::from(is_transient(error)),
+        }
+        Ok(fetched)
+    }
+
+    /// Whether so many requests failed in a row that the next would fail too.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures_in_a_row >= limits::VISIT_FAILURES_IN_A_ROW_MAX
+    }
+
+    /// Counts an address of the source's own host that could not be had. A host that asks to be left alone, or does
+    /// not answer any more, ends the visit.
+    pub(super) fn endure(&mut self, url: &str, error: &FetchError) -> Result<(), Halted> {
+        self.fail(url, &error.to_string());
+        if let FetchErrorKind::Throttled(pause) = error.kind() {
+            self.not_before(pause);
+            return Err(Halted(()));
+        }
+        if self.is_failing() {
+            return Err(self.halt("its host fails again and again, and is given up for now"));
+        }
+        Ok(())
+    }
+
+    /// Waits between two pages.
+    pub(super) async fn pause(&mut self, pause: Duration) -> Result<(), Halted> {
+        let stop = self.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => Err(self.halt("it was stopped")),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+
+    /// Hands a document over with the next batch.
+    pub(super) async fn put(&mut self, draft: Draft, remember: Vec<UrlMemory>) -> Result<(), Halted> {
+        let bytes = draft.content.len();
+        if self.pending_bytes + bytes > limits::ACCEPT_BATCH_BYTES_MAX {
+            self.flush().await?;
+        }
+        self.pending_bytes += bytes;
+        self.push(Pending { write: Write::Put(draft), remember }).await
+    }
+
+    /// Deletes a document of this source with the next batch.
+    pub(super) async fn delete(&mut self, collection: CollectionName, key: DocumentKey) -> Result<(), Halted> {
+        let source = self.settings.name.clone();
+        self.push(Pending { write: Write::Delete { collection, key, source }, remember: Vec::new() }).await
+    }
+
+    async fn push(&mut self, pending: Pending) -> Result<(), Halted> {
+        self.pending.push(pending);
+        if self.pending.len() == limits::ACCEPT_BATCH_DOCUMENTS_MAX { self.flush().await } else { Ok(()) }
+    }
+
+    /// Has what waits accepted.
+    pub(super) async fn flush(&mut self) -> Result<(), Halted> {
+        self.pending_bytes = 0;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (writes, rows): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).map(|pending| (pending.write, pending.remember)).unzip();
+        let answers = match self.web.accept.accept(writes).await {
+            Ok(answers) => answers,
+            Err(error) => return Err(self.halt(format!("could not hand documents over: {}", error.chain()))),
+        };
+        for (answer, rows) in answers.into_iter().zip(rows) {
+            match answer {
+                Ok(accepted) => {
+                    self.visit.changed += u64::from(matches!(accepted.outcome, Outcome::Created | Outcome::Updated));
+                    self.visit.deleted += u64::from(accepted.outcome == Outcome::Deleted);
+                    self.memory.remember(rows);
+                }
+                Err(_) => {
+                    self.visit.failed += 1;
+                    self.note("a document of the same name belongs to another source");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the catalog has of this source.
+    pub(super) async fn items(&mut self) -> Result<Vec<(CollectionName, DocumentKey)>, Halted> {
+        match self.web.journal.source_items(&self.settings.name).await {
+            Ok(items) => Ok(items.into_iter().map(|(collection, key, _)| (collection, key)).collect()),
+            Err(error) => Err(self.halt(format!("could not read what the catalog has: {}", error.chain()))),
+        }
+    }
+
+    /// Whether this is the day on which an address is asked whatever a sitemap says: each has its own, so that the
+    /// requests are spread.
+    pub(super) fn is_day_of(&self, url: &str) -> bool {
+        let day = self.now.as_second().div_euclid(24 * 3600);
+        let turn = i64::from(blake3::hash(url.as_bytes()).as_bytes()[0]);
+        (day + turn).rem_euclid(limits::SITEMAP_TRUST_DAYS) == 0
+    }
+
+    /// Whether a date, by its first ten characters, lies before today.
+    pub(super) fn is_before_today(&self, date: &str) -> bool {
+        let date = date.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
+        date.is_some_and(|date| date < jiff::tz::TimeZone::UTC.to_datetime(self.now).date())
+    }
+
+    /// The source asks not to be visited for a while.
+    pub(super) fn not_before(&mut self, pause: Option<Duration>) {
+        let Some(pause) = pause else { return };
+        let pause = SignedDuration::try_from(pause.min(limits::VISIT_NOT_BEFORE_MAX)).unwrap_or_default();
+        let moment = self.now.checked_add(pause).ok();
+        self.visit.not_before = self.visit.not_before.max(moment);
+    }
+
+    fn may_go_on(&mut self) -> Result<(), Halted> {
+        if self.stop.is_cancelled() {
+            return Err(self.halt("it was stopped"));
+        }
+        if Instant::now() >= self.deadline() {
+            return Err(self.overdue());
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        self.began + limits::VISIT_TIME_MAX
+    }
+
+    fn overdue(&mut self) -> Halted {
+        self.halt(format!("it took longer than {} minutes", limits::VISIT_TIME_MAX.as_secs() / 60))
+    }
+
+    /// Accepts what is left, and says what the visit came to. `visited` says whether the whole source was reached.
+    pub(super) async fn finish(mut self, visited: Result<bool, Halted>) -> VisitOutcome {
+        let flushed = self.flush().await;
+        self.visit.complete = matches!((&visited, &flushed), (Ok(true), Ok(())));
+        self.visit.took_ms = self.began.elapsed().as_millis() as u64;
+        let (remember, forget) = self.memory.finish(self.visit.complete && self.held_deletions == 0);
+        VisitOutcome { visit: self.visit, remember, forget, held_deletions: self.held_deletions }
+    }
+}
+
+/// Whether asking again later may go better.
+pub(super) fn is_transient(error: &FetchError) -> bool {
+    match error.kind() {
+        FetchErrorKind::Unreachable
+        | FetchErrorKind::TimedOut
+        | FetchErrorKind::Throttled(_)
+        | FetchErrorKind::ServerError(_) => true,
+        FetchErrorKind::Refused
+        | FetchErrorKind::Denied(_)
+        | FetchErrorKind::BadBody
+        | FetchErrorKind::TooManyRedirects => false,
+    }
+}
+
+/// An address as a person may read it: queries carry secrets.
+fn shown(url: &str) -> &str {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let url = &url[..end];
+    &url[..url.floor_char_boundary(limits::VISIT_ERROR_BYTES_MAX / 2)]
+}

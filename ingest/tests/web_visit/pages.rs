@@ -1,0 +1,66 @@
+//! Single pages.
+
+use wellspring_core::fetch::FetchErrorKind;
+use wellspring_core::limits;
+use wellspring_core::source::Origin;
+
+use super::world::{Reply, World};
+
+const PAGE: &str = "https://example.org/about?x=1";
+
+fn page() -> World {
+    let world = World::of(Origin::Page { url: format!("{PAGE}&utm_source=y#part") });
+    world.web.page(PAGE, "<p>words");
+    world
+}
+
+pub(crate) async fn a_page_is_read_once_and_then_asked_whether_it_changed() {
+    for has_tags in [true, false] {
+        let mut world = page();
+        *world.web.has_tags.lock().unwrap() = has_tags;
+        let outcome = world.visit().await;
+        assert!(outcome.visit.complete && outcome.visit.changed == 1);
+        assert_eq!(world.store.draft("s/about?x=1").attributes.url.as_deref(), Some(PAGE));
+        world.store.take_log();
+        assert_eq!(world.visit().await.visit.changed, 0);
+        assert!(world.store.take_log().is_empty());
+        world.web.page(PAGE, "<p>other words");
+        assert_eq!(world.visit().await.visit.changed, 1);
+        world.settings.origin = Origin::Page { url: "https://example.org/new".to_owned() };
+        world.web.page("https://example.org/new", "<p>words");
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/new"], "what the source had under its former address goes");
+    }
+}
+
+pub(crate) async fn one_missing_answer_deletes_nothing_and_several_do() {
+    let mut world = page();
+    world.visit().await;
+    let script = |missing: bool| {
+        if missing { Reply::Gone(false) } else { Reply::Body { content_type: "text/html", body: b"<p>words".to_vec() } }
+    };
+    world.web.says(PAGE, script(true));
+    for _ in 1..limits::PAGE_MISSES_MAX {
+        assert_eq!(world.visit().await.visit.deleted, 0);
+    }
+    world.web.says(PAGE, script(false));
+    world.visit().await;
+    world.web.says(PAGE, Reply::Fails(FetchErrorKind::ServerError(503)));
+    assert!(!world.visit().await.visit.complete);
+    world.web.says(PAGE, script(true));
+    for _ in 1..limits::PAGE_MISSES_MAX {
+        assert_eq!(world.visit().await.visit.deleted, 0, "the count began anew");
+    }
+    assert_eq!(world.visit().await.visit.deleted, 1);
+    assert!(world.store.keys().is_empty());
+    world.web.says(PAGE, script(false));
+    assert_eq!(world.visit().await.visit.changed, 1, "it may come back");
+}
+
+pub(crate) async fn a_page_that_is_gone_for_good_is_deleted_at_once() {
+    let mut world = page();
+    world.visit().await;
+    world.web.says(PAGE, Reply::Gone(true));
+    assert_eq!(world.visit().await.visit.deleted, 1);
+    assert_eq!(world.visit().await.visit.deleted, 0);
+}
