@@ -355,8 +355,8 @@ pub const SITEMAP_BYTES_MAX: usize = 50 << 20;
 pub const SITEMAP_URLS_MAX: usize = 50_000;
 /// Sitemaps read in one visit, those that an index names included.
 pub const SITEMAPS_MAX: usize = 64;
-/// Elements of XML within each other: feeds and sitemaps need five, and what is deeper is an attack.
-pub const XML_DEPTH_MAX: usize = 256;
+/// Elements of a feed or a sitemap within each other: they need five, and what is deeper is an attack.
+pub const FEED_DEPTH_MAX: usize = 256;
 /// Attributes looked at of one element of XML.
 pub const XML_ATTRIBUTES_MAX: usize = 64;
 /// An address: longer ones are made by programs for programs.

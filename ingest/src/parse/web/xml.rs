@@ -141,8 +141,8 @@ impl<'a> Xml<'a> {
 
     fn open(&mut self, start: &BytesStart<'_>) -> Result<Element, Refused> {
         self.depth += 1;
-        if self.depth > limits::XML_DEPTH_MAX {
-            return Err(Refused::because(format!("its elements are nested {} deep", limits::XML_DEPTH_MAX)));
+        if self.depth > limits::FEED_DEPTH_MAX {
+            return Err(Refused::because(format!("its elements are nested {} deep", limits::FEED_DEPTH_MAX)));
         }
         let mut attributes = Vec::new();
         for attribute in start.attributes().with_checks(false).take(limits::XML_ATTRIBUTES_MAX).flatten() {
