@@ -7,15 +7,25 @@
 //! Invariants:
 //! - No format is read in the service's own process: a parser may overflow its stack, abort or never end (I-8).
 //! - Blocks are in the order of the text, do not overlap, and lie on character boundaries.
-//! - For valid UTF-8 in plain text and Markdown the text is the content itself (without a byte order mark), so spans
+//! - For valid UTF-8 in plain text, Markdown and code the text is the content itself (without a byte order mark), so spans
 //!   point into the user's own file.
 //! - A reason for a refusal never carries the document's text.
 
+mod code;
 mod decode;
+mod email;
 mod frame;
 mod html;
+mod html_main;
+mod html_table;
 mod html_text;
+mod json;
+mod json_lines;
+mod json_scan;
 mod markdown;
+mod pdf;
+mod pdf_flow;
+mod pdf_layout;
 mod pool;
 mod text;
 pub mod worker;
@@ -118,6 +128,11 @@ pub fn parse(media_type: MediaType, content: &[u8]) -> Result<Parsed, Refused> {
         MediaType::Text => text::parse(decode::text(content)?),
         MediaType::Markdown => markdown::parse(decode::text(content)?),
         MediaType::Html => html::parse(&decode::html(content)?)?,
+        MediaType::Pdf => pdf::parse(content)?,
+        MediaType::Json => json::parse(&decode::text(content)?)?,
+        MediaType::JsonLines => json_lines::parse(&decode::text(content)?)?,
+        MediaType::Email => email::parse(content)?,
+        MediaType::Code => code::parse(decode::text(content)?),
         _ => return Err(Refused::because("its format is not read yet")),
     };
     if parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
