@@ -65,7 +65,11 @@ fn utf16_without_mark(content: &[u8]) -> Option<String> {
         let usual = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{3001}' | '\u{3002}' | '\u{3000}');
         (!text.contains(strange)).then(|| (text.chars().filter(usual).count(), text))
     };
-    if !content.len().is_multiple_of(2) {
+    // ASCII with a stray NUL reads as rare characters, and is no text.
+    let zeros = content.iter().filter(|byte| **byte == 0).count();
+    let printed = content.iter().filter(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')).count();
+    let ascii = zeros * 4 < content.len() && printed * 10 >= content.len() * 8;
+    if ascii || !content.len().is_multiple_of(2) {
         return None;
     }
     let both = [read(encoding_rs::UTF_16LE), read(encoding_rs::UTF_16BE)];
@@ -242,9 +246,13 @@ mod tests {
 
     #[test]
     fn binary_data_is_refused() {
-        for data in
-            [&b"\x7fELF\x02\x01\x01\0\0\0"[..], b"abc\0def", b"\x01\x02\x03\x04abcdef", b"\xff\xfe\x00\xd8\x41\x00"]
-        {
+        for data in [
+            &b"\x7fELF\x02\x01\x01\0\0\0"[..],
+            b"abc\0def",
+            b"plain text with one\0 of them",
+            b"\x01\x02\x03\x04abcdef",
+            b"\xff\xfe\x00\xd8\x41\x00",
+        ] {
             assert!(text(data).is_err(), "{data:?}");
         }
     }

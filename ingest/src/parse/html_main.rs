@@ -43,8 +43,8 @@ const CONSENT_WORDS: &[&str] = &["cookie", "cookies", "consent", "gdpr", "ccpa"]
 const CONSENT_CHARS_MAX: usize = 2000;
 /// Links of a list that is nothing but links.
 const LIST_LINKS_MIN: usize = 5;
-/// Characters that may be left of a page before leaving out becomes suspicious.
-const LEFT_CHARS_MIN: usize = 500;
+/// Characters that a main part has, and that are left of a page, at least: with fewer, nothing is left out.
+const LEFT_CHARS_MIN: usize = 100;
 
 /// The nodes that are left out, each with all below it.
 pub(super) fn left_out(html: &Html) -> HashSet<NodeId> {
@@ -76,7 +76,7 @@ pub(super) fn left_out(html: &Html) -> HashSet<NodeId> {
             chosen.push(part.id);
         }
     }
-    if left >= LEFT_CHARS_MIN.min(base / 2) || left * 5 >= base {
+    if left >= LEFT_CHARS_MIN {
         out.extend(chosen);
     }
     out
@@ -236,7 +236,7 @@ impl Parts {
                 beside -= part.measure.chars.min(beside);
             }
         }
-        (chars > 0 && chars * 2 >= beside).then_some(main)
+        (chars >= LEFT_CHARS_MIN && chars * 2 >= beside).then_some(main)
     }
 
     /// Whether the one part is the other or stands in it.

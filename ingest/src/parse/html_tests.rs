@@ -142,6 +142,8 @@ fn content_is_never_taken_for_what_is_in_the_way() {
     assert_eq!(text_of(&format!("<main><p>Short.</p></main><div>{prose}</div>")), format!("Short.\n\n{prose}"));
     assert_eq!(text_of(&format!("<form><p>{prose}</p></form>")), prose);
     assert_eq!(text_of("<nav><a href=1>One</a></nav>"), "One");
+    assert_eq!(text_of("<p>foo<aside>bar</aside>"), "foo\n\nbar");
+    assert_eq!(text_of("foo<article>bar</article>"), "foo\n\nbar");
     assert_eq!(
         text_of(&format!("<div class=sidebar-layout><p>{prose}</p></div><p>End.</p>")),
         format!("{prose}\n\nEnd.")

@@ -1,7 +1,8 @@
 //! What does this content say, and how is it built?
 //!
 //! ```text
-//! pool (this process) --frame--> worker (child process) -> decode -> text | markdown | html
+//! pool (this process) --frame--> worker (child process) -> decode -> text | markdown | html | json | code
+//!                                                           -> pdf | email
 //! ```
 //!
 //! Invariants:

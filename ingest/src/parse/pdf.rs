@@ -51,7 +51,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Parsed, Refused> {
             return Err(Refused::because(format!("its text is longer than {} bytes", limits::TEXT_BYTES_MAX)));
         }
     }
-    let title = pdf.metadata().title.as_deref().and_then(|title| tidy_title(&decode_string(title)));
+    let title = pdf.metadata().title.as_deref().and_then(title_of);
     let (text, blocks, places) = flow.finish();
     if blocks.is_empty() {
         return Err(Refused::because(match (pages.len(), nameless) {
@@ -72,6 +72,14 @@ fn refusal(error: LoadPdfError, content: &[u8]) -> Refused {
         LoadPdfError::Invalid if encrypted() => "it is encrypted, and too broken to be read",
         LoadPdfError::Invalid => "it is not a PDF, or too broken to be read",
     })
+}
+
+/// A title that somebody gave; programs fill the place with words of their own.
+fn title_of(title: &[u8]) -> Option<String> {
+    let title = decode_string(title);
+    let title = title.strip_prefix("Microsoft Word - ").unwrap_or(&title);
+    let filler = ["(anonymous)", "anonymous", "untitled", "(untitled)", "unspecified"];
+    tidy_title(title).filter(|title| !filler.contains(&title.to_lowercase().as_str()))
 }
 
 /// A string of a PDF's structure: UTF-16 or UTF-8 by its mark, else close to Latin-1.

@@ -25,8 +25,11 @@ mod share {
     pub(super) const PIECE_GAP: f64 = 1.2;
     /// How far glyphs may go back without ending their piece: kerning and accents.
     pub(super) const BACK: f64 = 0.6;
-    /// How far baselines of one line lie apart: raised and lowered figures.
+    /// How far baselines of one line lie apart.
     pub(super) const BASELINE: f64 = 0.4;
+    /// How far those of raised and lowered figures do, and what smaller type is taken for such.
+    pub(super) const RAISED: f64 = 0.7;
+    pub(super) const FIGURE_SIZE: f64 = 0.85;
     /// The narrowest strip between two columns.
     pub(super) const GUTTER: f64 = 0.8;
     /// The lowest white band that parts a region.
@@ -149,9 +152,9 @@ fn pieces(glyphs: impl Iterator<Item = Placed>) -> Vec<Piece> {
         let joined = pieces.last_mut().filter(|piece| {
             let size = piece.size.max(glyph.size);
             let gap = glyph.x - piece.end;
-            (glyph.y - piece.y).abs() <= share::BASELINE * size
-                && gap <= share::PIECE_GAP * size
-                && gap >= -share::BACK * size
+            let is_figure = glyph.size.min(piece.size) < share::FIGURE_SIZE * size && gap < share::SPACE * size;
+            let apart = if is_figure { share::RAISED } else { share::BASELINE };
+            (glyph.y - piece.y).abs() <= apart * size && gap <= share::PIECE_GAP * size && gap >= -share::BACK * size
         });
         match joined {
             Some(piece) => {

@@ -60,6 +60,17 @@ fn rows_of_a_table_stay_whole() {
 }
 
 #[test]
+fn raised_and_lowered_figures_stay_on_their_line() {
+    let mut glyphs = set("E = mc", 0.0, 50.0, 10.0);
+    glyphs.extend(set("2", 30.0, 45.0, 7.0));
+    glyphs.extend(set("and H", 38.0, 50.0, 10.0));
+    glyphs.extend(set("2", 63.0, 53.0, 7.0));
+    glyphs.extend(set("O", 66.5, 50.0, 10.0));
+    glyphs.extend(set("The next line", 0.0, 62.0, 10.0));
+    assert_eq!(said(glyphs), ["E = mc2 and H2O", "The next line"]);
+}
+
+#[test]
 fn bold_by_drawing_twice_says_it_once() {
     let mut glyphs = set("Bold words", 0.0, 10.0, 10.0);
     glyphs.extend(set("Bold words", 0.4, 10.0, 10.0));

@@ -125,4 +125,6 @@ fn titles_are_decoded_by_their_mark() {
     assert_eq!(decode_string(b"\xfe\xff\x6c\xb3\x6d\x41"), "河流");
     assert_eq!(decode_string(b"Flu\xdf\r\n"), "Fluß");
     assert_eq!(decode_string("\u{feff}Fluß".as_bytes()), "Fluß");
+    assert_eq!(title_of(b"(anonymous)"), None);
+    assert_eq!(title_of(b"Microsoft Word - rivers.doc").as_deref(), Some("rivers.doc"));
 }
