@@ -401,3 +401,25 @@ pub const SITE_DELETIONS_MAX: usize = 20;
 pub const SITE_DELETIONS_PERCENT_MAX: usize = 20;
 /// The part of a document's key that comes from a feed's identifier; a longer one is hashed.
 pub const FEED_ID_BYTES_MAX: usize = 300;
+
+/// Pages of a PDF; a long encyclopedia has fewer.
+pub const PDF_PAGES_MAX: usize = 20_000;
+/// Glyphs of one page of a PDF; a page that people read has some thousands, and each is held while the page is laid out.
+pub const PDF_PAGE_GLYPHS_MAX: usize = 1 << 20;
+/// How often a page of a PDF is divided while columns are looked for; a newspaper needs a dozen, and each division
+/// looks at all pieces below it.
+pub const PDF_LAYOUT_DEPTH_MAX: usize = 64;
+/// Arrays and objects around one JSON value, and so the names in one path. `serde_json` gives up at the same depth.
+pub const JSON_DEPTH_MAX: usize = 127;
+/// A path of names in front of a JSON value, beyond which the innermost names are kept.
+pub const JSON_PATH_BYTES_MAX: usize = 512;
+/// Parts of one e-mail message, those of enclosed messages included.
+pub const EMAIL_PARTS_MAX: usize = 1000;
+/// Lines of one e-mail message that may part it, before it is taken apart: signatures and rules are among them.
+pub const EMAIL_SEPARATORS_MAX: usize = 100_000;
+/// Messages inside messages that are read; deeper ones are named as attachments.
+pub const EMAIL_DEPTH_MAX: usize = 8;
+/// Bytes of a block of source code, beyond which it ends at the next line: a chunk holds some 1,000.
+pub const CODE_BLOCK_BYTES_MAX: usize = 4 << 10;
+/// Cells of one row of an HTML table that get their column's header; beyond this it is a layout, not a table.
+pub const HTML_TABLE_COLUMNS_MAX: usize = 1000;

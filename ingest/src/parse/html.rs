@@ -3,6 +3,7 @@
 //! Invariants:
 //! - The walk over the tree is a loop, and the tree's depth is bounded while it is built: the tree builder looks
 //!   through every open element for each tag, so an unbounded depth would cost its square.
+//! - What is left out as being in the way ([`super::html_main`]) is left out whole; all else is in the order of the page.
 
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{ParseOpts, parse_document};
@@ -11,6 +12,8 @@ use scraper::{Html, HtmlTreeSink, Node};
 
 use wellspring_core::limits;
 
+use super::html_main::left_out;
+use super::html_table::Tables;
 use super::html_text::{Role, TextBuilder};
 use super::{Parsed, Refused, tidy_title};
 
@@ -20,11 +23,14 @@ const PIECE_BYTES: usize = 16 << 10;
 /// Reads a page. Its title is that of its head, else its first heading of level 1.
 pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
     let html = build(page)?;
+    let (left_out, tables) = (left_out(&html), Tables::of(&html));
     let mut builder = TextBuilder::default();
     let mut head_title = None;
     let mut node = html.tree.root();
     'walk: loop {
         let mut descend = true;
+        let id = node.id();
+        let role_of = |id, element: &Element| tables.roles.get(&id).copied().unwrap_or(Role::of(element.name()));
         match node.value() {
             Node::Element(element) if element.name() == "head" => {
                 let title = node.children().find(|child| is_element(child.value(), "title"));
@@ -41,7 +47,17 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
                 descend = false;
             }
             Node::Element(element) if is_hidden(element) => descend = false,
-            Node::Element(element) => builder.open(Role::of(element.name())),
+            Node::Element(_) if left_out.contains(&id) || tables.headers.contains(&id) => descend = false,
+            Node::Element(element) => {
+                builder.open(role_of(id, element));
+                if let Some(name) = tables.names.get(&id) {
+                    builder.name_cell(name.clone());
+                }
+                if builder.bytes() > limits::TEXT_BYTES_MAX {
+                    return Err(Refused::because(format!("its text is longer than {} bytes", limits::TEXT_BYTES_MAX)));
+                }
+            }
+            Node::Text(_) if left_out.contains(&id) => {}
             Node::Text(text) => builder.text(text),
             _ => {}
         }
@@ -53,7 +69,7 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
             if let Node::Element(element) = node.value()
                 && descend
             {
-                builder.close(Role::of(element.name()));
+                builder.close(role_of(node.id(), element));
             }
             descend = true;
             if let Some(sibling) = node.next_sibling() {
@@ -123,7 +139,7 @@ fn is_element(node: &Node, name: &str) -> bool {
 }
 
 /// Whether a reader sees nothing of an element.
-fn is_hidden(element: &Element) -> bool {
+pub(super) fn is_hidden(element: &Element) -> bool {
     let never_shown =
         ["script", "style", "template", "noscript", "svg", "iframe", "object", "canvas", "audio", "video", "datalist"];
     let styled_away = |style: &str| {

@@ -39,9 +39,9 @@ fn a_page_reads_as_a_reader_sees_it() {
 }
 
 #[test]
-fn tables_become_rows_of_cells() {
+fn rows_of_a_table_stand_alone() {
     let parsed = read("<p>Before<table><tr><th>City<th><p>River</p><tr><td>Köln<td>Rhein</table>after");
-    assert_eq!(parsed.text, "Before\n\nCity | River\nKöln | Rhein\n\nafter");
+    assert_eq!(parsed.text, "Before\n\nCity: Köln | River: Rhein\n\nafter");
     assert_eq!(parsed.blocks[1].kind, BlockKind::Table);
 }
 
@@ -75,4 +75,104 @@ fn i7_a_tag_with_more_attributes_than_its_bound_is_refused() {
     };
     assert!(parse(&tag(limits::HTML_ATTRIBUTES_MAX + 1)).is_err());
     assert_eq!(read(&tag(1000)).text, "text");
+}
+
+fn text_of(page: &str) -> String {
+    read(page).text
+}
+
+#[test]
+fn tables_without_names_and_rows_with_names_of_their_own() {
+    assert_eq!(text_of("<table><tr><td>a<td>b<tr><td>c<td></table>"), "a | b\nc");
+    assert_eq!(text_of("<table><tr><th>only<th>names</table>"), "only | names");
+    let page = "<table><thead><tr><th>City:<th>River<th>km</thead><tbody><tr><th>Köln<td>Rhein<td>\
+                <tr><td>Wien<td><p>Donau</p><p>and Wien</p><td>2850</table>";
+    assert_eq!(text_of(page), "City: Köln | River: Rhein\nCity: Wien | River: Donau and Wien | km: 2850");
+}
+
+#[test]
+fn cells_over_several_columns_and_rows_keep_the_others_in_place() {
+    let page = "<table><tr><th rowspan=2>City<th colspan=2>River<tr><th>Name<th>Length\
+                <tr><td rowspan=2>Passau<td>Donau<td>2850<tr><td>Inn<td>517<tr><td colspan=2>Köln<td>1230</table>";
+    assert_eq!(
+        text_of(page),
+        "City: Passau | River Name: Donau | River Length: 2850\nRiver Name: Inn | River Length: 517\nCity: Köln | \
+         River Length: 1230"
+    );
+    // What a page claims decides nothing.
+    assert_eq!(text_of("<table><tr><th colspan=999999999>a<tr><td rowspan=99999999999>b<td>c</table>"), "a: b | a: c");
+}
+
+#[test]
+fn tables_that_arrange_the_page_are_no_rows() {
+    let page = "<table><tr><td><h2>News</h2><p>One.</p><table><tr><th>a<tr><td>1</table><td><p>Two.</p></table>";
+    let parsed = read(page);
+    assert_eq!(parsed.text, "News\n\nOne.\n\na: 1\n\nTwo.");
+    assert_eq!(parsed.blocks[2].kind, BlockKind::Table);
+    assert_eq!(parsed.blocks[3].kind, BlockKind::Paragraph);
+    // A table in a cell of data is words.
+    let page = "<table><tr><th>City<th>Rivers<tr><td>Passau<td><table><tr><td>Inn<td>Ilz</table></table>";
+    assert_eq!(text_of(page), "City: Passau | Rivers: Inn Ilz");
+}
+
+/// Prose of about so many characters.
+fn prose(chars: usize) -> String {
+    "The river flows past the old city. ".repeat(chars.div_ceil(35)).trim_end().to_owned()
+}
+
+#[test]
+fn what_is_in_the_way_is_left_out() {
+    let prose = prose(600);
+    let page = format!(
+        "<body><header><a href=/>Site</a></header><nav><a href=/a>A</a></nav><div class='cookie-banner'><p>We use \
+         cookies.</p></div><h1>River</h1><p>{prose}</p><aside>Read also</aside><form><label>Mail</label><input></form>\
+         <div class='site-menu'><a href=1>one</a> <a href=2>two</a></div><footer>All rights reserved</footer></body>"
+    );
+    assert_eq!(text_of(&page), format!("River\n\n{prose}"));
+}
+
+#[test]
+fn the_main_part_is_read_alone_with_its_own_header_and_remarks() {
+    let prose = prose(600);
+    for (open, close) in [("<main>", "</main>"), ("<div role=main>", "</div>"), ("<article>", "</article>")] {
+        let page = format!(
+            "<body><div>Logo and slogan</div>loose{open}<header><h1>River</h1><p>By Ann</p></header><p>{prose}</p><aside>A \
+             remark.</aside><footer>Sources</footer>{close}<div>Most read</div></body>"
+        );
+        assert_eq!(text_of(&page), format!("River\n\nBy Ann\n\n{prose}\n\nA remark.\n\nSources"), "{open}");
+    }
+    let page = format!("<body><article><p>{prose}</p></article><article><p>Two.</p></article></body>");
+    assert_eq!(text_of(&page), format!("{prose}\n\nTwo."));
+}
+
+#[test]
+fn content_is_never_taken_for_what_is_in_the_way() {
+    let prose = prose(600);
+    // The main part says next to nothing; all is in a form, as one framework builds its pages; all is navigation.
+    assert_eq!(text_of(&format!("<main><p>Short.</p></main><div>{prose}</div>")), format!("Short.\n\n{prose}"));
+    assert_eq!(text_of(&format!("<form><p>{prose}</p></form>")), prose);
+    assert_eq!(text_of("<nav><a href=1>One</a></nav>"), "One");
+    assert_eq!(text_of("<p>foo<aside>bar</aside>"), "foo\n\nbar");
+    assert_eq!(text_of("foo<article>bar</article>"), "foo\n\nbar");
+    assert_eq!(
+        text_of(&format!("<div class=sidebar-layout><p>{prose}</p></div><p>End.</p>")),
+        format!("{prose}\n\nEnd.")
+    );
+    assert_eq!(text_of(&format!("<header><h1>River</h1></header><p>{prose}</p>")), format!("River\n\n{prose}"));
+    // A page without any of these is read whole, links too.
+    let links = "<li><a href=1>river</a>".repeat(9);
+    assert!(text_of(&format!("<p>{prose}</p><ul>{links}</ul>")).ends_with("- river"));
+    assert!(!text_of(&format!("<nav>N</nav><p>{prose}</p><ul>{links}</ul>")).contains("- river"));
+}
+
+#[test]
+fn hostile_tables_are_only_long() {
+    for page in [
+        format!("<table><tr><th>{}</th>{}", "name ".repeat(1000), "<tr><td>a".repeat(20_000)),
+        format!("<table><tr>{}", "<th colspan=1000 rowspan=1000>a".repeat(2000)),
+        "<table><tr><td rowspan=9999 colspan=999>a".repeat(200),
+        "<nav><main><article>a".repeat(200),
+    ] {
+        read(&page);
+    }
 }

@@ -1,10 +1,12 @@
 //! How do elements become lines of text?
 //!
 //! White space collapses as a browser would collapse it, blocks are parted by a blank line, items of a list and rows
-//! of a table by a line end, cells by ` | `.
+//! of a table by a line end, cells by ` | `. A cell whose column has a name says it first: `City: Köln | River: Rhein`.
 //!
 //! Invariants:
 //! - A block's text has no white space at its ends, so blocks and what separates them never overlap.
+
+use std::rc::Rc;
 
 use wellspring_core::limits;
 
@@ -74,6 +76,8 @@ pub(super) struct TextBuilder {
     tables: usize,
     cells: usize,
     marker_due: bool,
+    /// The name of the cell's column, until the cell says something.
+    name_due: Option<Rc<str>>,
 }
 
 /// White space or a mark that is written only when something follows it.
@@ -149,9 +153,22 @@ impl TextBuilder {
                 self.end_block();
                 self.tables = self.tables.saturating_sub(1);
             }
-            Role::Cell => self.cells = self.cells.saturating_sub(1),
+            Role::Cell => {
+                self.cells = self.cells.saturating_sub(1);
+                self.name_due = None;
+            }
             Role::Row | Role::LineBreak | Role::Inline => {}
         }
+    }
+
+    /// The cell that has just begun stands in a column of this name.
+    pub(super) fn name_cell(&mut self, name: Rc<str>) {
+        self.name_due = Some(name);
+    }
+
+    /// Bytes written so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// Text as it stands in the page.
@@ -205,6 +222,10 @@ impl TextBuilder {
             Gap::Space => self.text.push(' '),
             Gap::Cell => self.text.push_str(" | "),
             Gap::Line => self.text.push('\n'),
+        }
+        if let Some(name) = self.name_due.take() {
+            self.text.push_str(&name);
+            self.text.push_str(": ");
         }
         self.text.push(c);
     }

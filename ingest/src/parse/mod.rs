@@ -1,29 +1,40 @@
 //! What does this content say, and how is it built?
 //!
 //! ```text
-//! pool (this process) --frame--> worker (child process) -> decode  -> text | markdown | html | delimited
+//! pool (this process) --frame--> worker (child process) -> decode  -> text | markdown | html | delimited | json | code
 //!                                                       -> archive -> docx | pptx | xlsx | epub
+//!                                                       -> pdf | email
 //!                                                       -> web: feed | sitemap | links of a page
 //! ```
 //!
 //! Invariants:
 //! - No format is read in the service's own process: a parser may overflow its stack, abort or never end (I-8).
 //! - Blocks are in the order of the text, do not overlap, and lie on character boundaries.
-//! - For valid UTF-8 in plain text and Markdown the text is the content itself (without a byte order mark), so spans
+//! - For valid UTF-8 in plain text, Markdown and code the text is the content itself (without a byte order mark), so spans
 //!   point into the user's own file.
 //! - A reason for a refusal never carries the document's text.
 
 mod archive;
+mod code;
 mod decode;
 mod delimited;
 mod docx;
 mod docx_styles;
+mod email;
 mod epub;
 mod frame;
 mod html;
+mod html_main;
+mod html_table;
 mod html_text;
+mod json;
+mod json_lines;
+mod json_scan;
 mod markdown;
 mod office;
+mod pdf;
+mod pdf_flow;
+mod pdf_layout;
 mod pool;
 mod pptx;
 mod table;
@@ -139,7 +150,11 @@ pub fn parse(media_type: MediaType, content: &[u8]) -> Result<Parsed, Refused> {
         MediaType::Csv => delimited::parse(&decode::text(content)?, b',')?,
         MediaType::Tsv => delimited::parse(&decode::text(content)?, b'\t')?,
         MediaType::Epub => epub::parse(content)?,
-        _ => return Err(Refused::because("its format is not read yet")),
+        MediaType::Pdf => pdf::parse(content)?,
+        MediaType::Json => json::parse(&decode::text(content)?)?,
+        MediaType::JsonLines => json_lines::parse(&decode::text(content)?)?,
+        MediaType::Email => email::parse(content)?,
+        MediaType::Code => code::parse(decode::text(content)?),
     };
     if parsed.blocks.len() > limits::PARSE_BLOCKS_MAX {
         return Err(Refused::because(format!("it has more than {} paragraphs", limits::PARSE_BLOCKS_MAX)));
