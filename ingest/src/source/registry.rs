@@ -47,6 +47,9 @@ pub use declared::DeclareError;
 pub trait WebVisitor: Send + Sync {
     /// Visits a source once, with what is remembered of its addresses.
     async fn visit(&self, settings: &SourceSettings, memory: Vec<UrlMemory>, stop: CancellationToken) -> VisitOutcome;
+
+    /// Says that the deletions which the last visit of a source held back are meant: the next one makes them.
+    fn release(&self, name: &SourceName);
 }
 
 /// What a visit found, and what is to be remembered for the next one.
@@ -58,6 +61,8 @@ pub struct VisitOutcome {
     pub remember: Vec<UrlMemory>,
     /// Addresses to forget.
     pub forget: Vec<String>,
+    /// Deletions that were found and not made, because so many at once look like a lost site.
+    pub held_deletions: u64,
 }
 
 /// When a source is visited next, and why then.
@@ -83,14 +88,21 @@ pub trait VisitPlanner: Send + Sync {
     /// Leaves a source out for now, or in again.
     fn paused(&self, name: &SourceName, paused: bool, now: Timestamp);
 
+    /// Says that a visit of a source begins, whether it was due or asked for: it is left out until the visit is
+    /// recorded or cancelled.
+    fn begin(&self, name: &SourceName, now: Timestamp);
+
+    /// Says that a visit that began came to nothing, because the source was stopped.
+    fn cancel(&self, name: &SourceName, now: Timestamp);
+
     /// Learns from a visit, and plans the next one.
     fn record(&self, name: &SourceName, visit: &Visit, now: Timestamp);
 
     /// The plan of one source.
     fn plan(&self, name: &SourceName) -> Option<Plan>;
 
-    /// The source to visit next, and when: at the latest now if it is due. `busy` ones are under way and left out.
-    fn next(&self, now: Timestamp, busy: &BTreeSet<SourceName>) -> Option<(SourceName, Timestamp)>;
+    /// The source to visit next, and when: at the latest now if it is due. Paused ones and ones under way are left out.
+    fn next(&self, now: Timestamp) -> Option<(SourceName, Timestamp)>;
 }
 
 /// What the registry works with.
@@ -146,6 +158,8 @@ struct Live {
     stop: CancellationToken,
     turn: Arc<tokio::sync::Mutex<()>>,
     folder: Option<Arc<FolderStatus>>,
+    /// Deletions that its last visit held back; a folder counts its own.
+    held_deletions: u64,
     /// What went wrong that its visits cannot tell.
     failure: Option<String>,
     /// Told `true` when the removal is done.
@@ -231,7 +245,7 @@ impl Inner {
             return Duration::ZERO;
         }
         let now = self.now();
-        let next = self.parts.planner.next(now, &state.busy);
+        let next = self.parts.planner.next(now).filter(|(name, _)| !state.busy.contains(name));
         next.map_or(LOOK_INTERVAL, |(_, at)| {
             let wait = at.duration_since(now).try_into().unwrap_or(Duration::ZERO);
             LOOK_INTERVAL.min(wait)
@@ -243,7 +257,8 @@ impl Inner {
         let mut state = self.state();
         let asked = state.wanted.iter().find(|name| !state.busy.contains(*name)).cloned();
         let now = self.now();
-        let planned = || self.parts.planner.next(now, &state.busy).filter(|(_, at)| *at <= now).map(|(name, _)| name);
+        let is_due = |(name, at): &(SourceName, Timestamp)| *at <= now && !state.busy.contains(name);
+        let planned = || self.parts.planner.next(now).filter(is_due).map(|(name, _)| name);
         let name = asked.or_else(planned)?;
         state.wanted.remove(&name);
         if !state.live.contains_key(&name) {
@@ -251,6 +266,7 @@ impl Inner {
             return None;
         }
         state.busy.insert(name.clone());
+        self.parts.planner.begin(&name, now);
         Some(name)
     }
 

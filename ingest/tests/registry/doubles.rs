@@ -1,6 +1,6 @@
 //! A store, a journal, a visitor and a planner, each in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -199,6 +199,8 @@ pub(crate) struct Visitor {
     /// The addresses each visit was told of.
     pub(crate) remembered: Mutex<Vec<Vec<String>>>,
     pub(crate) stopped: AtomicUsize,
+    /// Deletions that visits hold back until they are released.
+    pub(crate) held: Mutex<u64>,
 }
 
 #[async_trait]
@@ -222,7 +224,12 @@ impl WebVisitor for Visitor {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         let url = format!("http://{}/", settings.name);
         let remember = vec![UrlMemory { url, validators: Validators::default(), body_hash: None }];
-        VisitOutcome { visit: visit(complete), remember, forget: Vec::new() }
+        let held_deletions = *self.held.lock().unwrap();
+        VisitOutcome { visit: visit(complete), remember, forget: Vec::new(), held_deletions }
+    }
+
+    fn release(&self, _: &SourceName) {
+        *self.held.lock().unwrap() = 0;
     }
 }
 
@@ -253,6 +260,7 @@ struct Schedule {
     at: Timestamp,
     visits: u64,
     paused: bool,
+    under_way: bool,
 }
 
 impl FixedInterval {
@@ -264,8 +272,11 @@ impl FixedInterval {
 impl VisitPlanner for FixedInterval {
     fn upsert(&self, record: &SourceRecord, now: Timestamp) {
         let visits = record.learnt["visits"].as_u64().unwrap_or(0);
-        let schedule = Schedule { at: record.next_visit_at.unwrap_or(now), visits, paused: record.paused };
-        self.sources.lock().unwrap().insert(record.settings.name.clone(), schedule);
+        let at = record.next_visit_at.unwrap_or(now);
+        let mut sources = self.sources.lock().unwrap();
+        let under_way = sources.get(&record.settings.name).is_some_and(|schedule| schedule.under_way);
+        let schedule = Schedule { at, visits, paused: record.paused, under_way };
+        sources.insert(record.settings.name.clone(), schedule);
     }
 
     fn remove(&self, name: &SourceName) {
@@ -278,8 +289,21 @@ impl VisitPlanner for FixedInterval {
         }
     }
 
+    fn begin(&self, name: &SourceName, _: Timestamp) {
+        if let Some(schedule) = self.sources.lock().unwrap().get_mut(name) {
+            assert!(!std::mem::replace(&mut schedule.under_way, true), "one visit of a source at a time");
+        }
+    }
+
+    fn cancel(&self, name: &SourceName, _: Timestamp) {
+        if let Some(schedule) = self.sources.lock().unwrap().get_mut(name) {
+            schedule.under_way = false;
+        }
+    }
+
     fn record(&self, name: &SourceName, _: &Visit, now: Timestamp) {
         if let Some(schedule) = self.sources.lock().unwrap().get_mut(name) {
+            schedule.under_way = false;
             schedule.at = now + self.interval;
             schedule.visits += 1;
         }
@@ -292,9 +316,9 @@ impl VisitPlanner for FixedInterval {
         Some(Plan { at, reason: "every so often".to_owned(), learnt: json!({ "visits": schedule.visits }) })
     }
 
-    fn next(&self, _: Timestamp, busy: &BTreeSet<SourceName>) -> Option<(SourceName, Timestamp)> {
+    fn next(&self, _: Timestamp) -> Option<(SourceName, Timestamp)> {
         let sources = self.sources.lock().unwrap();
-        let waiting = sources.iter().filter(|(name, schedule)| !schedule.paused && !busy.contains(*name));
+        let waiting = sources.iter().filter(|(_, schedule)| !schedule.paused && !schedule.under_way);
         waiting.min_by_key(|(_, schedule)| schedule.at).map(|(name, schedule)| (name.clone(), schedule.at))
     }
 }

@@ -54,6 +54,7 @@ async fn deletions_that_look_like_a_lost_disk_wait_for_a_yes() {
     let mut running = Running::start();
     running.registry.add(folder("notes", files.path())).await.unwrap();
     running.until("all files", |running| running.store.keys().len() == 60).await;
+    running.until("the first scan", |running| running.store.record("notes").unwrap().last_visit.is_some()).await;
     assert!(matches!(running.registry.release(&named("notes")).await, Err(SourceError::NothingHeld)));
     running.registry.pause(&named("notes"), true).await.unwrap();
     for number in 0..30 {

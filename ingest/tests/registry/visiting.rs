@@ -27,6 +27,7 @@ async fn a_source_is_visited_when_it_is_added_and_again_when_asked() {
     assert_eq!(remembered, [vec![], vec!["http://a/".to_owned()]], "the second visit knows what the first has seen");
 
     // A restart costs no visit: the plan is kept, and what was learnt.
+    running.until("its end", |running| running.store.record("a").unwrap().learnt == json!({ "visits": 2 })).await;
     running.stop().await;
     let mut again = Running::over(running.store.clone(), SignedDuration::from_hours(1));
     again.until("the take-up", |again| again.store.record("a").unwrap().learnt == json!({ "visits": 2 })).await;
@@ -114,9 +115,11 @@ async fn adding_again_is_harmless_tuning_is_taken_and_another_place_is_refused()
         settings(json!({ "name": "a", "origin": { "kind": "site", "url": "http://a.example", "depth_max": depth } }))
     };
     assert!(running.registry.add(site(1)).await.unwrap().1);
+    running.until("the visit", |running| running.store.record("a").unwrap().next_visit_at.is_some()).await;
     assert!(!running.registry.add(site(1)).await.unwrap().1);
     let (info, is_new) = running.registry.add(site(2)).await.unwrap();
     assert!(!is_new);
+    running.until("a visit by the new settings", |running| running.visits() == 2).await;
     let kept = serde_json::to_value(info).unwrap();
     assert_eq!(kept["origin"]["depth_max"], 2);
     assert_eq!(kept["origin"]["url"], "http://a.example/", "in its one form");
@@ -124,5 +127,22 @@ async fn adding_again_is_harmless_tuning_is_taken_and_another_place_is_refused()
     let bad = settings(json!({ "name": "b", "origin": { "kind": "page", "url": "http://user:pass@b/" } }));
     assert!(matches!(running.registry.add(bad).await, Err(SourceError::Invalid(error)) if error.field == "url"));
     assert!(matches!(running.registry.show(&named("b")).await, Err(SourceError::Unknown)));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_a_visit_holds_back_wait_for_a_yes() {
+    let mut running = Running::start();
+    *running.visitor.held.lock().unwrap() = 40;
+    running.registry.add(page("a")).await.unwrap();
+    running.until("the visit", |running| running.store.record("a").unwrap().next_visit_at.is_some()).await;
+    assert_eq!(running.registry.show(&named("a")).await.unwrap().held_deletions, 40);
+    running.registry.release(&named("a")).await.unwrap();
+    let before = running.store.record("a").unwrap().last_visit.unwrap().began_at;
+    running
+        .until("the next visit", |running| running.store.record("a").unwrap().last_visit.unwrap().began_at > before)
+        .await;
+    assert_eq!(running.registry.show(&named("a")).await.unwrap().held_deletions, 0);
+    assert!(matches!(running.registry.release(&named("a")).await, Err(SourceError::NothingHeld)));
     running.stop().await;
 }

@@ -47,7 +47,12 @@ impl SourceAdmin for SourceRegistry {
             None => {}
         }
         let is_new = store.put_source(&settings, self.inner.now()).await?;
-        self.start(&self.record(&settings.name).await?);
+        let record = self.record(&settings.name).await?;
+        self.start(&record);
+        // A folder that starts looks at everything; the plan of the others was made for what they were.
+        if !is_new && !record.paused && !matches!(record.settings.origin, Origin::Folder { .. }) {
+            self.want(&settings.name);
+        }
         Ok((self.show(&settings.name).await?, is_new))
     }
 
@@ -76,11 +81,20 @@ impl SourceAdmin for SourceRegistry {
 
     async fn release(&self, name: &SourceName) -> Result<SourceInfo, SourceError> {
         self.steerable(name).await?;
-        let folder = self.inner.state().live.get(name).and_then(|live| live.folder.clone());
-        let Some(folder) = folder.filter(|folder| folder.report().held_deletions > 0) else {
+        let (folder, held) = self.inner.state().live.get(name).map_or((None, 0), |live| {
+            let held = live.folder.as_ref().map_or(live.held_deletions, |folder| folder.report().held_deletions as u64);
+            (live.folder.clone(), held)
+        });
+        if held == 0 {
             return Err(SourceError::NothingHeld);
-        };
-        folder.release_held_deletions();
+        }
+        match folder {
+            Some(folder) => folder.release_held_deletions(),
+            None => {
+                self.inner.parts.visitor.release(name);
+                self.want(name);
+            }
+        }
         self.show(name).await
     }
 
@@ -104,15 +118,14 @@ impl SourceAdmin for SourceRegistry {
 }
 
 impl SourceRegistry {
-    /// Asks for a visit. A source that is not yet at work begins with one anyway.
+    /// Asks for a visit; one that is asked for before the start is made after it.
     fn want(&self, name: &SourceName) {
         let mut state = self.inner.state();
         match state.live.get(name).map(|live| live.folder.clone()) {
             Some(Some(folder)) => folder.request_scan(),
-            Some(None) => {
+            Some(None) | None => {
                 state.wanted.insert(name.clone());
             }
-            None => {}
         }
         drop(state);
         self.inner.wake.notify_one();
@@ -178,7 +191,10 @@ impl SourceRegistry {
             next_visit_reason,
             last_error,
             staleness_seconds: staleness,
-            held_deletions: report.map_or(0, |report| report.held_deletions as u64),
+            held_deletions: match &report {
+                Some(report) => report.held_deletions as u64,
+                None => live.map_or(0, |live| live.held_deletions),
+            },
             visiting: scanning || state.busy.contains(name),
             last_visit: record.last_visit,
             settings: record.settings,

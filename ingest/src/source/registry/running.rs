@@ -25,6 +25,10 @@ impl SourceRegistry {
         let turn = before.map(|before| before.turn).unwrap_or_default();
         let stop = root.child_token();
         let is_folder = matches!(record.settings.origin, Origin::Folder { .. });
+        if is_folder {
+            // It begins with a whole look, whatever was asked for.
+            state.wanted.remove(name);
+        }
         let works = !record.paused && record.removing.is_none();
         let folder = (is_folder && works).then(Arc::<FolderStatus>::default);
         let live = Live {
@@ -32,6 +36,7 @@ impl SourceRegistry {
             stop: stop.clone(),
             turn: turn.clone(),
             folder: folder.clone(),
+            held_deletions: 0,
             failure: None,
             removal: None,
         };

@@ -25,7 +25,10 @@ impl SourceRegistry {
         self.inner.tasks.spawn(async move {
             let turn = turn.lock_owned().await;
             if !stop.is_cancelled() {
-                registry.visit(&settings, stop).await;
+                registry.visit(&settings, stop.clone()).await;
+            }
+            if stop.is_cancelled() {
+                registry.inner.parts.planner.cancel(&settings.name, registry.inner.now());
             }
             drop((turn, room));
             registry.end_visit(&settings.name);
@@ -71,11 +74,14 @@ impl SourceRegistry {
         outcome: VisitOutcome,
         stop: &CancellationToken,
     ) -> Result<(), CatalogError> {
-        let VisitOutcome { visit, remember, forget } = outcome;
+        let VisitOutcome { visit, remember, forget, held_deletions } = outcome;
         let (store, planner) = (&self.inner.parts.store, &self.inner.parts.planner);
         // The plan comes first, in memory: a store that fails must not have the source visited again at once.
         let stopped = stop.is_cancelled();
         if !stopped {
+            if let Some(live) = self.inner.state().live.get_mut(name).filter(|_| visit.complete) {
+                live.held_deletions = held_deletions;
+            }
             planner.record(name, &visit, self.inner.now());
         }
         store.remember_urls(name, remember).await?;
@@ -107,5 +113,5 @@ fn failed(began_at: Timestamp, reason: &str) -> VisitOutcome {
         not_before: None,
         hub: None,
     };
-    VisitOutcome { visit, remember: Vec::new(), forget: Vec::new() }
+    VisitOutcome { visit, remember: Vec::new(), forget: Vec::new(), held_deletions: 0 }
 }
