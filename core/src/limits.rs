@@ -423,3 +423,26 @@ pub const EMAIL_DEPTH_MAX: usize = 8;
 pub const CODE_BLOCK_BYTES_MAX: usize = 4 << 10;
 /// Cells of one row of an HTML table that get their column's header; beyond this it is a layout, not a table.
 pub const HTML_TABLE_COLUMNS_MAX: usize = 1000;
+
+/// Visits of sources under way at once: each waits mostly for other machines, and holds a page or a feed in memory.
+pub const VISITS_MAX: usize = 8;
+/// Globs of a folder, included and excluded ones each.
+pub const GLOBS_MAX: usize = 64;
+/// One glob: longer ones are lists, and matching is paid for every file.
+pub const GLOB_BYTES_MAX: usize = 512;
+/// Hosts of a source that may lie in a private network.
+pub const PRIVATE_HOSTS_MAX: usize = 32;
+/// A host name, as DNS allows it.
+pub const HOST_BYTES_MAX: usize = 253;
+/// An address of a source or of a page: what browsers and proxies carry.
+pub const URL_BYTES_MAX: usize = 2048;
+/// Links from a site's beginning to a page that an owner may ask for; deeper ones are calendars and other traps.
+pub const SITE_DEPTH_MAX: u32 = 16;
+/// A `.gitignore` file; a larger one is no list that a person wrote.
+pub const GITIGNORE_BYTES_MAX: usize = 256 << 10;
+/// Addresses remembered or forgotten in one catalog transaction, which holds the one writer meanwhile.
+pub const URL_MEMORY_BATCH_MAX: usize = 1000;
+/// How long the removal of a source may take before its caller is told that it goes on by itself.
+pub const SOURCE_REMOVAL_WAIT: Duration = Duration::from_secs(5);
+/// The pause before a source is tried again after the catalog or a task of ours failed.
+pub const SOURCE_RETRY_PAUSE: Duration = Duration::from_secs(5);

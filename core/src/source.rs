@@ -5,6 +5,7 @@
 //!   folder scan can neither overwrite nor delete what was pushed.
 //! - A source that is not asked for a while keeps what was remembered of it: a restart costs no visit.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::catalog::CatalogError;
 use crate::document::{CollectionName, ContentHash, NameError, short_name};
@@ -34,6 +36,17 @@ impl SourceName {
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name most like a text, such as a folder's name or a host: lower case, other characters as `-`, cut where it
+    /// is too long. `None` where nothing is left.
+    pub fn like(text: &str) -> Option<Self> {
+        let letter =
+            |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c.to_ascii_lowercase() } else { '-' };
+        let name: String = text.chars().map(letter).collect();
+        let name = name.trim_start_matches(['-', '_', '.']);
+        let name = &name[..name.len().min(crate::limits::SHORT_NAME_BYTES_MAX)];
+        name.trim_end_matches(['-', '.']).parse().ok()
     }
 }
 
@@ -195,6 +208,27 @@ pub struct UrlMemory {
     pub body_hash: Option<ContentHash>,
 }
 
+/// What becomes of the documents of a source that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remains {
+    /// They stay readable and belong to nobody: a push may replace or delete them, and a source of the same name
+    /// takes them up again.
+    Keep,
+    /// They are deleted.
+    Delete,
+}
+
+impl Remains {
+    /// The word as it is written: `keep` or `delete`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// A source, what is known about it, and when it is visited.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRecord {
@@ -202,10 +236,16 @@ pub struct SourceRecord {
     pub settings: SourceSettings,
     /// Whether it is left alone for now.
     pub paused: bool,
+    /// Whether the configuration file names it.
+    pub declared: bool,
+    /// Set while it is being removed; it is taken up where it stopped after a restart.
+    pub removing: Option<Remains>,
     /// When it was added.
     pub added_at: Timestamp,
     /// The last visit.
     pub last_visit: Option<Visit>,
+    /// When the last visit began that reached the source as a whole.
+    pub complete_at: Option<Timestamp>,
     /// The next visit, where one is planned.
     pub next_visit_at: Option<Timestamp>,
     /// Why then, for people.
@@ -213,6 +253,9 @@ pub struct SourceRecord {
     /// What the planner has learnt, in its own form.
     pub learnt: serde_json::Value,
 }
+
+/// Documents of one source by the serialised name of their newest entry's state (`pending`, `published`, …).
+pub type DocumentCounts = BTreeMap<String, u64>;
 
 /// Keeps sources and what is remembered of them. Contract for implementors: every change is durable when the call
 /// returns, and a source that is not known is answered with `false` or an empty list.
@@ -227,8 +270,20 @@ pub trait SourceStore: Send + Sync {
     /// Pauses or resumes; whether there is such a source.
     async fn set_paused(&self, name: &SourceName, paused: bool) -> Result<bool, CatalogError>;
 
-    /// Forgets a source and what is remembered of it, its documents aside; whether there was one.
+    /// Says whether the configuration file names it; whether there is such a source.
+    async fn set_declared(&self, name: &SourceName, declared: bool) -> Result<bool, CatalogError>;
+
+    /// Marks a source as being removed, so that a restart goes on with it; whether there is such a source.
+    async fn set_removing(&self, name: &SourceName, remains: Remains) -> Result<bool, CatalogError>;
+
+    /// Forgets a source and what is remembered of it; whether there was one. Documents that it still has belong to
+    /// nobody from then on: any source may replace or delete them, and putting a source of this name takes them up
+    /// again.
     async fn remove_source(&self, name: &SourceName) -> Result<bool, CatalogError>;
+
+    /// How many documents each source has, deleted ones left out, by the state of their newest entry; a source
+    /// without documents is left out, one that was never put is not.
+    async fn document_counts(&self) -> Result<BTreeMap<SourceName, DocumentCounts>, CatalogError>;
 
     /// Records a visit; whether there is such a source.
     async fn record_visit(&self, name: &SourceName, visit: &Visit) -> Result<bool, CatalogError>;
@@ -250,4 +305,144 @@ pub trait SourceStore: Send + Sync {
 
     /// Forgets addresses.
     async fn forget_urls(&self, name: &SourceName, urls: &[String]) -> Result<(), CatalogError>;
+}
+
+/// A source as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceInfo {
+    /// As described.
+    #[serde(flatten)]
+    pub settings: SourceSettings,
+    /// Whether it is left alone for now.
+    pub paused: bool,
+    /// Whether the configuration file names it.
+    pub declared: bool,
+    /// What becomes of its documents, while it is being removed.
+    pub removing: Option<Remains>,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// Its documents by state.
+    pub documents: DocumentCounts,
+    /// The last visit; for a folder, the last whole scan.
+    pub last_visit: Option<Visit>,
+    /// The next visit, where one is planned.
+    pub next_visit_at: Option<Timestamp>,
+    /// Why then, for people.
+    pub next_visit_reason: String,
+    /// What stands in its way now.
+    pub last_error: Option<String>,
+    /// Seconds since the last visit began that reached the source as a whole; `None` before the first.
+    pub staleness_seconds: Option<u64>,
+    /// Deletions that wait for a person to say that they are meant.
+    pub held_deletions: u64,
+    /// Whether it is being visited now.
+    pub visiting: bool,
+}
+
+/// How far a removal has come when it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// The source is gone, and so are its documents where that was asked.
+    Done,
+    /// It is marked, no longer visited, and its documents are being deleted; a restart goes on with it.
+    UnderWay,
+}
+
+/// Why a source could not be added or steered.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// There is no source of this name.
+    #[error("there is no such source")]
+    Unknown,
+    /// A source of this name comes from elsewhere or fills another collection.
+    #[error("there is another source of this name")]
+    Exists,
+    /// The settings cannot be.
+    #[error("{0}")]
+    Invalid(SettingsError),
+    /// There are as many as there may be.
+    #[error("there are {} sources already", crate::limits::SOURCES_MAX)]
+    TooMany,
+    /// It is paused, and was asked to work.
+    #[error("the source is paused")]
+    Paused,
+    /// It is being removed.
+    #[error("the source is being removed")]
+    Removing,
+    /// It holds no deletions back.
+    #[error("the source holds no deletions back")]
+    NothingHeld,
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// A setting that cannot be, why, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{field}` {what}")]
+pub struct SettingsError {
+    /// Which setting.
+    pub field: &'static str,
+    /// What is wrong with it, to be read after its name.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Adds, shows and steers sources. Contract for implementors: what is answered is durable and takes effect at once,
+/// without a restart.
+#[async_trait]
+pub trait SourceAdmin: Send + Sync {
+    /// All sources, by name.
+    async fn list(&self) -> Result<Vec<SourceInfo>, SourceError>;
+
+    /// One source.
+    async fn show(&self, name: &SourceName) -> Result<SourceInfo, SourceError>;
+
+    /// Adds a source. One of this name that comes from the same place and fills the same collection gets the new
+    /// settings. Whether it is new comes with it.
+    async fn add(&self, settings: SourceSettings) -> Result<(SourceInfo, bool), SourceError>;
+
+    /// Pauses or resumes; doing so again changes nothing.
+    async fn pause(&self, name: &SourceName, paused: bool) -> Result<SourceInfo, SourceError>;
+
+    /// Visits the source as soon as there is room, whatever was planned.
+    async fn refresh(&self, name: &SourceName) -> Result<SourceInfo, SourceError>;
+
+    /// Says that the deletions held back are meant.
+    async fn release(&self, name: &SourceName) -> Result<SourceInfo, SourceError>;
+
+    /// Removes a source; its documents are kept or deleted.
+    async fn remove(&self, name: &SourceName, remains: Remains) -> Result<Removal, SourceError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_becomes_the_name_most_like_it() {
+        let like = |text: &str| SourceName::like(text).map(|name| name.to_string());
+        assert_eq!(like("My Notes").as_deref(), Some("my-notes"));
+        assert_eq!(like(".hidden/").as_deref(), Some("hidden"));
+        assert_eq!(like("Blog.example.org").as_deref(), Some("blog.example.org"));
+        assert_eq!(like(&"x".repeat(100)).map(|name| name.len()), Some(crate::limits::SHORT_NAME_BYTES_MAX));
+        assert_eq!(like("河流"), None);
+    }
+
+    #[test]
+    fn settings_are_read_as_they_are_written_and_nothing_else_is() {
+        let json = serde_json::json!({
+            "name": "a", "collection": "default",
+            "origin": { "kind": "site", "url": "http://a/", "depth_max": 3, "pages_max": 1000 },
+        });
+        let settings: SourceSettings = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&settings).unwrap(), json);
+        let mut unknown = json.clone();
+        unknown["origin"]["dept"] = 1.into();
+        assert!(serde_json::from_value::<SourceSettings>(unknown).is_err());
+        let mut unknown = json;
+        unknown["color"] = "red".into();
+        assert!(serde_json::from_value::<SourceSettings>(unknown).is_err());
+    }
 }

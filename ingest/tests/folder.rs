@@ -18,7 +18,7 @@ use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revisio
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 use wellspring_ingest::source::Accept;
-use wellspring_ingest::source::folder::{FolderSource, FolderStatus, SkipReason};
+use wellspring_ingest::source::folder::{FolderRules, FolderSource, FolderStatus, SkipReason};
 
 type Stored = (Vec<u8>, Option<String>);
 
@@ -98,6 +98,8 @@ struct Running {
     folder: TempDir,
     memory: Arc<Memory>,
     status: Arc<FolderStatus>,
+    rules: FolderRules,
+    tags: Vec<String>,
     shutdown: CancellationToken,
     task: Option<tokio::task::JoinHandle<()>>,
 }
@@ -105,6 +107,10 @@ struct Running {
 impl Running {
     /// Starts over what `prepare` puts into the folder, and waits for the first scan.
     async fn over(prepare: impl FnOnce(&Path)) -> Self {
+        Self::with_rules(FolderRules::default(), prepare).await
+    }
+
+    async fn with_rules(rules: FolderRules, prepare: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         prepare(&folder.path().join("root"));
@@ -112,6 +118,8 @@ impl Running {
             folder,
             memory: Arc::default(),
             status: Arc::default(),
+            rules,
+            tags: Vec::new(),
             shutdown: CancellationToken::new(),
             task: None,
         };
@@ -123,7 +131,13 @@ impl Running {
         self.status = Arc::default();
         self.shutdown = CancellationToken::new();
         let root = fs::canonicalize(self.root()).unwrap();
-        let source = FolderSource { name: "docs".parse().unwrap(), root, collection: CollectionName::default() };
+        let source = FolderSource {
+            name: "docs".parse().unwrap(),
+            root,
+            collection: CollectionName::default(),
+            rules: self.rules.clone(),
+            tags: self.tags.clone(),
+        };
         let run = source.run(self.memory.clone(), self.memory.clone(), self.status.clone(), self.shutdown.clone());
         self.task = Some(tokio::spawn(run));
         self.until("the first scan", |running| running.status.report().scans == 1).await;
@@ -410,4 +424,75 @@ async fn a_file_that_grows_all_the_time_ends_whole() {
             running.memory.content("docs/log.txt").is_some_and(|content| content.ends_with(&format!("line {lines}\n")))
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn globs_and_lists_say_which_files_are_wanted_and_a_changed_list_takes_effect() {
+    let rules = FolderRules::new(&["*.md".into()], &["drafts".into()], true).unwrap();
+    let running = Running::with_rules(rules, |root| {
+        write(root, ".gitignore", "old.md\nbuild/\n");
+        write(root, "a.md", "a");
+        write(root, "b.txt", "not included");
+        write(root, "deep/drafts/c.md", "excluded");
+        write(root, "build/d.md", "ignored");
+        write(root, "old.md", "ignored");
+    })
+    .await;
+    running.until_keys(&["docs/a.md"]).await;
+    // Live, each by the same rules.
+    running.write("build/e.md", "ignored");
+    running.write("drafts/f.md", "excluded");
+    running.write("deep/g.md", "wanted");
+    running.until_keys(&["docs/a.md", "docs/deep/g.md"]).await;
+
+    running.write(".gitignore", "a.md\n");
+    running.until_keys(&["docs/build/d.md", "docs/build/e.md", "docs/deep/g.md", "docs/old.md"]).await;
+    running.write("deep/.gitignore", "*\n");
+    running.until_keys(&["docs/build/d.md", "docs/build/e.md", "docs/old.md"]).await;
+    // A list that cannot be read says nothing, so nothing changes.
+    fs::write(running.root().join("build/.gitignore"), vec![b'x'; limits::GITIGNORE_BYTES_MAX + 1]).unwrap();
+    running.scan().await;
+    running.scan().await;
+    assert_eq!(running.memory.keys(), ["docs/build/d.md", "docs/build/e.md", "docs/old.md"]);
+    assert_eq!(running.status.report().skipped, BTreeMap::from([(SkipReason::Unreadable, 1)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_tags_reach_files_that_did_not_change() {
+    let mut running = Running::over(|root| write(root, "a.md", "a")).await;
+    running
+        .until("the fingerprint", |running| {
+            running.memory.documents.lock().unwrap().values().any(|(_, fingerprint)| fingerprint.is_some())
+        })
+        .await;
+    running.stop().await;
+    running.memory.writes.lock().unwrap().clear();
+    running.tags = vec!["manual".to_owned()];
+    running.start().await;
+    running.until("the tags", |running| running.memory.writes() == ["put docs/a.md"]).await;
+    running.stop().await;
+    running.memory.writes.lock().unwrap().clear();
+    running.start().await;
+    running.scan().await;
+    assert!(running.memory.writes().is_empty(), "and the same tags again are no news");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_tells_of_itself_as_a_visit() {
+    let running = Running::over(|root| {
+        write(root, "a.md", "a");
+        fs::File::create(root.join("large.md")).unwrap().set_len(limits::DOCUMENT_BYTES_MAX as u64 + 1).unwrap();
+    })
+    .await;
+    running.until_keys(&["docs/a.md"]).await;
+    running.scan().await;
+    let visit = running.status.visits().borrow().clone().unwrap();
+    assert!(visit.complete);
+    assert_eq!((visit.items, visit.failed), (1, 1));
+    assert_eq!(visit.errors, ["large.md: larger than a document may be"]);
+    fs::remove_file(running.root().join("a.md")).unwrap();
+    running.until_keys(&[]).await;
+    running.scan().await;
+    let visit = running.status.visits().borrow().clone().unwrap();
+    assert_eq!((visit.items, visit.deleted, visit.changed), (0, 1, 0));
 }

@@ -50,6 +50,8 @@ struct Head {
     content_hash: Option<ContentHash>,
     fingerprint: Option<String>,
     deleted: bool,
+    /// Whether its source was removed, so that it belongs to nobody.
+    ownerless: bool,
     /// Whether this batch deleted it, and at which revision and entry.
     deletion: Option<(Revision, Sequence)>,
     changed: bool,
@@ -59,6 +61,11 @@ impl Head {
     /// Whether the newest entry came to nothing: then the same write is no repetition.
     fn failed(&self) -> bool {
         matches!(self.state.as_str(), "failed" | "quarantined")
+    }
+
+    /// Whether another source than this one has a say about the document.
+    fn belongs_to_another_than(&self, source: &SourceName) -> bool {
+        self.source != *source && !self.ownerless
     }
 }
 
@@ -139,12 +146,14 @@ fn put(
     let head = heads.get_mut(&document);
     let live = head.as_ref().is_some_and(|head| !head.deleted);
     if let Some(head) = head.filter(|head| !head.deleted) {
-        if head.source != draft.source {
+        if head.belongs_to_another_than(&draft.source) {
             return Err(Refusal::OwnedBySource(head.source.clone()));
         }
         if head.content_hash == content_hash && !head.failed() {
-            if head.fingerprint != draft.fingerprint {
+            if head.fingerprint != draft.fingerprint || head.source != draft.source {
                 head.fingerprint = draft.fingerprint;
+                head.source = draft.source;
+                head.ownerless = false;
                 head.changed = true;
             }
             return Ok(Accepted {
@@ -168,6 +177,7 @@ fn put(
         content_hash,
         fingerprint: draft.fingerprint.clone(),
         deleted: false,
+        ownerless: false,
         deletion: before.and_then(|head| head.deletion),
         changed: true,
     };
@@ -192,7 +202,7 @@ fn delete(
         let revision = heads.get(&document).map_or(Revision(0), |head| head.revision);
         return Ok(Accepted { key, document, revision, sequence: None, outcome: Outcome::Absent });
     };
-    if !head.deleted && head.source != source {
+    if !head.deleted && head.belongs_to_another_than(&source) {
         return Err(Refusal::OwnedBySource(head.source.clone()));
     }
     last.0 += 1;
@@ -214,7 +224,7 @@ async fn load_heads(
 ) -> Result<HashMap<DocumentId, Head>, Trouble> {
     let rows = sqlx::query(
         "SELECT id, collection, key, source, accepted_revision, accepted_sequence, state, content_hash, fingerprint,
-                deleted
+                deleted, source IN (SELECT name FROM former_source) AS ownerless
          FROM document WHERE id IN (SELECT unhex(value) FROM json_each(?))",
     )
     .bind(json_list(documents))
@@ -236,6 +246,7 @@ async fn load_heads(
                     .map_err(|_| Trouble::Damaged("content_hash"))?,
                 fingerprint: row.try_get("fingerprint")?,
                 deleted: row.try_get("deleted")?,
+                ownerless: row.try_get("ownerless")?,
                 deletion: None,
                 changed: false,
             };

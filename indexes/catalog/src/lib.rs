@@ -3,6 +3,7 @@
 //! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`] over one database file. The path of
 //! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
 //! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
+//! `sources` keeps where documents come from.
 //!
 //! Invariants:
 //! - One writer: writes go through one connection, and a lock file keeps a second process away.
@@ -20,6 +21,7 @@ mod read;
 mod release;
 mod replay;
 mod rows;
+mod sources;
 mod stage;
 mod trouble;
 

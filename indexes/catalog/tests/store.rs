@@ -9,10 +9,10 @@ use wellspring_core::catalog::{
     CatalogErrorKind, CatalogReader, Cost, End, Finished, Journal, Publisher, StagedRevision, Task, Work, Write,
 };
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
-use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
+use wellspring_core::document::{Attributes, CollectionName, ContentHash, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
 use wellspring_core::limits;
-use wellspring_core::source::SourceName;
+use wellspring_core::source::{SourceName, SourceStore};
 use wellspring_core::span::Span;
 use wellspring_core::view::Publication;
 
@@ -239,4 +239,109 @@ async fn acceptance_is_told_by_the_clock_given() {
     catalog.accept(vec![put("a", "one")]).await.unwrap();
     let info = catalog.document(&CollectionName::default(), &"a".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(info.accepted_at, noon());
+}
+
+fn site(name: &str) -> wellspring_core::source::SourceSettings {
+    serde_json::from_value(serde_json::json!({
+        "name": name,
+        "origin": { "kind": "site", "url": "https://example.org/", "depth_max": 2, "pages_max": 50 },
+        "tags": ["web"],
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn sources_and_what_is_remembered_of_them_survive_a_restart() {
+    use wellspring_core::fetch::Validators;
+    use wellspring_core::source::{Remains, UrlMemory, Visit};
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let noon: Timestamp = "2026-05-06T12:00:00Z".parse().unwrap();
+    let name: SourceName = "blog".parse().unwrap();
+    assert!(catalog.put_source(&site("blog"), noon).await.unwrap());
+    let visit = Visit {
+        began_at: noon,
+        took_ms: 5,
+        requests: 3,
+        wire_bytes: 900,
+        items: 2,
+        changed: 1,
+        deleted: 0,
+        failed: 0,
+        errors: Vec::new(),
+        complete: true,
+        not_before: None,
+        hub: None,
+    };
+    catalog.record_visit(&name, &visit).await.unwrap();
+    let later: Timestamp = "2026-05-06T13:00:00Z".parse().unwrap();
+    catalog.plan_visit(&name, Some(later), "it changes daily", &serde_json::json!({ "rate": 1.5 })).await.unwrap();
+    catalog.set_paused(&name, true).await.unwrap();
+    catalog.set_removing(&name, Remains::Delete).await.unwrap();
+    // More addresses than one transaction and one statement take.
+    let memory: Vec<_> = (0..limits::URL_MEMORY_BATCH_MAX + 300)
+        .map(|number| UrlMemory {
+            url: format!("https://example.org/{number:05}"),
+            validators: Validators { etag: Some(format!("\"{number}\"")), last_modified: None },
+            body_hash: Some(ContentHash::from_bytes([7; 16])),
+        })
+        .collect();
+    catalog.remember_urls(&name, memory.clone()).await.unwrap();
+    catalog.close().await;
+    drop(catalog);
+
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let record = catalog.sources().await.unwrap().remove(0);
+    assert_eq!(record.settings, site("blog"));
+    assert_eq!((record.paused, record.removing, record.added_at), (true, Some(Remains::Delete), noon));
+    assert_eq!((record.last_visit, record.complete_at), (Some(visit), Some(noon)));
+    assert_eq!((record.next_visit_at, record.next_visit_reason.as_str()), (Some(later), "it changes daily"));
+    assert_eq!(record.learnt, serde_json::json!({ "rate": 1.5 }));
+    assert_eq!(catalog.url_memory(&name).await.unwrap(), memory);
+    assert!(catalog.remove_source(&name).await.unwrap());
+    assert!(catalog.url_memory(&name).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_removed_source_leaves_behind_belongs_to_nobody_until_its_name_comes_back() {
+    use wellspring_core::catalog::{Outcome, Refusal};
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let blog: SourceName = "blog".parse().unwrap();
+    let of_blog = |key: &str| {
+        let Write::Put(draft) = put(key, key) else { panic!("a put") };
+        Write::Put(Draft { source: blog.clone(), ..draft })
+    };
+    let one = async |write| catalog.accept(vec![write]).await.unwrap().remove(0);
+    catalog.put_source(&site("blog"), Timestamp::UNIX_EPOCH).await.unwrap();
+    catalog.accept(vec![of_blog("a"), of_blog("b"), of_blog("c"), of_blog("d")]).await.unwrap();
+    assert_eq!(one(delete("a")).await, Err(Refusal::OwnedBySource(blog.clone())));
+    let counts = catalog.document_counts().await.unwrap();
+    assert_eq!(counts[&blog], [("pending".to_owned(), 4)].into());
+
+    catalog.remove_source(&blog).await.unwrap();
+    assert_eq!(one(delete("a")).await.unwrap().outcome, Outcome::Deleted);
+    assert_eq!(one(put("b", "now mine")).await.unwrap().outcome, Outcome::Updated);
+    // Saying the same makes it the sayer's.
+    assert_eq!(one(put("c", "c")).await.unwrap().outcome, Outcome::Unchanged);
+    assert_eq!(one(of_blog("c")).await, Err(Refusal::OwnedBySource(SourceName::push())));
+
+    catalog.put_source(&site("blog"), Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(one(delete("d")).await, Err(Refusal::OwnedBySource(blog.clone())));
+    assert_eq!(one(of_blog("d")).await.unwrap().outcome, Outcome::Unchanged);
+    let items = catalog.source_items(&blog).await.unwrap();
+    assert_eq!(items.into_iter().map(|(_, key, _)| key.to_string()).collect::<Vec<_>>(), ["d"]);
+}
+
+#[tokio::test]
+async fn an_unchanged_write_renews_the_fingerprint() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    for fingerprint in ["before", "touched"] {
+        let Write::Put(draft) = put("a", "same") else { panic!("a put") };
+        catalog.accept(vec![Write::Put(Draft { fingerprint: Some(fingerprint.into()), ..draft })]).await.unwrap();
+    }
+    let items = catalog.source_items(&SourceName::push()).await.unwrap();
+    assert_eq!(items[0].2.as_deref(), Some("touched"));
+    assert_eq!(catalog.status().await.unwrap().sequence, 1, "and no entry was written for it");
 }

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use wellspring_core::catalog::{Accepted, CatalogError, Refusal, Write};
 
 pub mod folder;
+pub mod registry;
+pub mod settings;
 pub mod web;
 
 /// Takes writes in; the intake in the service. Contract for implementors:

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use wellspring_core::answer::AnswerFailure;
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, EntryState, Refusal, Stage};
 use wellspring_core::retriever::{SearchError, SearchErrorKind};
+use wellspring_core::source::SourceError;
 
 /// Declares the codes with their text and status, once.
 macro_rules! codes {
@@ -68,12 +69,24 @@ codes! {
     UnknownDocument = "unknown_document", NOT_FOUND;
     /// No such revision, or too old to be kept.
     UnknownRevision = "unknown_revision", NOT_FOUND;
+    /// No such source.
+    UnknownSource = "unknown_source", NOT_FOUND;
     /// The path exists, but not with this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body did not arrive in time.
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT;
     /// The document belongs to another source.
     OwnedBySource = "owned_by_source", CONFLICT;
+    /// A source of this name comes from elsewhere.
+    SourceExists = "source_exists", CONFLICT;
+    /// There are as many sources as there may be.
+    TooManySources = "too_many_sources", CONFLICT;
+    /// The source is paused.
+    SourcePaused = "source_paused", CONFLICT;
+    /// The source is being removed.
+    SourceRemoving = "source_removing", CONFLICT;
+    /// No deletions are held back.
+    NothingHeld = "nothing_held", CONFLICT;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The document's content is larger than the limit.
@@ -269,6 +282,30 @@ impl From<CatalogError> for ApiError {
     }
 }
 
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        let message = error.to_string();
+        match error {
+            SourceError::Unknown => unknown_source(),
+            SourceError::Exists => Self::new(
+                Code::SourceExists,
+                message,
+                "choose another name; or remove that one first, keeping its documents, and this one takes them up",
+            ),
+            SourceError::Invalid(error) => Self::new(Code::InvalidField, message, error.hint),
+            SourceError::TooMany => Self::new(Code::TooManySources, message, "remove one that is not needed"),
+            SourceError::Paused => Self::new(Code::SourcePaused, message, "resume it first"),
+            SourceError::Removing => {
+                Self::new(Code::SourceRemoving, message, "wait until `GET /v1/sources` lists it no longer")
+            }
+            SourceError::NothingHeld => {
+                Self::new(Code::NothingHeld, message, "`held_deletions` of the source says how many there are")
+            }
+            SourceError::Catalog(error) => error.into(),
+        }
+    }
+}
+
 impl From<SearchError> for ApiError {
     fn from(error: SearchError) -> Self {
         match error.kind() {
@@ -308,6 +345,11 @@ pub(crate) fn unknown_collection() -> ApiError {
         "there is no such collection",
         "leave `collection` out for the default one; `GET /v1/status` shows what is there",
     )
+}
+
+/// The error of a source that does not exist.
+pub(crate) fn unknown_source() -> ApiError {
+    ApiError::new(Code::UnknownSource, "there is no such source", "`GET /v1/sources` lists them")
 }
 
 /// The error of a document that does not exist or was deleted.

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::{ErrorBody, ErrorDetail};
-use crate::routes::{ask, documents, search, status, write};
+use crate::routes::{ask, documents, search, sources, status, write};
 use crate::schema;
 
 /// The API.
@@ -24,12 +24,14 @@ use crate::schema;
     ),
     paths(
         documents::list, write::post, write::put, documents::read, documents::delete,
-        search::search, search::search_by_url, ask::ask,
+        sources::list, sources::add, sources::show, sources::change, sources::remove, sources::refresh,
+        sources::release, search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),
     components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::request::Document)),
     tags(
         (name = "documents", description = "Write, read, list and delete documents"),
+        (name = "sources", description = "Say where documents come from"),
         (name = "search", description = "Find passages"),
         (name = "ask", description = "Get answers with citations"),
         (name = "service", description = "How the service is")

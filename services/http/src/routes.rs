@@ -22,6 +22,7 @@ pub(crate) mod ask;
 pub(crate) mod documents;
 mod import;
 pub(crate) mod search;
+pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod write;
 
@@ -77,6 +78,10 @@ pub fn router(service: Service, settings: &HttpSettings) -> Router {
         .route("/v1/openapi.json", get(status::openapi))
         .route("/v1/documents", get(documents::list).post(write::post))
         .route("/v1/documents/{*key}", put(write::put).get(documents::read).delete(documents::delete))
+        .route("/v1/sources", get(sources::list).post(sources::add))
+        .route("/v1/sources/{name}", get(sources::show).patch(sources::change).delete(sources::remove))
+        .route("/v1/sources/{name}/refresh", post(sources::refresh))
+        .route("/v1/sources/{name}/release", post(sources::release))
         .route("/v1/search", post(search::search).get(search::search_by_url))
         .route("/v1/ask", post(ask::ask))
         .fallback(unknown_route)

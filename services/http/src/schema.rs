@@ -378,3 +378,122 @@ pub enum GeneratorState {
     /// It cannot be started.
     Failed,
 }
+
+/// Where a source's documents are, and how much of it is wanted.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Origin {
+    /// A folder on the service's machine, kept up with as it changes.
+    Folder {
+        /// The folder, absolute.
+        path: String,
+        /// Globs below the folder that are wanted; all where absent. One without `/` means a name, wherever it stands.
+        include: Option<Vec<String>>,
+        /// Globs below the folder that are not.
+        exclude: Option<Vec<String>>,
+        /// Whether `.gitignore` files say what else is not wanted.
+        gitignore: Option<bool>,
+    },
+    /// An RSS, Atom or JSON feed; each entry is a document.
+    Feed {
+        /// The feed's address.
+        url: String,
+        /// Whether the article behind an entry is fetched too, and is the document.
+        articles: Option<bool>,
+    },
+    /// The pages of one host.
+    Site {
+        /// Where to begin.
+        url: String,
+        /// A sitemap; where absent, one is asked for before pages are crawled.
+        sitemap: Option<String>,
+        /// Links from the beginning to a page; 3 where absent.
+        depth_max: Option<u32>,
+        /// Pages in all; 1000 where absent.
+        pages_max: Option<u32>,
+    },
+    /// One page.
+    Page {
+        /// Its address.
+        url: String,
+    },
+}
+
+/// What becomes of the documents of a source that is removed.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Remains {
+    /// They stay readable and belong to nobody.
+    Keep,
+    /// They are deleted.
+    Delete,
+}
+
+/// A source as its owner sees it.
+#[derive(Debug, ToSchema)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Where its documents go.
+    pub collection: String,
+    /// Where they come from.
+    pub origin: Origin,
+    /// Host names that may lie in a private network; absent when there are none.
+    pub private_hosts: Option<Vec<String>>,
+    /// Labels that each of its documents gets; absent when there are none.
+    pub tags: Option<Vec<String>>,
+    /// Whether it is left alone for now.
+    pub paused: bool,
+    /// Whether the configuration file names it.
+    pub declared: bool,
+    /// What becomes of its documents, while it is being removed.
+    pub removing: Option<Remains>,
+    /// When it was added.
+    pub added_at: String,
+    /// Its documents, counted by state.
+    #[schema(value_type = Object)]
+    pub documents: serde_json::Value,
+    /// The last visit; for a folder, the last whole look.
+    pub last_visit: Option<Visit>,
+    /// The next visit, where one is planned.
+    pub next_visit_at: Option<String>,
+    /// Why then.
+    pub next_visit_reason: String,
+    /// What stands in its way.
+    pub last_error: Option<String>,
+    /// Seconds since the last visit began that reached the source as a whole; `null` before the first.
+    pub staleness_seconds: Option<u64>,
+    /// Deletions that wait for `POST /v1/sources/{name}/release`: so many at once look like a lost disk.
+    pub held_deletions: u64,
+    /// Whether it is being visited now.
+    pub visiting: bool,
+}
+
+/// What one visit of a source found and cost.
+#[derive(Debug, ToSchema)]
+pub struct Visit {
+    /// When it began.
+    pub began_at: String,
+    /// How long it took.
+    pub took_ms: u64,
+    /// Requests made.
+    pub requests: u64,
+    /// Bytes over the wire.
+    pub wire_bytes: u64,
+    /// Items seen: files, entries, pages.
+    pub items: u64,
+    /// Of those, documents that were new or had changed.
+    pub changed: u64,
+    /// Documents deleted.
+    pub deleted: u64,
+    /// Items passed over.
+    pub failed: u64,
+    /// Why the visit, or items of it, failed; some of them, absent when there are none.
+    pub errors: Option<Vec<String>>,
+    /// Whether the source as a whole was reached.
+    pub complete: bool,
+    /// The source asks not to be visited before this.
+    pub not_before: Option<String>,
+    /// A hub that tells of changes (WebSub), where the source names one.
+    pub hub: Option<String>,
+}

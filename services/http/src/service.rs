@@ -19,6 +19,7 @@ use wellspring_core::catalog::{
 };
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::retriever::Retriever;
+use wellspring_core::source::SourceAdmin;
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -117,6 +118,8 @@ pub struct Service {
     pub writes: Arc<dyn Writes>,
     /// Reads documents.
     pub reader: Arc<dyn CatalogReader>,
+    /// Adds, shows and steers sources.
+    pub sources: Arc<dyn SourceAdmin>,
     /// Finds passages.
     pub retriever: Arc<dyn Retriever>,
     /// Answers questions.

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogReader, Journal, Publisher};
+use wellspring_core::source::SourceStore;
 
 pub mod accepting;
 pub mod claiming;
@@ -20,7 +21,7 @@ pub mod steps;
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
     /// The implementation.
-    type Catalog: Journal + Publisher + CatalogReader;
+    type Catalog: Journal + Publisher + CatalogReader + SourceStore;
 
     /// The catalog.
     fn catalog(&self) -> &Self::Catalog;

@@ -6,4 +6,5 @@ pub mod catalog;
 pub mod embedder;
 pub mod generator;
 pub mod keyword;
+pub mod sources;
 pub mod vector;

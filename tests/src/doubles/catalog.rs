@@ -14,13 +14,14 @@ use wellspring_core::document::{
     Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
 };
 use wellspring_core::embedding::{Embedding, Lane, SpaceId};
-use wellspring_core::source::SourceName;
+use wellspring_core::source::{SourceName, SourceRecord, UrlMemory};
 use wellspring_core::view::{Publication, ViewName};
 
 mod journal;
 mod publisher;
 mod reader;
 mod replay;
+mod sources;
 
 /// A catalog in memory.
 #[derive(Debug, Default)]
@@ -53,6 +54,10 @@ struct State {
     published: Publication,
     checkpoints: HashMap<ViewName, Publication>,
     totals: Cost,
+    sources: BTreeMap<SourceName, SourceRecord>,
+    urls: BTreeMap<SourceName, BTreeMap<String, UrlMemory>>,
+    /// Removed while they had documents: those belong to nobody.
+    former_sources: HashSet<SourceName>,
 }
 
 #[derive(Debug)]

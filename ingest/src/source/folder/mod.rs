@@ -15,6 +15,7 @@
 mod read;
 mod reconcile;
 mod report;
+mod rules;
 mod walk;
 mod watch;
 
@@ -31,14 +32,16 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::Journal;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
-use wellspring_core::source::SourceName;
+use wellspring_core::source::{SourceName, Visit};
 
 use super::Accept;
 use reconcile::{Deletions, Reconciler};
+use rules::GITIGNORE;
 use walk::Looker;
 use watch::{Change, Watch};
 
 pub use report::{FolderReport, FolderStatus, Skip, SkipReason};
+pub use rules::FolderRules;
 
 /// A folder to keep up with.
 #[derive(Debug, Clone)]
@@ -49,6 +52,10 @@ pub struct FolderSource {
     pub root: PathBuf,
     /// Where its documents go.
     pub collection: CollectionName,
+    /// Which of its files are wanted.
+    pub rules: FolderRules,
+    /// Labels that each of its documents gets.
+    pub tags: Vec<String>,
 }
 
 impl FolderSource {
@@ -60,9 +67,10 @@ impl FolderSource {
         status: Arc<FolderStatus>,
         shutdown: CancellationToken,
     ) {
-        let looker = Looker { name: self.name, root: self.root, stop: shutdown.clone() };
-        let reconciler = Reconciler::new(looker, self.collection, accept, journal, status.clone());
-        let mut keeper = Keeper { reconciler, status, watch: None, agenda: Agenda::default(), warned: false };
+        let looker = Looker { name: self.name, root: self.root, rules: self.rules, stop: shutdown.clone() };
+        let reconciler = Reconciler::new(looker, self.collection, self.tags, accept, journal, status.clone());
+        let agenda = Agenda::default();
+        let mut keeper = Keeper { reconciler, status, watch: None, agenda, warned: false, told: (0, 0) };
         keeper.agenda.scan_at = Some(Instant::now());
         while !shutdown.is_cancelled() {
             tokio::select! {
@@ -108,6 +116,8 @@ struct Keeper {
     watch: Option<Watch>,
     agenda: Agenda,
     warned: bool,
+    /// Changes and deletions that visits before have told of.
+    told: (u64, u64),
 }
 
 /// A moment that never comes, for a timer that is not set.
@@ -142,6 +152,10 @@ impl Keeper {
 
     fn note(&mut self, change: Option<Change>) {
         match change {
+            // It says what the folder's other files are.
+            Some(Change::Path(path)) if self.reconciler.looker.rules.gitignore && path.ends_with(GITIGNORE) => {
+                self.agenda.scan_by(Instant::now());
+            }
             Some(Change::Path(path)) => match walk::relative(&self.reconciler.looker.root, &path) {
                 Some(path) if !path.is_empty() && self.agenda.paths.len() < limits::WATCH_EVENTS_MAX => {
                     self.agenda.seconds.remove(&path);
@@ -181,13 +195,14 @@ impl Keeper {
     /// Looks at the whole folder. The watch comes first, then what the catalog has, then the folder: so nothing that
     /// happens meanwhile is missed.
     async fn scan(&mut self) {
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), Timestamp::now());
         self.renew_watch().await;
         let interval = match self.watch.as_ref().is_some_and(|watch| watch.is_whole) {
             true => limits::AUDIT_INTERVAL,
             false => limits::AUDIT_INTERVAL_UNWATCHED,
         };
         self.agenda.scan_at = Some(began + interval);
+        self.status.edit().next_scan_at = began_at.checked_add(interval).ok();
         if let Err(error) = self.reconciler.recall().await {
             return self.fail(format!("could not read what the catalog has: {}", error.chain()));
         }
@@ -198,11 +213,16 @@ impl Keeper {
         }
         let looker = self.reconciler.looker.clone();
         if self.look(Deletions::Found, move || looker.look_at_all()).await {
-            let mut report = self.status.edit();
-            report.scans += 1;
-            report.last_scan_at = Some(Timestamp::now());
-            report.last_scan_ms = began.elapsed().as_millis() as u64;
-            report.last_error = None;
+            let took_ms = began.elapsed().as_millis() as u64;
+            let visit = {
+                let mut report = self.status.edit();
+                report.scans += 1;
+                report.last_scan_at = Some(Timestamp::now());
+                report.last_scan_ms = took_ms;
+                report.last_error = None;
+                visit(&report, &mut self.told, began_at)
+            };
+            self.status.visited(visit);
         }
     }
 
@@ -281,6 +301,26 @@ impl Keeper {
                 "a folder could not be brought up to date"
             );
         }
+    }
+}
+
+/// A whole scan as a visit; what was seen live since the one before counts as its changes.
+fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> Visit {
+    let before = std::mem::replace(told, (report.changed, report.deleted));
+    let skips = report.skips.iter().take(limits::VISIT_ERRORS_MAX);
+    Visit {
+        began_at,
+        took_ms: report.last_scan_ms,
+        requests: 0,
+        wire_bytes: 0,
+        items: report.files as u64,
+        changed: report.changed - before.0,
+        deleted: report.deleted - before.1,
+        failed: report.skipped.values().sum::<usize>() as u64,
+        errors: skips.map(|skip| format!("{}: {}", skip.path, skip.reason.in_words())).collect(),
+        complete: true,
+        not_before: None,
+        hub: None,
     }
 }
 

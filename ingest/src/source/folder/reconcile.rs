@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use wellspring_core::catalog::{CatalogError, Journal, Write};
+use wellspring_core::catalog::{CatalogError, Journal, Outcome, Write};
 use wellspring_core::document::{Attributes, CollectionName, DocumentKey, Draft, MediaType};
 use wellspring_core::limits;
 
@@ -23,6 +23,9 @@ use crate::source::Accept;
 pub(super) struct Reconciler {
     pub(super) looker: Looker,
     pub(super) collection: CollectionName,
+    /// Labels of every document.
+    tags: Vec<String>,
+    tags_digest: Option<String>,
     pub(super) accept: Arc<dyn Accept>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) status: Arc<FolderStatus>,
@@ -53,12 +56,15 @@ impl Reconciler {
     pub(super) fn new(
         looker: Looker,
         collection: CollectionName,
+        tags: Vec<String>,
         accept: Arc<dyn Accept>,
         journal: Arc<dyn Journal>,
         status: Arc<FolderStatus>,
     ) -> Self {
         let (known, strays, unsettled) = Default::default();
-        Self { looker, collection, accept, journal, status, known, strays, unsettled }
+        let digest = || blake3::hash(tags.join("\n").as_bytes()).to_hex()[..16].to_owned();
+        let tags_digest = (!tags.is_empty()).then(digest);
+        Self { looker, collection, tags, tags_digest, accept, journal, status, known, strays, unsettled }
     }
 
     /// Reads what the catalog has. Comes before the scan, or what arrives meanwhile is taken for deleted.
@@ -69,7 +75,7 @@ impl Reconciler {
         for (collection, key, fingerprint) in items {
             match self.looker.path_of(&key) {
                 Some(path) if collection == self.collection => {
-                    // What was accepted in this life is newer: the journal keeps no fingerprint of an unchanged file.
+                    // What was accepted in this life is newer than what was read of the journal meanwhile.
                     let fingerprint = remembered.remove(path).flatten().or(fingerprint);
                     self.known.insert(path.to_owned(), fingerprint);
                 }
@@ -128,7 +134,15 @@ impl Reconciler {
     }
 
     fn is_news(&self, path: &str, seen: &FileSeen) -> bool {
-        self.known.get(path).is_none_or(|fingerprint| fingerprint.as_deref() != Some(&seen.fingerprint))
+        self.known.get(path).is_none_or(|known| known.as_deref() != Some(&self.fingerprint(seen)))
+    }
+
+    /// What tells that a file and what is said about it are as they were.
+    fn fingerprint(&self, seen: &FileSeen) -> String {
+        match &self.tags_digest {
+            None => seen.fingerprint.clone(),
+            Some(digest) => format!("{} {digest}", seen.fingerprint),
+        }
     }
 
     fn next_delete(
@@ -159,7 +173,7 @@ impl Reconciler {
         let mut writes = Vec::new();
         for (path, reading) in readings {
             let (content, fingerprint) = match reading {
-                Reading::Read { content, seen } => (content, Some(seen.fingerprint)),
+                Reading::Read { content, seen } => (content, Some(self.fingerprint(&seen))),
                 Reading::Unsettled { content } => {
                     let times = self.unsettled.entry(path.clone()).or_default();
                     *times += 1;
@@ -192,7 +206,7 @@ impl Reconciler {
             source: self.looker.name.clone(),
             media_type: MediaType::of_file_name(path)?,
             content,
-            attributes: Attributes::default(),
+            attributes: Attributes { tags: self.tags.clone(), ..Attributes::default() },
             fingerprint,
         })
     }
@@ -214,6 +228,14 @@ impl Reconciler {
         for (((is_put, collection, key), fingerprint), outcome) in subjects.into_iter().zip(fingerprints).zip(outcomes)
         {
             let Some(path) = self.looker.path_of(&key).filter(|_| collection == self.collection) else { continue };
+            if let Ok(accepted) = &outcome {
+                let mut report = self.status.edit();
+                match accepted.outcome {
+                    Outcome::Created | Outcome::Updated => report.changed += 1,
+                    Outcome::Deleted => report.deleted += 1,
+                    Outcome::Unchanged | Outcome::Absent => {}
+                }
+            }
             match outcome {
                 Ok(_) if is_put => {
                     self.known.insert(path.to_owned(), fingerprint);

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use wellspring_core::limits;
+use wellspring_core::source::Visit;
 
 /// Why a file is not read although its name promises a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -28,6 +29,21 @@ pub enum SkipReason {
     NotRegular,
     /// Its key belongs to another source.
     OwnedBySource,
+}
+
+impl SkipReason {
+    /// The reason for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::TooLarge => "larger than a document may be",
+            Self::NameNotUnicode => "its name is not Unicode",
+            Self::NameRefused => "its name is too long or holds control characters",
+            Self::Unreadable => "it cannot be read; look at its permissions",
+            Self::TooDeep => "below too many folders",
+            Self::NotRegular => "a link, a pipe or a device",
+            Self::OwnedBySource => "its key belongs to another source",
+        }
+    }
 }
 
 /// A skipped file.
@@ -50,6 +66,12 @@ pub struct FolderReport {
     pub last_scan_at: Option<Timestamp>,
     /// How long it took.
     pub last_scan_ms: u64,
+    /// When the next whole scan begins by itself.
+    pub next_scan_at: Option<Timestamp>,
+    /// Documents made or changed since the start.
+    pub changed: u64,
+    /// Documents deleted since the start.
+    pub deleted: u64,
     /// Whether the kernel reports every change; else the audits find them.
     pub watched: bool,
     /// What stands in the way, until a scan succeeds.
@@ -81,6 +103,7 @@ pub struct FolderStatus {
     report: Mutex<FolderReport>,
     wake: Notify,
     release: AtomicBool,
+    visits: watch::Sender<Option<Visit>>,
 }
 
 impl FolderStatus {
@@ -98,6 +121,15 @@ impl FolderStatus {
     pub fn release_held_deletions(&self) {
         self.release.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    /// The last whole scan as a visit, and a way to wait for the next one.
+    pub fn visits(&self) -> watch::Receiver<Option<Visit>> {
+        self.visits.subscribe()
+    }
+
+    pub(super) fn visited(&self, visit: Visit) {
+        self.visits.send_replace(Some(visit));
     }
 
     pub(super) async fn scan_requested(&self) {

@@ -19,6 +19,7 @@ use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 
 use super::report::SkipReason;
+use super::rules::{FolderRules, GITIGNORE, UnreadableList, Wanted};
 
 /// A file as its metadata shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +84,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
 pub(super) struct Looker {
     pub(super) name: SourceName,
     pub(super) root: PathBuf,
+    pub(super) rules: FolderRules,
     pub(super) stop: CancellationToken,
 }
 
@@ -91,7 +93,7 @@ impl Looker {
     pub(super) fn look_at_all(&self) -> io::Result<Look> {
         self.check_root()?;
         let mut look = Look { examined: vec![String::new()], ..Look::default() };
-        self.walk("", &mut look)?;
+        self.walk("", &mut look, &mut Wanted::new(&self.rules, &self.root))?;
         Ok(look)
     }
 
@@ -99,6 +101,7 @@ impl Looker {
     pub(super) fn look_at(&self, paths: &BTreeSet<String>) -> io::Result<Look> {
         self.check_root()?;
         let mut look = Look::default();
+        let mut wanted = Wanted::new(&self.rules, &self.root);
         for path in paths {
             if is_hidden_path(path) || look.folders.iter().any(|folder| covers(folder, path)) {
                 continue;
@@ -106,11 +109,11 @@ impl Looker {
             look.examined.push(path.clone());
             match self.metadata_without_links(path) {
                 Ok(Some(metadata)) if metadata.is_dir() => {
-                    if self.walk(path, &mut look).is_err() {
+                    if settled(wanted.folder(path), &mut look) && self.walk(path, &mut look, &mut wanted).is_err() {
                         look.unknown.push(path.clone());
                     }
                 }
-                Ok(Some(metadata)) => self.file(path.clone(), &metadata, &mut look),
+                Ok(Some(metadata)) => self.file(path.clone(), &metadata, &mut look, &mut wanted),
                 Ok(None) => {}
                 Err(_) => {
                     look.skipped.push((path.clone(), SkipReason::Unreadable));
@@ -149,7 +152,7 @@ impl Looker {
         Ok(metadata)
     }
 
-    fn walk(&self, under: &str, look: &mut Look) -> io::Result<()> {
+    fn walk(&self, under: &str, look: &mut Look, wanted: &mut Wanted<'_>) -> io::Result<()> {
         let depth = if under.is_empty() { 0 } else { under.split('/').count() };
         let depth_max = limits::FOLDER_DEPTH_MAX.saturating_sub(depth);
         look.folders.push(under.to_owned());
@@ -161,7 +164,7 @@ impl Looker {
             match entry {
                 Ok(entry) if entry.depth() == 0 => {}
                 Ok(entry) => {
-                    if !self.entry(&entry, depth_max, look) {
+                    if !self.entry(&entry, depth_max, look, wanted) {
                         entries.skip_current_dir();
                     }
                 }
@@ -181,7 +184,7 @@ impl Looker {
     }
 
     /// Notes an entry; `false` for a folder that is not entered.
-    fn entry(&self, entry: &DirEntry, depth_max: usize, look: &mut Look) -> bool {
+    fn entry(&self, entry: &DirEntry, depth_max: usize, look: &mut Look, wanted: &mut Wanted<'_>) -> bool {
         let is_folder = entry.file_type().is_dir();
         if is_hidden(entry.file_name()) {
             return !is_folder;
@@ -194,6 +197,9 @@ impl Looker {
             return !is_folder;
         };
         if is_folder {
+            if !settled(wanted.folder(&path), look) {
+                return false;
+            }
             if entry.depth() == depth_max {
                 look.skipped.push((path, SkipReason::TooDeep));
                 return false;
@@ -201,7 +207,7 @@ impl Looker {
             return true;
         }
         match entry.metadata() {
-            Ok(metadata) => self.file(path, &metadata, look),
+            Ok(metadata) => self.file(path, &metadata, look, wanted),
             Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
             Err(_) => {
                 look.skipped.push((path.clone(), SkipReason::Unreadable));
@@ -212,8 +218,8 @@ impl Looker {
     }
 
     /// Notes a path that is no folder.
-    fn file(&self, path: String, metadata: &Metadata, look: &mut Look) {
-        if MediaType::of_file_name(&path).is_none() {
+    fn file(&self, path: String, metadata: &Metadata, look: &mut Look, wanted: &mut Wanted<'_>) {
+        if MediaType::of_file_name(&path).is_none() || !settled(wanted.file(&path), look) {
             return;
         }
         if !metadata.is_file() {
@@ -239,6 +245,18 @@ impl Looker {
     pub(super) fn path_of<'k>(&self, key: &'k DocumentKey) -> Option<&'k str> {
         key.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
     }
+}
+
+/// Whether a path is wanted; where a list could not be read, it is not, and nothing is known about the list's folder.
+fn settled(wanted: Result<bool, UnreadableList>, look: &mut Look) -> bool {
+    wanted.unwrap_or_else(|UnreadableList { folder }| {
+        if !look.unknown.contains(&folder) {
+            let list = if folder.is_empty() { GITIGNORE.to_owned() } else { format!("{folder}/{GITIGNORE}") };
+            look.skipped.push((list, SkipReason::Unreadable));
+            look.unknown.push(folder);
+        }
+        false
+    })
 }
 
 fn is_hidden(name: &OsStr) -> bool {

@@ -5,7 +5,7 @@
 
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AnswerMode, StateName};
+use super::{AnswerMode, Origin, Remains, StateName};
 
 /// A document as a client sends it: with exactly one of `text`, `html` and `file`.
 #[derive(Debug, ToSchema)]
@@ -124,4 +124,35 @@ pub struct WriteParameters {
 pub struct PutParameters {
     /// The title of a document that is sent as it is, not as JSON.
     pub title: Option<String>,
+}
+
+/// A source as its owner describes it.
+#[derive(Debug, ToSchema)]
+pub struct SourceBody {
+    /// Its name, unique: lower-case letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Where its documents go; the default collection where absent.
+    pub collection: Option<String>,
+    /// Where they come from.
+    pub origin: Origin,
+    /// Host names that may lie in a private network; none unless named here.
+    pub private_hosts: Option<Vec<String>>,
+    /// Labels that each of its documents gets.
+    pub tags: Option<Vec<String>>,
+}
+
+/// A change of a source.
+#[derive(Debug, ToSchema)]
+pub struct SourceChange {
+    /// Whether it is left alone.
+    pub paused: bool,
+}
+
+/// The parameters of a removal.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RemovalParameters {
+    /// What becomes of its documents; `keep` where absent.
+    #[param(value_type = Option<Remains>)]
+    pub documents: Option<String>,
 }

@@ -8,5 +8,6 @@ mod locks;
 mod openapi;
 mod search;
 mod serving;
+mod sources;
 mod store;
 mod support;

@@ -10,6 +10,7 @@ use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Ou
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::retriever::ArmStatus;
+use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
 use wellspring_http::openapi::document_json;
 
@@ -47,16 +48,23 @@ fn every_path_is_described() {
         .collect();
     let expected = [
         "delete /v1/documents/{key}",
+        "delete /v1/sources/{name}",
         "get /healthz",
         "get /readyz",
         "get /v1/documents",
         "get /v1/documents/{key}",
         "get /v1/openapi.json",
         "get /v1/search",
+        "get /v1/sources",
+        "get /v1/sources/{name}",
         "get /v1/status",
         "post /v1/ask",
         "post /v1/documents",
+        "patch /v1/sources/{name}",
         "post /v1/search",
+        "post /v1/sources",
+        "post /v1/sources/{name}/refresh",
+        "post /v1/sources/{name}/release",
         "put /v1/documents/{key}",
     ];
     assert_eq!(described, expected.map(str::to_owned).into());
@@ -122,6 +130,11 @@ fn schemas_are_what_is_written() {
         },
     );
     same_fields("Attributes", attributes);
+    let source = crate::sources::full();
+    same_fields("Visit", source.last_visit.clone().unwrap());
+    same_fields("Source", source);
+    same_name("Remains", Remains::Keep);
+    same_name("Remains", Remains::Delete);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
     let (title, chunk) = (passage.title.clone(), passage.chunk);

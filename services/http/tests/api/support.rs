@@ -22,6 +22,7 @@ use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
 use wellspring_http::{AccessKey, Answers, HttpSettings, Readiness, Service, serve};
 
+use crate::sources::Sources;
 use crate::store::Store;
 
 /// One passage of the Danube's page.
@@ -185,6 +186,7 @@ pub(crate) struct Server {
     pub(crate) store: Arc<Store>,
     pub(crate) searcher: Arc<Searcher>,
     pub(crate) answerer: Arc<Answerer>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) ended: tokio::task::JoinHandle<()>,
@@ -206,10 +208,12 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
         asked: Mutex::default(),
         dropped: Arc::new(Notify::new()),
     });
+    let sources = Arc::new(Sources::default());
     let (readiness, ready) = watch::channel(Readiness::ready());
     let service = Service {
         writes: store.clone(),
         reader: store.clone(),
+        sources: sources.clone(),
         retriever: searcher.clone(),
         answers: answerer.clone(),
         status: store.clone(),
@@ -223,7 +227,7 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
     let ended = tokio::spawn(async move { serving.await.unwrap() });
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let base = format!("http://{address}");
-    Server { base, address, client, store, searcher, answerer, readiness, shutdown, ended }
+    Server { base, address, client, store, searcher, answerer, sources, readiness, shutdown, ended }
 }
 
 impl Server {
@@ -237,6 +241,10 @@ impl Server {
 
     pub(crate) fn put(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.put(format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.patch(format!("{}{path}", self.base))
     }
 
     pub(crate) fn delete(&self, path: &str) -> reqwest::RequestBuilder {

@@ -8,6 +8,7 @@ mod doctor;
 mod documents;
 mod models;
 mod search;
+mod sources;
 mod status;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ask(arguments) => block_on(ask::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Search(arguments) => block_on(search::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Status => block_on(status::run(&Client::new(&cli.server)?, cli.json))?,
+        Command::Sources(arguments) => block_on(sources::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Documents(arguments) => block_on(documents::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<()> {
 }
 
 /// One row a leaf, named by its path; lists of objects are numbered.
-fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+pub(super) fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Value::Object(map) => map.iter().for_each(|(name, value)| flatten(&below(name), value, rows)),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use wellspring_core::source::SourceSettings;
 
 use super::ConfigError;
 use super::settings::{Kind, SETTINGS, Setting};
@@ -51,6 +52,7 @@ pub(crate) struct Flags {
 pub(crate) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
     key: Option<String>,
+    sources: Vec<SourceSettings>,
 }
 
 impl Layers {
@@ -81,7 +83,7 @@ impl Layers {
         environment: impl Iterator<Item = (String, String)>,
         flags: &Values,
     ) -> Result<Self, ConfigError> {
-        let mut layers = Self { values: defaults(), key: None };
+        let mut layers = Self { values: defaults(), key: None, sources: Vec::new() };
         if let Some((path, text)) = file {
             layers.add_file(&path, &text)?;
         }
@@ -109,6 +111,10 @@ impl Layers {
             if name == "key" {
                 return Err(ConfigError::SecretInFile { origin });
             }
+            if name == SOURCES {
+                self.sources = sources(value, path.parent().unwrap_or(Path::new("")), &origin)?;
+                continue;
+            }
             let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
                 let nearest = nearest(&name, SETTINGS.iter().map(|setting| setting.name.to_owned()));
                 return Err(ConfigError::Unknown { name, origin, nearest });
@@ -134,6 +140,11 @@ impl Layers {
         };
         self.values.insert(setting.name, (from_text(setting, &value), origin));
         Ok(())
+    }
+
+    /// The sources that the file names; no other layer has any.
+    pub(crate) fn sources(&self) -> &[SourceSettings] {
+        &self.sources
     }
 
     /// The key, from the environment only.
@@ -242,6 +253,30 @@ fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
         }
         (_, value) => value,
     }
+}
+
+/// The name of the list of sources, a table each. It is no setting: the environment and the flags have no form for it.
+const SOURCES: &str = "sources";
+
+/// Reads the file's sources, in the form that the API takes; a folder's path is relative to the file.
+fn sources(value: Value, folder: &Path, origin: &Origin) -> Result<Vec<SourceSettings>, ConfigError> {
+    let refused = |number: usize, reason: String| ConfigError::Source { number, origin: origin.clone(), reason };
+    let Value::Array(tables) = value else {
+        return Err(refused(1, "expected a list of tables, each beginning with [[sources]]".to_owned()));
+    };
+    let mut sources = Vec::new();
+    for (place, mut table) in tables.into_iter().enumerate() {
+        if let Some(path) = table.get_mut("origin").and_then(|origin| origin.get_mut("path"))
+            && let Some(text) = path.as_str()
+        {
+            let joined = folder.join(text);
+            *path = path_value(&std::path::absolute(&joined).unwrap_or(joined));
+        }
+        let source =
+            table.try_into().map_err(|error: toml::de::Error| refused(place + 1, error.message().to_owned()))?;
+        sources.push(source);
+    }
+    Ok(sources)
 }
 
 /// Turns tables into dotted names.

@@ -15,6 +15,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use wellspring_core::document::CollectionName;
+use wellspring_core::source::SourceSettings;
 use wellspring_http::AccessKey;
 
 pub(crate) use layers::{Flags, Layers, Origin};
@@ -71,6 +72,16 @@ pub(crate) enum ConfigError {
         /// What was expected.
         expected: String,
     },
+    /// A source that cannot be read.
+    #[error("source number {number} in {origin} cannot be read: {reason}")]
+    Source {
+        /// Its place in the file, from 1.
+        number: usize,
+        /// Where.
+        origin: Origin,
+        /// Why.
+        reason: String,
+    },
     /// An open door.
     #[error(
         "listening on {listen} would serve every machine that can reach it: set {} to a secret of at least {} characters, \
@@ -114,6 +125,10 @@ pub(crate) struct Config {
     pub(crate) watch: Vec<PathBuf>,
     /// The collection that watched folders fill.
     pub(crate) collection: CollectionName,
+    /// The sources of the file, apart from watched folders.
+    pub(crate) sources: Vec<SourceSettings>,
+    /// No outgoing socket, ever.
+    pub(crate) offline: bool,
     /// What clients must present.
     pub(crate) key: Option<AccessKey>,
     /// The embedder's name in the manifest.
@@ -146,8 +161,6 @@ impl Config {
         if key.is_none() && !listen.ip().is_loopback() {
             return Err(ConfigError::OpenDoor { listen });
         }
-        // Serving opens no outgoing socket anyway; a value that is none is refused all the same.
-        layers.boolean("offline")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
         Ok(Self {
@@ -159,6 +172,8 @@ impl Config {
                 .text("collection")?
                 .parse()
                 .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
+            sources: layers.sources().to_vec(),
+            offline: layers.boolean("offline")?,
             key: key.and_then(AccessKey::new),
             embedder_model: layers.text("embedder.model")?.to_owned(),
             embedder_threads: threads("embedder.threads")?,
@@ -222,6 +237,8 @@ fn log(layers: &Layers) -> Result<String, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Layers, ConfigError> {
@@ -278,6 +295,28 @@ mod tests {
         assert!(error.contains("wellspring.toml") && error.contains("nowhere"), "{error}");
         assert!(Config::validate(&layers("offline = 3", &[], &[]).unwrap()).is_err());
         assert!(Config::validate(&layers("[generator]\ncontext_tokens = 5", &[], &[]).unwrap()).is_err());
+    }
+
+    #[test]
+    fn sources_are_read_with_paths_beside_the_file() {
+        let file = "[[sources]]\nname = \"notes\"\norigin = { kind = \"folder\", path = \"notes\" }\n\
+                    [[sources]]\nname = \"blog\"\ntags = [\"news\"]\n\
+                    origin = { kind = \"feed\", url = \"https://blog.example/feed.xml\", articles = true }\n";
+        let flags = BTreeMap::new();
+        let merged =
+            Layers::merge(Some((PathBuf::from("/etc/w/wellspring.toml"), file.to_owned())), std::iter::empty(), &flags);
+        let sources = Config::validate(&merged.unwrap()).unwrap().sources;
+        assert_eq!(serde_json::to_value(&sources[0].origin).unwrap()["path"], "/etc/w/notes");
+        assert_eq!((sources[1].name.as_str(), sources[1].origin.kind()), ("blog", "feed"));
+
+        for (bad, word) in [
+            ("[[sources]]\nname = \"a\"", "origin"),
+            ("[[sources]]\nname = \"a\"\norigin = { kind = \"page\", url = \"x\", depth = 1 }", "depth"),
+            ("sources = 3", "list of tables"),
+        ] {
+            let error = layers(bad, &[], &[]).unwrap_err().to_string();
+            assert!(error.contains(word) && error.contains("wellspring.toml"), "{error}");
+        }
     }
 
     #[test]

@@ -49,15 +49,17 @@ impl State {
     fn put(&mut self, draft: Draft, lane: Lane) -> Result<Accepted, Refusal> {
         assert!(draft.content.len() <= limits::DOCUMENT_BYTES_MAX, "content beyond the bound reaches no catalog");
         let (id, content_hash) = (draft.id(), draft.content_hash());
+        let former = &self.former_sources;
         let before = self.documents.get_mut(&id);
         let live = before.as_ref().is_some_and(|document| !document.deleted);
         if let Some(document) = before.filter(|document| !document.deleted) {
-            if document.source != draft.source {
+            if document.source != draft.source && !former.contains(&document.source) {
                 return Err(Refusal::OwnedBySource(document.source.clone()));
             }
             let failed = failed(&self.journal[&document.newest].state);
             if document.content_hash == Some(content_hash) && !failed {
                 document.fingerprint = draft.fingerprint;
+                document.source = draft.source;
                 let (revision, sequence) = (document.revision, Some(document.newest));
                 return Ok(Accepted { key: draft.key, document: id, revision, sequence, outcome: Outcome::Unchanged });
             }
@@ -112,7 +114,8 @@ impl State {
             let revision = self.documents.get(&id).map_or(Revision(0), |document| document.revision);
             return Ok(Accepted { key, document: id, revision, sequence: None, outcome: Outcome::Absent });
         };
-        if !document.deleted && document.source != *source {
+        let ownerless = self.former_sources.contains(&document.source);
+        if !document.deleted && document.source != *source && !ownerless {
             return Err(Refusal::OwnedBySource(document.source.clone()));
         }
         document.revision.0 += 1;
