@@ -25,6 +25,7 @@ use crate::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft
 use crate::embedding::{Embedding, SpaceId};
 use crate::failure::Failure;
 use crate::hit::Passage;
+use crate::push::{Push, Pushed};
 use crate::source::SourceName;
 use crate::span::Span;
 use crate::view::{Publication, ViewName};
@@ -81,7 +82,7 @@ pub enum Outcome {
 }
 
 /// The receipt of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The document's name.
     pub key: DocumentKey,
@@ -96,10 +97,12 @@ pub struct Accepted {
 }
 
 /// Why one write was refused; the others of its batch stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// The document belongs to another source.
     OwnedBySource(SourceName),
+    /// The write's condition does not hold; the newest revision, where there is a document.
+    Changed(Option<Revision>),
 }
 
 /// Takes writes in.
@@ -108,6 +111,11 @@ pub trait Journal: Send + Sync {
     /// Accepts writes in order, in one transaction, durable when this returns (I-1). Accepting the same write again
     /// is `Unchanged`, unless the newest revision failed: then it is tried once more as a new revision.
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
+
+    /// Accepts writes as [`Journal::accept`] does, each only where its condition holds, and remembers the answer of a
+    /// request that has a key in the same transaction, for [`crate::limits::IDEMPOTENCY_AGE`] and as long as there is
+    /// room. A request none of whose writes was accepted is not remembered.
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
 
     /// The files (or other items) of a source as last accepted: key and fingerprint, deleted ones left out. Read it
     /// before looking at the source, or what arrives meanwhile is taken for deleted.

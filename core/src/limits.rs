@@ -239,3 +239,14 @@ pub const SITE_PAGES_MAX: u32 = 50_000;
 pub const VISIT_ERRORS_MAX: usize = 20;
 /// Sources in all: each costs a plan and a row, and a list that people read.
 pub const SOURCES_MAX: usize = 10_000;
+
+/// The caller's key for one request.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long a request that came with a key is remembered: a client that tries for longer starts anew.
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Requests remembered by their keys; the oldest go first. About 30 MB at most in practice.
+pub const IDEMPOTENCY_KEYS_MAX: u64 = 100_000;
+/// Files of one multipart upload.
+pub const UPLOAD_FILES_MAX: usize = 100;
+/// Bytes of one multipart upload: it is held until all of it is accepted in one transaction.
+pub const UPLOAD_BYTES_MAX: usize = 64 << 20;

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use wellspring_core::catalog::{
     Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Sequence, Write,
 };
+use wellspring_core::push::{Push, Pushed};
 
 use crate::source::Accept;
 
@@ -47,11 +48,19 @@ impl Intake {
     /// Accepts writes in order; each receipt is durable (I-1), each refusal is about its own write.
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let receipts = self.journal.accept(writes).await?;
-        let wrote = |receipt: &Result<Accepted, Refusal>| matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent));
         if receipts.iter().any(wrote) {
             self.signals.accepted.notify_one();
         }
         Ok(receipts)
+    }
+
+    /// Accepts the writes of one request under their conditions; see [`Journal::push`].
+    pub async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        let pushed = self.journal.push(push).await?;
+        if matches!(&pushed, Pushed::New(receipts) if receipts.iter().any(wrote)) {
+            self.signals.accepted.notify_one();
+        }
+        Ok(pushed)
     }
 
     /// Waits until an entry is no longer pending, at most `timeout`, and says where it is; `None` when there is no
@@ -72,6 +81,11 @@ impl Intake {
             }
         }
     }
+}
+
+/// Whether a write changed anything.
+fn wrote(receipt: &Result<Accepted, Refusal>) -> bool {
+    matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent))
 }
 
 #[async_trait]

@@ -23,3 +23,4 @@ pub mod prepare;
 pub mod recover;
 mod retry;
 pub mod source;
+pub mod trace;

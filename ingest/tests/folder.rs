@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::limits;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::SourceName;
 use wellspring_ingest::source::Accept;
 use wellspring_ingest::source::folder::{FolderSource, FolderStatus, SkipReason};
@@ -79,6 +80,10 @@ impl Memory {
 impl Journal for Memory {
     async fn accept(&self, _: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         unreachable!("the source writes through the intake")
+    }
+
+    async fn push(&self, _: Push) -> Result<Pushed, CatalogError> {
+        unreachable!("a source makes no conditions")
     }
 
     async fn source_items(

@@ -18,9 +18,11 @@ mod publish;
 mod publisher;
 mod read;
 mod release;
+mod repeat;
 mod replay;
 mod rows;
 mod stage;
+mod trace;
 mod trouble;
 
 pub use open::{Clock, SqliteCatalog};

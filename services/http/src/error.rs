@@ -8,14 +8,18 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{ETAG, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use wellspring_core::answer::AnswerFailure;
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, EntryState, Refusal, Stage};
+use wellspring_core::document::Revision;
 use wellspring_core::retriever::{SearchError, SearchErrorKind};
+use wellspring_core::trace::{TraceError, TraceErrorKind};
+
+use crate::conditions::entity_tag;
 
 /// Declares the codes with their text and status, once.
 macro_rules! codes {
@@ -74,6 +78,8 @@ codes! {
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT;
     /// The document belongs to another source.
     OwnedBySource = "owned_by_source", CONFLICT;
+    /// The document is at another revision than the write was meant for.
+    RevisionMismatch = "revision_mismatch", PRECONDITION_FAILED;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The document's content is larger than the limit.
@@ -94,6 +100,8 @@ codes! {
     InvalidKey = "invalid_key", UNPROCESSABLE_ENTITY;
     /// The key in the body is not the key in the path.
     KeyMismatch = "key_mismatch", UNPROCESSABLE_ENTITY;
+    /// The `Idempotency-Key` came before with another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Not exactly one of `text`, `html` and `file`.
     InvalidContent = "invalid_content", UNPROCESSABLE_ENTITY;
     /// `limit` is outside its range.
@@ -152,6 +160,8 @@ pub struct ApiError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     hint: Cow<'static, str>,
+    /// The revision that a write would have to be meant for.
+    current: Option<Revision>,
 }
 
 /// The form of every error.
@@ -175,7 +185,13 @@ pub struct ErrorDetail {
 impl ApiError {
     /// An error of this service.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: code.status(), code: code.as_str().into(), message: message.into(), hint: hint.into() }
+        Self {
+            status: code.status(),
+            code: code.as_str().into(),
+            message: message.into(),
+            hint: hint.into(),
+            current: None,
+        }
     }
 
     /// The stable code.
@@ -230,6 +246,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(revision) = self.current {
+            response.headers_mut().insert(ETAG, entity_tag(revision));
+        }
         response
     }
 }
@@ -241,6 +260,19 @@ impl From<Refusal> for ApiError {
                 Code::OwnedBySource,
                 format!("the document belongs to the source `{source}`"),
                 "change or delete it where it comes from, or use another key",
+            ),
+            Refusal::Changed(Some(revision)) => Self {
+                current: Some(revision),
+                ..Self::new(
+                    Code::RevisionMismatch,
+                    format!("the document is there, at revision {revision}; nothing was written"),
+                    "read it, and send the write again with the revision it is meant for",
+                )
+            },
+            Refusal::Changed(None) => Self::new(
+                Code::RevisionMismatch,
+                "there is no such document; nothing was written",
+                "send the write without `if_match` to create it",
             ),
         }
     }
@@ -264,6 +296,24 @@ impl From<CatalogError> for ApiError {
                 Code::Internal,
                 "the catalog is damaged or was written by another version",
                 "the service's log names the cause; `wellspring doctor` looks further",
+            ),
+        }
+    }
+}
+
+impl From<TraceError> for ApiError {
+    fn from(error: TraceError) -> Self {
+        tracing::error!(error = %error.chain(), "a store could not be looked into");
+        match error.kind() {
+            TraceErrorKind::Catalog => Self::new(
+                Code::CatalogUnavailable,
+                "the catalog could not be looked into",
+                "try again; see the service's log",
+            ),
+            TraceErrorKind::View => Self::new(
+                Code::SearchUnavailable,
+                "an index could not be looked into",
+                "try again; see the service's log",
             ),
         }
     }
@@ -297,7 +347,13 @@ impl From<AnswerFailure> for ApiError {
     fn from(failure: AnswerFailure) -> Self {
         // The answer service has codes of its own; one that this table does not know keeps its name.
         let status = Code::named(&failure.code).map_or(StatusCode::INTERNAL_SERVER_ERROR, Code::status);
-        Self { status, code: failure.code.into(), message: failure.message.into(), hint: failure.hint.into() }
+        Self {
+            status,
+            code: failure.code.into(),
+            message: failure.message.into(),
+            hint: failure.hint.into(),
+            current: None,
+        }
     }
 }
 

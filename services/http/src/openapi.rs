@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::{ErrorBody, ErrorDetail};
-use crate::routes::{ask, documents, search, status, write};
+use crate::routes::{ask, documents, residue, search, status, upload, write};
 use crate::schema;
 
 /// The API.
@@ -23,11 +23,11 @@ use crate::schema;
             any other wants `Authorization: Bearer KEY`."
     ),
     paths(
-        documents::list, write::post, write::put, documents::read, documents::delete,
+        documents::list, write::post, write::put, documents::read, documents::delete, residue::residue,
         search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),
-    components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::request::Document)),
+    components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::request::Document, upload::UploadResponse)),
     tags(
         (name = "documents", description = "Write, read, list and delete documents"),
         (name = "search", description = "Find passages"),

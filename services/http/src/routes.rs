@@ -21,8 +21,10 @@ use crate::service::Service;
 pub(crate) mod ask;
 pub(crate) mod documents;
 mod import;
+pub(crate) mod residue;
 pub(crate) mod search;
 pub(crate) mod status;
+pub(crate) mod upload;
 pub(crate) mod write;
 
 /// What handlers share; cloning is cheap.

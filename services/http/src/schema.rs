@@ -164,6 +164,23 @@ pub struct Cost {
     pub chunks_removed: u64,
 }
 
+/// What the catalog holds of a document.
+#[derive(Debug, ToSchema)]
+pub struct CatalogResidue {
+    /// Revisions, each with its title and attributes.
+    pub revisions: u64,
+    /// Of those, revisions whose bytes are kept as they came.
+    pub contents: u64,
+    /// Of those, revisions whose text is kept.
+    pub texts: u64,
+    /// Passages, searchable or not.
+    pub chunks: u64,
+    /// Vectors that only this document needs or needed, or that it needs now.
+    pub vectors: u64,
+    /// Writes accepted and not finished.
+    pub pending: u64,
+}
+
 /// What is said about a document beside its content; what was not given is absent.
 #[derive(Debug, ToSchema)]
 pub struct Attributes {

@@ -17,8 +17,11 @@ use wellspring_core::answer::{AnswerEvent, Question};
 use wellspring_core::catalog::{
     Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Sequence, Write,
 };
+use wellspring_core::document::DocumentId;
 use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::retriever::Retriever;
+use wellspring_core::trace::{Residue, Settlement, TraceError};
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -29,9 +32,22 @@ pub trait Writes: Send + Sync {
     /// Accepts writes in order; durable when this returns (I-1).
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
 
+    /// Accepts the writes of one request under their conditions, once for each key.
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
+
     /// Waits until an entry is final or the time is up, and says where it is then. `None` when there is no such
     /// entry. Dropping the future ends the wait.
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError>;
+}
+
+/// Knows what is left of a document.
+#[async_trait]
+pub trait Residues: Send + Sync {
+    /// What each store holds of a document, looked up now.
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError>;
+
+    /// What a finished entry did to the views; `None` while it is pending.
+    async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError>;
 }
 
 /// Answers questions.
@@ -117,6 +133,8 @@ pub struct Service {
     pub writes: Arc<dyn Writes>,
     /// Reads documents.
     pub reader: Arc<dyn CatalogReader>,
+    /// Looks for what is left of documents.
+    pub residues: Arc<dyn Residues>,
     /// Finds passages.
     pub retriever: Arc<dyn Retriever>,
     /// Answers questions.

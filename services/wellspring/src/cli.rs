@@ -67,7 +67,8 @@ pub(crate) enum Command {
   wellspring documents                       every document and its state
   wellspring documents list --state failed   only those that could not be read, with the reason
   wellspring documents show docs/a.md        its text and state
-  wellspring documents delete docs/a.md")]
+  wellspring documents delete docs/a.md
+  wellspring documents residue docs/a.md     what is left of it, in every store")]
     Documents(DocumentsArguments),
     /// List, fetch and check model files.
     #[command(after_help = "Examples:
@@ -257,6 +258,14 @@ pub(crate) enum DocumentsAction {
     },
     /// Delete a pushed document. It is out of every answer when the command returns.
     Delete {
+        /// The document's key.
+        key: String,
+        /// Delete only this revision.
+        #[arg(long, value_name = "REVISION")]
+        if_match: Option<u64>,
+    },
+    /// Look into every store for what is left of a document: nothing once its deletion is settled.
+    Residue {
         /// The document's key.
         key: String,
     },

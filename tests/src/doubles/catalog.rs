@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use wellspring_core::catalog::{Cost, EntryState, Sequence};
+use wellspring_core::catalog::{Accepted, Cost, EntryState, Refusal, Sequence};
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{
     Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
 };
 use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::push::IdempotencyKey;
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{Publication, ViewName};
 
@@ -21,6 +22,7 @@ mod journal;
 mod publisher;
 mod reader;
 mod replay;
+mod trace;
 
 /// A catalog in memory.
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ struct State {
     collections: HashMap<CollectionName, (SpaceId, String)>,
     documents: HashMap<DocumentId, Document>,
     journal: BTreeMap<Sequence, Entry>,
+    pushed: HashMap<IdempotencyKey, (ContentHash, Vec<Answer>)>,
     claimed: HashMap<DocumentId, Sequence>,
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.
@@ -54,6 +57,9 @@ struct State {
     checkpoints: HashMap<ViewName, Publication>,
     totals: Cost,
 }
+
+/// What one write was answered.
+type Answer = Result<Accepted, Refusal>;
 
 #[derive(Debug)]
 struct Document {

@@ -6,16 +6,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State, rejection::PathRejection};
-use axum::http::Uri;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wellspring_core::catalog::{DocumentFilter, DocumentInfo, Outcome, Write};
+use wellspring_core::catalog::{DocumentFilter, DocumentInfo, Write};
 use wellspring_core::document::{DocumentKey, Revision};
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 
-use super::{Shared, write};
+use super::{Shared, residue, write};
+use crate::conditions::entity_tag;
 use crate::draft::parse_key;
 use crate::error::{ApiError, Code, ErrorBody, unknown_document};
 use crate::fields::{Parameters, invalid};
@@ -35,6 +37,22 @@ pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<Docume
     parse_key(&key)
 }
 
+/// The key in a path that ends with `/` and an action; `None` where it does not. In the key itself such a slash is
+/// written as `%2F`.
+pub(crate) fn key_before(
+    action: &str,
+    path: &Result<Path<String>, PathRejection>,
+    uri: &Uri,
+) -> Result<Option<DocumentKey>, ApiError> {
+    let ending = format!("/{action}");
+    match path {
+        Ok(Path(key)) if uri.path().ends_with(&ending) && key.ends_with(&ending) => {
+            parse_key(&key[..key.len() - ending.len()]).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// A document, with its text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DocumentResponse {
@@ -50,6 +68,8 @@ pub(crate) struct DocumentResponse {
 }
 
 /// Reads a document and the text of one revision, against which a citation can be checked.
+///
+/// `ETag` is the newest accepted revision, for `If-Match` on the write that follows.
 #[utoipa::path(
     get, path = "/v1/documents/{key}", tag = "documents",
     params(
@@ -62,7 +82,10 @@ pub(crate) async fn read(
     State(shared): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
-) -> Result<Json<DocumentResponse>, ApiError> {
+) -> Result<Response, ApiError> {
+    if let Some(key) = key_before("residue", &path, &uri)? {
+        return residue::residue(&shared, key, &uri).await;
+    }
     let key = key_in(path)?;
     let parameters = Parameters::parse(&uri, &["revision", "collection"])?;
     let collection = parameters.collection()?;
@@ -84,7 +107,9 @@ pub(crate) async fn read(
         ));
     }
     let text_revision = text.as_ref().map(|text| text.revision);
-    Ok(Json(DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) }))
+    let tag = entity_tag(document.revision);
+    let response = DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) };
+    Ok(([(ETAG, tag)], Json(response)).into_response())
 }
 
 /// A page of documents.
@@ -122,7 +147,8 @@ pub(crate) async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<
 
 /// Deletes a document: from the answer on, no reader sees it.
 ///
-/// With `wait=searchable` the answer comes once both indexes have forgotten it too.
+/// With `wait=searchable` the answer comes once both indexes have forgotten it too. `If-Match` (or `if_match`) deletes
+/// only that revision.
 #[utoipa::path(
     delete, path = "/v1/documents/{key}", tag = "documents",
     params(
@@ -139,15 +165,12 @@ pub(crate) async fn delete(
     State(shared): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key = key_in(path)?;
-    let parameters = Parameters::parse(&uri, &["collection", "wait"])?;
-    let (collection, wait) = (parameters.collection()?, parameters.wait()?);
-    shared.require_collection(&collection).await?;
-    let deletion = Write::Delete { collection: collection.clone(), key, source: SourceName::push() };
-    let accepted = write::accept_one(&shared, deletion).await?;
-    if accepted.outcome == Outcome::Absent {
-        return Err(unknown_document());
-    }
-    write::receipt(&shared, collection, accepted, wait).await
+    let parameters = Parameters::parse(&uri, &["collection", "wait", "if_match"])?;
+    let demands = write::Demands::of(&parameters, &headers)?;
+    shared.require_collection(&demands.collection).await?;
+    let deletion = Write::Delete { collection: demands.collection.clone(), key, source: SourceName::push() };
+    write::write_one(&shared, deletion, demands).await
 }

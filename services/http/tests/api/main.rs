@@ -6,6 +6,7 @@ mod documents;
 mod import;
 mod locks;
 mod openapi;
+mod push;
 mod search;
 mod serving;
 mod store;

@@ -11,6 +11,7 @@ use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::retriever::ArmStatus;
 use wellspring_core::span::Span;
+use wellspring_core::trace::CatalogResidue;
 use wellspring_http::openapi::document_json;
 
 use crate::support::{answer, citation, json, ranked, start};
@@ -51,6 +52,7 @@ fn every_path_is_described() {
         "get /readyz",
         "get /v1/documents",
         "get /v1/documents/{key}",
+        "get /v1/documents/{key}/residue",
         "get /v1/openapi.json",
         "get /v1/search",
         "get /v1/status",
@@ -132,6 +134,7 @@ fn schemas_are_what_is_written() {
     same_fields("Usage", Usage::default());
     same_fields("Cost", Cost::default());
     same_fields("CatalogStatus", CatalogStatus::default());
+    same_fields("CatalogResidue", CatalogResidue::default());
     same_fields("ArmStatus", ArmStatus::Failed { reason: "r".into() });
     same_name("ArmState", ArmStatus::Ok);
     same_name("ArmState", ArmStatus::Skipped { reason: "r".into() });

@@ -1,6 +1,6 @@
 //! A catalog in memory, as strict as the API needs it: keys, revisions, owners, and a fate for every write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,10 +11,13 @@ use wellspring_core::catalog::{
     DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, RevisionText, Sequence, Stage, Write,
 };
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision};
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::hit::Passage;
-use wellspring_http::{ServiceStatus, StatusSource, Writes};
+use wellspring_core::push::{Condition, IdempotencyKey, Push, Pushed, request_digest};
+use wellspring_core::trace::{CatalogResidue, Residue, Settlement, TraceError, TraceErrorKind, ViewResidue};
+use wellspring_core::view::{Publication, ViewName};
+use wellspring_http::{Residues, ServiceStatus, StatusSource, Writes};
 
 /// What becomes of accepted writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,7 @@ struct Stored {
 /// A catalog in memory: publishes at once, or whatever `fate` says.
 pub(crate) struct Store {
     documents: Mutex<BTreeMap<DocumentKey, Stored>>,
+    pushed: Mutex<HashMap<IdempotencyKey, (ContentHash, Vec<Result<Accepted, Refusal>>)>>,
     sequence: AtomicU64,
     pub(crate) fate: Mutex<Fate>,
     pub(crate) broken: AtomicBool,
@@ -46,6 +50,7 @@ impl Store {
     pub(crate) fn new() -> Self {
         Self {
             documents: Mutex::new(BTreeMap::new()),
+            pushed: Mutex::default(),
             sequence: AtomicU64::new(0),
             fate: Mutex::new(Fate::Published),
             broken: AtomicBool::new(false),
@@ -95,6 +100,20 @@ impl Store {
             return Err(CatalogError::new(CatalogErrorKind::Storage, "could not write the journal"));
         }
         Ok(())
+    }
+
+    fn apply_if(&self, write: Write, condition: Condition) -> Result<Accepted, Refusal> {
+        let (key, source) = match &write {
+            Write::Put(draft) => (&draft.key, &draft.source),
+            Write::Delete { key, source, .. } => (key, source),
+        };
+        let current = self.locked().get(key).map(|stored| (stored.draft.source.clone(), Revision(stored.revision)));
+        let foreign = current.as_ref().is_some_and(|(owner, _)| owner != source);
+        let current = current.map(|(_, revision)| revision);
+        if !foreign && !condition.holds(current) {
+            return Err(Refusal::Changed(current));
+        }
+        self.apply(write)
     }
 
     fn apply(&self, write: Write) -> Result<Accepted, Refusal> {
@@ -160,6 +179,24 @@ impl Writes for Store {
         self.check()?;
         self.batches.lock().unwrap().push(writes.len());
         Ok(writes.into_iter().map(|write| self.apply(write)).collect())
+    }
+
+    async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
+        self.check()?;
+        let parts = writes.iter().map(|(write, condition)| match write {
+            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
+            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
+        });
+        let digest = request_digest(parts);
+        if let Some((known, results)) = key.as_ref().and_then(|key| self.pushed.lock().unwrap().get(key).cloned()) {
+            return Ok(if known == digest { Pushed::Repeated(results) } else { Pushed::KeyReused });
+        }
+        self.batches.lock().unwrap().push(writes.len());
+        let results: Vec<_> = writes.into_iter().map(|(write, condition)| self.apply_if(write, condition)).collect();
+        if let Some(key) = key.filter(|_| results.iter().any(Result::is_ok)) {
+            self.pushed.lock().unwrap().insert(key, (digest, results.clone()));
+        }
+        Ok(Pushed::New(results))
     }
 
     async fn settled(&self, _: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
@@ -230,6 +267,25 @@ impl CatalogReader for Store {
     async fn status(&self) -> Result<CatalogStatus, CatalogError> {
         self.check()?;
         Ok(CatalogStatus { documents: self.locked().len() as u64, ..CatalogStatus::default() })
+    }
+}
+
+#[async_trait]
+impl Residues for Store {
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError> {
+        self.check().map_err(|error| TraceError::caused_by(TraceErrorKind::Catalog, "could not look", error))?;
+        let left = self.locked().values().filter(|stored| stored.draft.id() == document).count() as u64;
+        let catalog = CatalogResidue { revisions: left, contents: left, chunks: left, ..CatalogResidue::default() };
+        let views = [ViewName::Vector, ViewName::Keyword].map(|view| ViewResidue {
+            view,
+            chunks: left,
+            checkpoint: Publication(7),
+        });
+        Ok(Residue { document, catalog, views: views.into() })
+    }
+
+    async fn settlement(&self, _: Sequence) -> Result<Option<Settlement>, CatalogError> {
+        Ok(Some(Settlement { chunks_removed: 3, vector: Publication(7), keyword: Publication(7) }))
     }
 }
 

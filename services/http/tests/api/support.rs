@@ -208,6 +208,7 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
     let service = Service {
         writes: store.clone(),
         reader: store.clone(),
+        residues: store.clone(),
         retriever: searcher.clone(),
         answers: answerer.clone(),
         status: store.clone(),

@@ -10,8 +10,12 @@ use futures::stream::BoxStream;
 use wellspring_answer::Answerer;
 use wellspring_core::answer::{AnswerEvent, Question};
 use wellspring_core::catalog::{Accepted, CatalogError, EntryState, Refusal, Sequence, Write};
-use wellspring_http::{Answers, Writes};
+use wellspring_core::document::DocumentId;
+use wellspring_core::push::{Push, Pushed};
+use wellspring_core::trace::{Residue, Settlement, TraceError};
+use wellspring_http::{Answers, Residues, Writes};
 use wellspring_ingest::intake::Intake;
+use wellspring_ingest::trace::Tracer;
 
 /// The intake, for the HTTP API.
 pub(super) struct IntakeWrites(pub(super) Arc<Intake>);
@@ -22,8 +26,26 @@ impl Writes for IntakeWrites {
         self.0.accept(writes).await
     }
 
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        self.0.push(push).await
+    }
+
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
         self.0.settled(sequence, timeout).await
+    }
+}
+
+/// The look into every store, for the HTTP API.
+pub(super) struct TracerResidues(pub(super) Tracer);
+
+#[async_trait]
+impl Residues for TracerResidues {
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError> {
+        self.0.residue(document).await
+    }
+
+    async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError> {
+        self.0.settlement(sequence).await
     }
 }
 

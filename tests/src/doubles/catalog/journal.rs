@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use wellspring_core::catalog::{Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::limits;
+use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
 
 use super::{Document, Entry, MemoryCatalog, State, Stored};
@@ -15,11 +16,25 @@ use super::{Document, Entry, MemoryCatalog, State, Stored};
 impl Journal for MemoryCatalog {
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let mut state = self.state();
-        let answers = writes.into_iter().map(|write| match write {
-            Write::Put(draft) => state.put(draft),
-            Write::Delete { collection, key, source } => state.delete(&collection, key, &source),
+        Ok(writes.into_iter().map(|write| state.write(write, Condition::None)).collect())
+    }
+
+    async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
+        let mut state = self.state();
+        let parts = writes.iter().map(|(write, condition)| match write {
+            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
+            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
         });
-        Ok(answers.collect())
+        let digest = request_digest(parts);
+        if let Some((known, results)) = key.as_ref().and_then(|key| state.pushed.get(key)) {
+            let same = *known == digest;
+            return Ok(if same { Pushed::Repeated(results.clone()) } else { Pushed::KeyReused });
+        }
+        let results: Vec<_> = writes.into_iter().map(|(write, condition)| state.write(write, condition)).collect();
+        if let Some(key) = key.filter(|_| results.iter().any(Result::is_ok)) {
+            state.pushed.insert(key, (digest, results.clone()));
+        }
+        Ok(Pushed::New(results))
     }
 
     async fn source_items(
@@ -42,6 +57,22 @@ fn failed(state: &EntryState) -> bool {
 }
 
 impl State {
+    fn write(&mut self, write: Write, condition: Condition) -> Result<Accepted, Refusal> {
+        let (id, source) = match &write {
+            Write::Put(draft) => (draft.id(), &draft.source),
+            Write::Delete { collection, key, source } => (DocumentId::of(collection, key), source),
+        };
+        let live = self.documents.get(&id).filter(|document| !document.deleted);
+        let current = live.map(|document| document.revision);
+        if live.is_none_or(|document| document.source == *source) && !condition.holds(current) {
+            return Err(Refusal::Changed(current));
+        }
+        match write {
+            Write::Put(draft) => self.put(draft),
+            Write::Delete { collection, key, source } => self.delete(&collection, key, &source),
+        }
+    }
+
     fn put(&mut self, draft: Draft) -> Result<Accepted, Refusal> {
         assert!(draft.content.len() <= limits::DOCUMENT_BYTES_MAX, "content beyond the bound reaches no catalog");
         let (id, content_hash) = (draft.id(), draft.content_hash());
