@@ -105,6 +105,24 @@ pub enum Refusal {
     Changed(Option<Revision>),
 }
 
+/// What trying a document again came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It is pending again.
+    Again {
+        /// The revision that is tried.
+        revision: Revision,
+        /// Its entry, as before.
+        sequence: Sequence,
+    },
+    /// Its newest revision is pending or published.
+    NotFailed,
+    /// Its content is no longer kept.
+    ContentGone,
+    /// There is no such document.
+    Absent,
+}
+
 /// Takes writes in.
 #[async_trait]
 pub trait Journal: Send + Sync {
@@ -116,6 +134,10 @@ pub trait Journal: Send + Sync {
     /// request that has a key in the same transaction, for [`crate::limits::IDEMPOTENCY_AGE`] and as long as there is
     /// room. A request none of whose writes was accepted is not remembered.
     async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
+
+    /// Makes a document's newest revision pending again that failed, is quarantined or was skipped, with the content
+    /// that is kept, as if it had never been tried.
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError>;
 
     /// The files (or other items) of a source as last accepted: key and fingerprint, deleted ones left out. Read it
     /// before looking at the source, or what arrives meanwhile is taken for deleted.
@@ -130,17 +152,27 @@ pub trait Journal: Send + Sync {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum EntryState {
     /// Accepted, not yet published.
+    #[serde(rename = "received")]
     Pending,
+    /// Pending, and read and cut. Told by the pipeline, never by a catalog.
+    Parsed,
+    /// Pending, and every vector is there. Told by the pipeline, never by a catalog.
+    Embedded,
     /// Published: searchable, or gone for a deletion.
+    #[serde(rename = "searchable")]
     Published,
     /// A newer entry of the same document was taken instead.
     Superseded,
-    /// It will not be published.
+    /// It is not published, and will not be unless it is tried again.
     Failed {
         /// Where it failed.
         stage: Stage,
         /// Why, for people; never the document's text.
         reason: String,
+        /// How often it was tried.
+        attempt: u32,
+        /// When it is tried again by itself; `None` where that would change nothing, or was tried often enough.
+        next_retry_at: Option<Timestamp>,
     },
     /// It killed the parser too often and is not tried again.
     Quarantined {
@@ -285,6 +317,13 @@ pub enum End {
         /// Why.
         reason: String,
     },
+    /// It failed by a fault that may pass: it is tried again later, up to a bound, by [`crate::retry::pause`].
+    Faulted {
+        /// Where.
+        stage: Stage,
+        /// Why.
+        reason: String,
+    },
     /// It killed the parser too often.
     Quarantined {
         /// Why.
@@ -330,7 +369,8 @@ pub struct ReplayCursor(pub u64);
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Claims up to `documents` entries of at most `bytes` content in all (but at least one), oldest first, the
-    /// newest of each document; older ones of the same document become `Superseded`. A document with a claimed
+    /// newest of each document; older ones of the same document become `Superseded`. Failed ones whose time to be tried
+    /// again has come count as entries. A document with a claimed
     /// entry is left out until that entry is finished. Claims do not survive a restart.
     async fn claim(&self, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;
 
@@ -450,7 +490,8 @@ pub struct ChunkPlace {
 pub struct DocumentFilter {
     /// Only documents of this source.
     pub source: Option<SourceName>,
-    /// Only documents whose newest entry is in this state, by its serialised name (`pending`, `failed`, …).
+    /// Only documents whose newest entry is in this state: `pending`, `published`, `failed`, `quarantined`, ….
+    /// How far a pending one is counts for nothing here.
     pub state: Option<String>,
 }
 

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod place;
 pub mod push;
 pub mod retriever;
+pub mod retry;
 pub mod source;
 pub mod span;
 pub mod text;

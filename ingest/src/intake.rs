@@ -11,10 +11,12 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Sequence, Write,
+    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write,
 };
+use wellspring_core::document::{CollectionName, DocumentKey};
 use wellspring_core::push::{Push, Pushed};
 
+use crate::progress::ProgressBoard;
 use crate::source::Accept;
 
 /// Takes writes from every source and lets their senders wait.
@@ -31,11 +33,34 @@ pub struct Signals {
     pub(crate) accepted: Notify,
     /// How many publications have happened since the start.
     pub(crate) published: watch::Sender<u64>,
+    /// How often something was accepted or published since the start.
+    changed: watch::Sender<u64>,
+    /// How far pending entries are.
+    pub(crate) progress: ProgressBoard,
+}
+
+impl Signals {
+    /// Wakes the pipeline, and whoever follows what happens.
+    fn accepted(&self) {
+        self.accepted.notify_one();
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Wakes whoever waits for a publication, or follows what happens.
+    pub(crate) fn published(&self) {
+        self.published.send_modify(|count| *count += 1);
+        self.changed.send_modify(|count| *count += 1);
+    }
 }
 
 impl Default for Signals {
     fn default() -> Self {
-        Self { accepted: Notify::new(), published: watch::Sender::new(0) }
+        Self {
+            accepted: Notify::new(),
+            published: watch::Sender::new(0),
+            changed: watch::Sender::new(0),
+            progress: ProgressBoard::default(),
+        }
     }
 }
 
@@ -49,7 +74,7 @@ impl Intake {
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let receipts = self.journal.accept(writes).await?;
         if receipts.iter().any(wrote) {
-            self.signals.accepted.notify_one();
+            self.signals.accepted();
         }
         Ok(receipts)
     }
@@ -58,9 +83,28 @@ impl Intake {
     pub async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
         let pushed = self.journal.push(push).await?;
         if matches!(&pushed, Pushed::New(receipts) if receipts.iter().any(wrote)) {
-            self.signals.accepted.notify_one();
+            self.signals.accepted();
         }
         Ok(pushed)
+    }
+
+    /// Tries a document again whose newest revision came to nothing; see [`Journal::retry`].
+    pub async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        let retried = self.journal.retry(collection, key).await?;
+        if matches!(retried, Retried::Again { .. }) {
+            self.signals.accepted();
+        }
+        Ok(retried)
+    }
+
+    /// A state as it is shown: a pending entry with how far the pipeline is with it.
+    pub fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState {
+        self.signals.progress.shown(sequence, state)
+    }
+
+    /// Changes whenever something was accepted or published.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.signals.changed.subscribe()
     }
 
     /// Waits until an entry is no longer pending, at most `timeout`, and says where it is; `None` when there is no

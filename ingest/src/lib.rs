@@ -20,6 +20,7 @@ pub mod intake;
 pub mod parse;
 pub mod pipeline;
 pub mod prepare;
+mod progress;
 pub mod recover;
 mod retry;
 pub mod source;

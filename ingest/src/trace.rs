@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wellspring_core::catalog::{CatalogError, Sequence};
 use wellspring_core::document::DocumentId;
 use wellspring_core::failure::Failure;
-use wellspring_core::trace::{Residue, Settlement, TraceError, TraceErrorKind, Traces, ViewResidue};
+use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError, TraceErrorKind, Traces, ViewResidue};
 use wellspring_core::view::{ViewError, ViewWriter};
 
 use crate::apply::Views;
@@ -41,6 +41,11 @@ impl Tracer {
     /// What an entry did to the views; see [`Traces::settlement`].
     pub async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError> {
         self.catalog.settlement(sequence).await
+    }
+
+    /// What happened to documents; see [`Traces::events`].
+    pub async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        self.catalog.events(after, limit).await
     }
 }
 

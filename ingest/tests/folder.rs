@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::limits;
 use wellspring_core::push::{Push, Pushed};
@@ -84,6 +84,10 @@ impl Journal for Memory {
 
     async fn push(&self, _: Push) -> Result<Pushed, CatalogError> {
         unreachable!("a source makes no conditions")
+    }
+
+    async fn retry(&self, _: &CollectionName, _: &DocumentKey) -> Result<Retried, CatalogError> {
+        unreachable!("a source tries nothing again")
     }
 
     async fn source_items(

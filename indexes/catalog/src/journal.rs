@@ -9,11 +9,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
 
+use crate::events::trim_events;
 use crate::open::SqliteCatalog;
 use crate::repeat;
 use crate::rows::{self, integer, json_array, json_list, json_pair};
@@ -37,6 +38,12 @@ impl Journal for SqliteCatalog {
 
     async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
         self.accept_push(push).await.map_err(|trouble| trouble.while_trying("could not accept writes"))
+    }
+
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        self.retry_document(collection, key)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not try a document again"))
     }
 
     async fn source_items(
@@ -137,6 +144,7 @@ impl SqliteCatalog {
         supersede_deleted(&mut transaction, &heads).await?;
         entries.retain(|entry| heads[&entry.document].deletion.is_none_or(|(at, _)| at < entry.revision));
         save_revisions(&mut transaction, entries, now.as_millisecond()).await?;
+        trim_events(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Pushed::New(answers))
     }

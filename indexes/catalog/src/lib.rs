@@ -10,6 +10,7 @@
 //! - Nothing of a deleted text stays in the file: freed pages are overwritten with zeros.
 
 mod claim;
+mod events;
 mod journal;
 mod known;
 mod listing;
@@ -20,6 +21,7 @@ mod read;
 mod release;
 mod repeat;
 mod replay;
+mod retry;
 mod rows;
 mod stage;
 mod trace;

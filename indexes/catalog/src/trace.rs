@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogError, Sequence};
 use wellspring_core::document::DocumentId;
-use wellspring_core::trace::{CatalogResidue, Settlement, Traces};
+use wellspring_core::trace::{CatalogResidue, EventPage, Settlement, Traces};
 use wellspring_core::view::ViewName;
 
 use crate::open::SqliteCatalog;
@@ -24,6 +24,10 @@ impl Traces for SqliteCatalog {
 
     async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError> {
         self.settlement_of(sequence).await.map_err(|trouble| trouble.while_trying("could not read a journal entry"))
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        self.events_after(after, limit).await.map_err(|trouble| trouble.while_trying("could not read events"))
     }
 }
 

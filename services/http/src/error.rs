@@ -78,6 +78,12 @@ codes! {
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT;
     /// The document belongs to another source.
     OwnedBySource = "owned_by_source", CONFLICT;
+    /// The document's newest revision has not failed.
+    NotFailed = "not_failed", CONFLICT;
+    /// The document's content is no longer kept.
+    ContentGone = "content_gone", GONE;
+    /// Events behind that number are no longer kept.
+    EventsGone = "events_gone", GONE;
     /// The document is at another revision than the write was meant for.
     RevisionMismatch = "revision_mismatch", PRECONDITION_FAILED;
     /// The body is larger than the limit.
@@ -216,17 +222,28 @@ impl ApiError {
     /// Says why an accepted entry will never be searchable; `None` for any other state.
     pub fn of_state(state: &EntryState) -> Option<Self> {
         match state {
-            EntryState::Failed { stage, reason } => Some(Self::new(
+            EntryState::Failed { stage, reason, next_retry_at, .. } => Some(Self::new(
                 Code::DocumentFailed,
                 format!("the document was accepted but could not be published ({}): {reason}", stage_name(*stage)),
-                "correct the document and send it again; the same bytes sent again are tried once more",
+                match next_retry_at {
+                    Some(at) => {
+                        format!("it is tried again by itself at {at}; `POST` to its path with `/retry` does so now")
+                    }
+                    None => {
+                        "correct the document and send it again; the same bytes sent again are tried once more".into()
+                    }
+                },
             )),
             EntryState::Quarantined { reason } => Some(Self::new(
                 Code::DocumentQuarantined,
                 format!("the document was accepted but killed its parser: {reason}"),
                 "send it in another format",
             )),
-            EntryState::Pending | EntryState::Published | EntryState::Superseded => None,
+            EntryState::Pending
+            | EntryState::Parsed
+            | EntryState::Embedded
+            | EntryState::Published
+            | EntryState::Superseded => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::{ErrorBody, ErrorDetail};
-use crate::routes::{ask, documents, residue, search, status, upload, write};
+use crate::routes::{ask, documents, events, residue, retry, search, status, upload, write};
 use crate::schema;
 
 /// The API.
@@ -23,11 +23,11 @@ use crate::schema;
             any other wants `Authorization: Bearer KEY`."
     ),
     paths(
-        documents::list, write::post, write::put, documents::read, documents::delete, residue::residue,
+        documents::list, write::post, write::put, documents::read, documents::delete, residue::residue, retry::retry, events::events,
         search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),
-    components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::request::Document, upload::UploadResponse)),
+    components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::Event, schema::request::Document, upload::UploadResponse)),
     tags(
         (name = "documents", description = "Write, read, list and delete documents"),
         (name = "search", description = "Find passages"),

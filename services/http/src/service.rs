@@ -15,13 +15,13 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 use wellspring_core::answer::{AnswerEvent, Question};
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Sequence, Write,
+    Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Retried, Sequence, Write,
 };
-use wellspring_core::document::DocumentId;
+use wellspring_core::document::{CollectionName, DocumentId, DocumentKey};
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::push::{Push, Pushed};
 use wellspring_core::retriever::Retriever;
-use wellspring_core::trace::{Residue, Settlement, TraceError};
+use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -35,12 +35,21 @@ pub trait Writes: Send + Sync {
     /// Accepts the writes of one request under their conditions, once for each key.
     async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
 
+    /// Tries a document again whose newest revision came to nothing.
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError>;
+
+    /// A state as it is shown: a pending entry with how far it is.
+    fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState;
+
+    /// Changes whenever something was accepted or published.
+    fn changes(&self) -> watch::Receiver<u64>;
+
     /// Waits until an entry is final or the time is up, and says where it is then. `None` when there is no such
     /// entry. Dropping the future ends the wait.
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError>;
 }
 
-/// Knows what is left of a document.
+/// Knows what happened to documents, and what is left of them.
 #[async_trait]
 pub trait Residues: Send + Sync {
     /// What each store holds of a document, looked up now.
@@ -48,6 +57,9 @@ pub trait Residues: Send + Sync {
 
     /// What a finished entry did to the views; `None` while it is pending.
     async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError>;
+
+    /// Up to `limit` things that happened behind the event `after`.
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError>;
 }
 
 /// Answers questions.

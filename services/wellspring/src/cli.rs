@@ -235,7 +235,7 @@ pub(crate) struct DocumentsArguments {
 pub(crate) enum DocumentsAction {
     /// List documents in the order of their keys.
     List {
-        /// Only those in this state: pending, published, failed, quarantined.
+        /// Only those in this state: received, searchable, failed, quarantined, skipped.
         #[arg(long)]
         state: Option<String>,
         /// Only those of this source.
@@ -263,6 +263,11 @@ pub(crate) enum DocumentsAction {
         /// Delete only this revision.
         #[arg(long, value_name = "REVISION")]
         if_match: Option<u64>,
+    },
+    /// Try a document again that failed, is quarantined or was skipped, from the content that was kept.
+    Retry {
+        /// The document's key.
+        key: String,
     },
     /// Look into every store for what is left of a document: nothing once its deletion is settled.
     Residue {

@@ -16,6 +16,7 @@ use wellspring_core::document::{
 use wellspring_core::embedding::{Embedding, SpaceId};
 use wellspring_core::push::IdempotencyKey;
 use wellspring_core::source::SourceName;
+use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
 
 mod journal;
@@ -46,6 +47,8 @@ struct State {
     collections: HashMap<CollectionName, (SpaceId, String)>,
     documents: HashMap<DocumentId, Document>,
     journal: BTreeMap<Sequence, Entry>,
+    /// What happened, from number 1 on.
+    events: Vec<(Sequence, EventKind, Timestamp)>,
     pushed: HashMap<IdempotencyKey, (ContentHash, Vec<Answer>)>,
     claimed: HashMap<DocumentId, Sequence>,
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
@@ -104,6 +107,7 @@ struct Entry {
     revision: Revision,
     put: bool,
     state: EntryState,
+    attempt: u32,
     superseded_by: Option<Sequence>,
     cost: Cost,
 }
@@ -127,6 +131,10 @@ impl State {
             }
         }
         revisions
+    }
+
+    fn tell(&mut self, sequence: Sequence, kind: EventKind) {
+        self.events.push((sequence, kind, Timestamp::now()));
     }
 
     /// The next place in a replay.

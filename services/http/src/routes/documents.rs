@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wellspring_core::catalog::{DocumentFilter, DocumentInfo, Write};
+use wellspring_core::catalog::{DocumentFilter, DocumentInfo, EntryState, Write};
 use wellspring_core::document::{DocumentKey, Revision};
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
@@ -26,8 +26,16 @@ use crate::schema::{
     request::{ListParameters, ReadParameters, WriteParameters},
 };
 
-/// The states that a listing can be narrowed to.
-const STATES: &[&str] = &["pending", "published", "superseded", "failed", "quarantined"];
+/// The states that a listing can be narrowed to,
+/// and the names that the catalog has for them.
+const STATES: &[(&str, &str)] = &[
+    ("received", "pending"),
+    ("searchable", "published"),
+    ("superseded", "superseded"),
+    ("failed", "failed"),
+    ("quarantined", "quarantined"),
+    ("skipped", "skipped"),
+];
 
 /// The key in a path, percent-decoded; slashes are part of it.
 pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<DocumentKey, ApiError> {
@@ -97,7 +105,8 @@ pub(crate) async fn read(
     };
     let reader = &shared.service.reader;
     shared.require_collection(&collection).await?;
-    let document = reader.document(&collection, &key).await?.ok_or_else(unknown_document)?;
+    let mut document = reader.document(&collection, &key).await?.ok_or_else(unknown_document)?;
+    show(&shared, &mut document);
     let text = reader.revision_text(&collection, &key, revision).await?;
     if text.is_none() && revision.is_some() {
         return Err(ApiError::new(
@@ -110,6 +119,23 @@ pub(crate) async fn read(
     let tag = entity_tag(document.revision);
     let response = DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) };
     Ok(([(ETAG, tag)], Json(response)).into_response())
+}
+
+/// Says of a pending document how far it is.
+fn show(shared: &Shared, document: &mut DocumentInfo) {
+    let state = std::mem::replace(&mut document.state, EntryState::Pending);
+    document.state = shared.service.writes.shown(document.sequence, state);
+}
+
+/// The catalog's name of a state.
+fn kept_state(name: &str) -> Result<String, ApiError> {
+    match STATES.iter().find(|(shown, _)| *shown == name) {
+        Some((_, kept)) => Ok((*kept).to_owned()),
+        None => {
+            let names: Vec<_> = STATES.iter().map(|(shown, _)| *shown).collect();
+            Err(invalid("state", "has an unknown value", &format!("use one of: {}", names.join(", "))))
+        }
+    }
 }
 
 /// A page of documents.
@@ -135,13 +161,13 @@ pub(crate) async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<
     let after = parameters.get("after").map(parse_key).transpose()?;
     let source = parameters.get("source").map(str::parse::<SourceName>).transpose();
     let source = source.map_err(|error| invalid("source", &error.to_string(), "`GET /v1/status` lists the sources"))?;
-    let state = parameters.get("state").map(str::to_owned);
-    if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
-        return Err(invalid("state", "has an unknown value", &format!("use one of: {}", STATES.join(", "))));
-    }
+    let state = parameters.get("state").map(kept_state).transpose()?;
     shared.require_collection(&collection).await?;
     let filter = DocumentFilter { source, state };
-    let page = shared.service.reader.documents(&collection, &filter, after.as_ref(), limit).await?;
+    let mut page = shared.service.reader.documents(&collection, &filter, after.as_ref(), limit).await?;
+    for document in &mut page.documents {
+        show(&shared, document);
+    }
     Ok(Json(DocumentsResponse { documents: page.documents, next: page.next }))
 }
 

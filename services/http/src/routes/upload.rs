@@ -167,7 +167,8 @@ async fn result_of(
     if let Some(sequence) = accepted.sequence.filter(|_| wait) {
         let state = shared.service.writes.settled(sequence, shared.settings.searchable_wait_max).await?;
         told.error = state.as_ref().and_then(ApiError::of_state).map(|error| error.detail());
-        told.state = state.as_ref().map(state_name);
+        let shown = state.map(|state| shared.service.writes.shown(sequence, state));
+        told.state = shown.as_ref().map(state_name);
     }
     Ok(told)
 }

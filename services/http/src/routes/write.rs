@@ -63,7 +63,7 @@ pub(crate) struct Receipt {
     /// What the write did.
     #[schema(value_type = schema::Outcome)]
     pub(crate) outcome: Outcome,
-    /// Where the revision is: `published` is searchable, `pending` will be.
+    /// Where the revision is: `received`, `parsed`, `embedded`, then `searchable`.
     #[schema(value_type = schema::StateName)]
     pub(crate) state: &'static str,
     /// Of a deletion that was waited for: passages that were removed from the indexes.
@@ -316,6 +316,10 @@ async fn receipt(
         Some(_) => None,
     }
     .unwrap_or(EntryState::Pending);
+    let state = match accepted.sequence {
+        Some(sequence) => service.writes.shown(sequence, state),
+        None => state,
+    };
     if let Some(error) = ApiError::of_state(&state) {
         return Err(error);
     }
@@ -353,8 +357,10 @@ async fn receipt(
 /// The name of a state as the API writes it.
 pub(super) fn state_name(state: &EntryState) -> &'static str {
     match state {
-        EntryState::Pending => "pending",
-        EntryState::Published => "published",
+        EntryState::Pending => "received",
+        EntryState::Parsed => "parsed",
+        EntryState::Embedded => "embedded",
+        EntryState::Published => "searchable",
         EntryState::Superseded => "superseded",
         EntryState::Failed { .. } => "failed",
         EntryState::Quarantined { .. } => "quarantined",

@@ -103,6 +103,24 @@ pub struct ResidueParameters {
     pub collection: Option<String>,
 }
 
+/// The parameters of trying a document again.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RetryParameters {
+    /// Where the document is; the default collection where absent.
+    pub collection: Option<String>,
+    /// `searchable` waits until the next search finds the document.
+    pub wait: Option<String>,
+}
+
+/// The parameters of following events.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventParameters {
+    /// The number of the event that was seen last; 0 for all that are kept.
+    pub after: Option<u64>,
+}
+
 /// The parameters of a listing.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -113,7 +131,7 @@ pub struct ListParameters {
     pub after: Option<String>,
     /// The most documents, from 1 to 1000; 100 where absent.
     pub limit: Option<u32>,
-    /// Only documents whose newest revision is in this state.
+    /// Only documents whose newest revision is in this state; `received` includes what is being read or embedded.
     #[param(value_type = Option<StateName>)]
     pub state: Option<String>,
     /// Only documents of this source.

@@ -3,6 +3,7 @@
 
 mod ask;
 mod documents;
+mod events;
 mod import;
 mod locks;
 mod openapi;

@@ -6,16 +6,19 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use wellspring_core::catalog::{
     Accepted, CatalogError, CatalogErrorKind, CatalogReader, CatalogStatus, ChunkPlace, Cost, DocumentFilter,
-    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, RevisionText, Sequence, Stage, Write,
+    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, Retried, RevisionText, Sequence, Stage, Write,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision};
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::hit::Passage;
 use wellspring_core::push::{Condition, IdempotencyKey, Push, Pushed, request_digest};
-use wellspring_core::trace::{CatalogResidue, Residue, Settlement, TraceError, TraceErrorKind, ViewResidue};
+use wellspring_core::trace::{
+    CatalogResidue, Event, EventKind, EventPage, Residue, Settlement, TraceError, TraceErrorKind, ViewResidue,
+};
 use wellspring_core::view::{Publication, ViewName};
 use wellspring_http::{Residues, ServiceStatus, StatusSource, Writes};
 
@@ -24,6 +27,8 @@ use wellspring_http::{Residues, ServiceStatus, StatusSource, Writes};
 pub(crate) enum Fate {
     Published,
     Pending,
+    /// Pending, and read.
+    Parsed,
     Failed,
     Quarantined,
 }
@@ -40,6 +45,9 @@ pub(crate) struct Store {
     pushed: Mutex<HashMap<IdempotencyKey, (ContentHash, Vec<Result<Accepted, Refusal>>)>>,
     sequence: AtomicU64,
     pub(crate) fate: Mutex<Fate>,
+    /// What happened, and the number of the first that is kept.
+    pub(crate) events: Mutex<(u64, Vec<Event>)>,
+    changed: watch::Sender<u64>,
     pub(crate) broken: AtomicBool,
     /// How many writes each transaction had.
     pub(crate) batches: Mutex<Vec<usize>>,
@@ -53,6 +61,8 @@ impl Store {
             pushed: Mutex::default(),
             sequence: AtomicU64::new(0),
             fate: Mutex::new(Fate::Published),
+            events: Mutex::new((1, Vec::new())),
+            changed: watch::Sender::new(0),
             broken: AtomicBool::new(false),
             batches: Mutex::new(Vec::new()),
         }
@@ -73,6 +83,25 @@ impl Store {
         self.locked().insert(draft.key.clone(), Stored { draft, revision: 1, sequence });
     }
 
+    /// Something happens to a document.
+    pub(crate) fn tell(&self, key: &str, kind: EventKind) {
+        let mut events = self.events.lock().unwrap();
+        let number = events.0 + events.1.len() as u64;
+        events.1.push(Event {
+            number,
+            at: "2026-11-05T08:30:00Z".parse().unwrap(),
+            kind,
+            collection: CollectionName::default(),
+            key: key.parse().unwrap(),
+            revision: Revision(1),
+            sequence: Sequence(number),
+            stage: (kind == EventKind::Failed).then_some(Stage::Parse),
+            reason: (kind == EventKind::Failed).then(|| "no text".into()),
+        });
+        drop(events);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
     /// The draft that is stored under a key.
     pub(crate) fn draft(&self, key: &str) -> Option<Draft> {
         self.locked().get(&key.parse::<DocumentKey>().unwrap()).map(|stored| stored.draft.clone())
@@ -89,8 +118,10 @@ impl Store {
     fn state(&self) -> EntryState {
         match *self.fate.lock().unwrap() {
             Fate::Published => EntryState::Published,
-            Fate::Pending => EntryState::Pending,
-            Fate::Failed => EntryState::Failed { stage: Stage::Parse, reason: "no text".into() },
+            Fate::Pending | Fate::Parsed => EntryState::Pending,
+            Fate::Failed => {
+                EntryState::Failed { stage: Stage::Parse, reason: "no text".into(), attempt: 1, next_retry_at: None }
+            }
             Fate::Quarantined => EntryState::Quarantined { reason: "killed the parser 3 times".into() },
         }
     }
@@ -199,6 +230,33 @@ impl Writes for Store {
         Ok(Pushed::New(results))
     }
 
+    async fn retry(&self, _: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        self.check()?;
+        let documents = self.locked();
+        let Some(stored) = documents.get(key) else { return Ok(Retried::Absent) };
+        let (revision, sequence) = (Revision(stored.revision), Sequence(stored.sequence));
+        let mut fate = self.fate.lock().unwrap();
+        Ok(match *fate {
+            Fate::Failed => {
+                *fate = Fate::Published;
+                Retried::Again { revision, sequence }
+            }
+            Fate::Quarantined => Retried::ContentGone,
+            _ => Retried::NotFailed,
+        })
+    }
+
+    fn shown(&self, _: Sequence, state: EntryState) -> EntryState {
+        match (&state, *self.fate.lock().unwrap()) {
+            (EntryState::Pending, Fate::Parsed) => EntryState::Parsed,
+            _ => state,
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
     async fn settled(&self, _: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
         let state = self.state();
         if state == EntryState::Pending {
@@ -282,6 +340,13 @@ impl Residues for Store {
             checkpoint: Publication(7),
         });
         Ok(Residue { document, catalog, views: views.into() })
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        self.check()?;
+        let events = self.events.lock().unwrap();
+        let behind = events.1.iter().filter(|event| event.number > after).take(limit).cloned().collect();
+        Ok(EventPage { oldest: events.0, newest: events.0 + events.1.len() as u64 - 1, events: behind })
     }
 
     async fn settlement(&self, _: Sequence) -> Result<Option<Settlement>, CatalogError> {

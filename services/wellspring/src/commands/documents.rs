@@ -35,6 +35,17 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             output::note(format!("revision {}, {}", info.revision, state(&info)));
             Ok(())
         }
+        Some(DocumentsAction::Retry { key }) => {
+            let path = format!("{}/retry", document_path(key));
+            let query = [collection, ("wait", "searchable")];
+            let retried: Value = client.json(client.request(Method::POST, &path).query(&query)).await?;
+            if json {
+                return output::json(&retried);
+            }
+            let state = retried.get("state").and_then(Value::as_str).unwrap_or_default();
+            output::line(format!("{key}: {state}"));
+            Ok(())
+        }
         Some(DocumentsAction::Residue { key }) => {
             let path = format!("{}/residue", document_path(key));
             let residue: Value = client.json(client.request(Method::GET, &path).query(&[collection])).await?;
@@ -95,9 +106,12 @@ fn residue_rows(residue: &Value) -> Vec<Vec<String>> {
 /// The state in words, with the reason where there is one.
 fn state(document: &DocumentInfo) -> String {
     match &document.state {
-        EntryState::Pending => "pending".to_owned(),
+        EntryState::Pending => "received".to_owned(),
+        EntryState::Parsed => "parsed".to_owned(),
+        EntryState::Embedded => "embedded".to_owned(),
         EntryState::Published => "searchable".to_owned(),
         EntryState::Superseded => "superseded".to_owned(),
+        EntryState::Failed { reason, next_retry_at: Some(at), .. } => format!("failed, again at {at}: {reason}"),
         EntryState::Failed { reason, .. } => format!("failed: {reason}"),
         EntryState::Quarantined { reason } => format!("quarantined: {reason}"),
     }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use wellspring_core::catalog::{Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{
+    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write,
+};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::limits;
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
+use wellspring_core::trace::EventKind;
 
 use super::{Document, Entry, MemoryCatalog, State, Stored};
 
@@ -35,6 +38,21 @@ impl Journal for MemoryCatalog {
             state.pushed.insert(key, (digest, results.clone()));
         }
         Ok(Pushed::New(results))
+    }
+
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        let mut state = self.state();
+        let document = state.documents.get(&DocumentId::of(collection, key)).filter(|document| !document.deleted);
+        let Some(document) = document else { return Ok(Retried::Absent) };
+        let (revision, sequence) = (document.revision, document.newest);
+        let entry = state.journal.get_mut(&sequence).expect("a document has its entry");
+        if !failed(&entry.state) {
+            return Ok(Retried::NotFailed);
+        }
+        entry.state = EntryState::Pending;
+        entry.attempt = 0;
+        state.tell(sequence, EventKind::Retried);
+        Ok(Retried::Again { revision, sequence })
     }
 
     async fn source_items(
@@ -157,8 +175,10 @@ impl State {
     fn record(&mut self, document: DocumentId, revision: Revision, put: bool) -> Sequence {
         let sequence = Sequence(self.journal.last_key_value().map_or(0, |(last, _)| last.0) + 1);
         let cost = Cost::default();
-        let entry = Entry { document, revision, put, state: EntryState::Pending, superseded_by: None, cost };
+        let state = EntryState::Pending;
+        let entry = Entry { document, revision, put, state, attempt: 0, superseded_by: None, cost };
         self.journal.insert(sequence, entry);
+        self.tell(sequence, if put { EventKind::Accepted } else { EventKind::Deleted });
         self.documents.get_mut(&document).expect("a recorded document exists").newest = sequence;
         sequence
     }

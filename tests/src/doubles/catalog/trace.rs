@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogError, EntryState, Sequence};
 use wellspring_core::chunk::EmbeddingKey;
 use wellspring_core::document::DocumentId;
-use wellspring_core::trace::{CatalogResidue, Settlement, Traces};
+use wellspring_core::trace::{CatalogResidue, Event, EventPage, Settlement, Traces};
 use wellspring_core::view::ViewName;
 
 use super::MemoryCatalog;
@@ -30,6 +30,33 @@ impl Traces for MemoryCatalog {
             vectors: held.count() as u64,
             pending: entries.filter(|entry| entry.document == id && entry.state == EntryState::Pending).count() as u64,
         })
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        let state = self.state();
+        let behind = usize::try_from(after).unwrap_or(usize::MAX);
+        let told = state.events.iter().enumerate().skip(behind).take(limit);
+        let events = told.map(|(place, (sequence, kind, at))| {
+            let entry = &state.journal[sequence];
+            let document = &state.documents[&entry.document];
+            let (stage, reason) = match &entry.state {
+                EntryState::Failed { stage, reason, .. } => (Some(*stage), Some(reason.clone())),
+                EntryState::Quarantined { reason } => (None, Some(reason.clone())),
+                _ => (None, None),
+            };
+            Event {
+                number: place as u64 + 1,
+                at: *at,
+                kind: *kind,
+                collection: document.collection.clone(),
+                key: document.key.clone(),
+                revision: entry.revision,
+                sequence: *sequence,
+                stage,
+                reason,
+            }
+        });
+        Ok(EventPage { oldest: 1, newest: state.events.len() as u64, events: events.collect() })
     }
 
     async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError> {
