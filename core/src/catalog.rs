@@ -26,6 +26,7 @@ use crate::embedding::{Embedding, Lane, SpaceId};
 use crate::failure::Failure;
 use crate::hit::Passage;
 use crate::limits;
+use crate::push::{Push, Pushed};
 use crate::source::SourceName;
 use crate::span::Span;
 use crate::view::{Publication, ViewName};
@@ -82,7 +83,7 @@ pub enum Outcome {
 }
 
 /// The receipt of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The document's name.
     pub key: DocumentKey,
@@ -97,21 +98,44 @@ pub struct Accepted {
 }
 
 /// Why one write was refused; the others of its batch stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// The document belongs to another source.
     OwnedBySource(SourceName),
+    /// The write's condition does not hold; the newest revision, where there is a document.
+    Changed(Option<Revision>),
+}
+
+/// What trying a document again came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It is pending again.
+    Again {
+        /// The revision that is tried.
+        revision: Revision,
+        /// Its entry, as before.
+        sequence: Sequence,
+    },
+    /// Its newest revision is pending or published.
+    NotFailed,
+    /// Its content is no longer kept.
+    ContentGone,
+    /// There is no such document.
+    Absent,
 }
 
 /// The lane of writes that are accepted together: a few small ones are somebody's edit or push, many or large ones are an
 /// import or a scan, which can wait.
-pub fn lane_of(writes: &[Write]) -> Lane {
-    let bytes = |write: &Write| match write {
-        Write::Put(draft) => draft.content.len(),
-        Write::Delete { .. } => 0,
-    };
-    let few = writes.len() <= limits::INTERACTIVE_WRITES_MAX;
-    match few && writes.iter().map(bytes).sum::<usize>() <= limits::INTERACTIVE_BYTES_MAX {
+pub fn lane_of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Lane {
+    let (mut count, mut bytes) = (0_usize, 0_usize);
+    for write in writes {
+        count += 1;
+        bytes += match write {
+            Write::Put(draft) => draft.content.len(),
+            Write::Delete { .. } => 0,
+        };
+    }
+    match count <= limits::INTERACTIVE_WRITES_MAX && bytes <= limits::INTERACTIVE_BYTES_MAX {
         true => Lane::Interactive,
         false => Lane::Bulk,
     }
@@ -123,6 +147,15 @@ pub trait Journal: Send + Sync {
     /// Accepts writes in order, in one transaction, durable when this returns (I-1). Accepting the same write again
     /// is `Unchanged`, unless the newest revision failed: then it is tried once more as a new revision.
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
+
+    /// Accepts writes as [`Journal::accept`] does, each only where its condition holds, and remembers the answer of a
+    /// request that has a key in the same transaction, for [`crate::limits::IDEMPOTENCY_AGE`] and as long as there is
+    /// room. A request none of whose writes was accepted is not remembered.
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
+
+    /// Makes a document's newest revision pending again that failed, is quarantined or was skipped, with the content
+    /// that is kept, as if it had never been tried.
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError>;
 
     /// The files (or other items) of a source as last accepted: key and fingerprint, deleted ones left out. Read it
     /// before looking at the source, or what arrives meanwhile is taken for deleted.
@@ -137,17 +170,27 @@ pub trait Journal: Send + Sync {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum EntryState {
     /// Accepted, not yet published.
+    #[serde(rename = "received")]
     Pending,
+    /// Pending, and read and cut. Told by the pipeline, never by a catalog.
+    Parsed,
+    /// Pending, and every vector is there. Told by the pipeline, never by a catalog.
+    Embedded,
     /// Published: searchable, or gone for a deletion.
+    #[serde(rename = "searchable")]
     Published,
     /// A newer entry of the same document was taken instead.
     Superseded,
-    /// It will not be published.
+    /// It is not published, and will not be unless it is tried again.
     Failed {
         /// Where it failed.
         stage: Stage,
         /// Why, for people; never the document's text.
         reason: String,
+        /// How often it was tried.
+        attempt: u32,
+        /// When it is tried again by itself; `None` where that would change nothing, or was tried often enough.
+        next_retry_at: Option<Timestamp>,
     },
     /// It killed the parser too often and is not tried again.
     Quarantined {
@@ -292,6 +335,13 @@ pub enum End {
         /// Why.
         reason: String,
     },
+    /// It failed by a fault that may pass: it is tried again later, up to a bound, by [`crate::retry::pause`].
+    Faulted {
+        /// Where.
+        stage: Stage,
+        /// Why.
+        reason: String,
+    },
     /// It killed the parser too often.
     Quarantined {
         /// Why.
@@ -337,7 +387,8 @@ pub struct ReplayCursor(pub u64);
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Claims up to `documents` entries of one lane, or of any, of at most `bytes` content in all (but at least one),
-    /// oldest first, the newest of each document; older ones of the same document become `Superseded`. A document with a claimed
+    /// oldest first, the newest of each document; older ones of the same document become `Superseded`. Failed ones whose
+    /// time to be tried again has come count as entries. A document with a claimed
     /// entry is left out until that entry is finished. Claims do not survive a restart.
     async fn claim(&self, lane: Option<Lane>, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;
 
@@ -457,7 +508,8 @@ pub struct ChunkPlace {
 pub struct DocumentFilter {
     /// Only documents of this source.
     pub source: Option<SourceName>,
-    /// Only documents whose newest entry is in this state, by its serialised name (`pending`, `failed`, …).
+    /// Only documents whose newest entry is in this state: `pending`, `published`, `failed`, `quarantined`, ….
+    /// How far a pending one is counts for nothing here.
     pub state: Option<String>,
 }
 

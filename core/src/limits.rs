@@ -446,3 +446,32 @@ pub const URL_MEMORY_BATCH_MAX: usize = 1000;
 pub const SOURCE_REMOVAL_WAIT: Duration = Duration::from_secs(5);
 /// The pause before a source is tried again after the catalog or a task of ours failed.
 pub const SOURCE_RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// The caller's key for one request.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long a request that came with a key is remembered: a client that tries for longer starts anew.
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Requests remembered by their keys; the oldest go first. About 30 MB at most in practice.
+pub const IDEMPOTENCY_KEYS_MAX: u64 = 100_000;
+/// Files of one multipart upload.
+pub const UPLOAD_FILES_MAX: usize = 100;
+/// Bytes of one multipart upload: it is held until all of it is accepted in one transaction.
+pub const UPLOAD_BYTES_MAX: usize = 64 << 20;
+/// How often a document that failed by a fault that may pass is tried, the first time included.
+pub const RETRY_ATTEMPTS_MAX: u32 = 8;
+/// The pause after a first failure; doubles up to the maximum. A model that was restarted is back within it.
+pub const RETRY_PAUSE_MIN: Duration = Duration::from_secs(5);
+/// The longest pause before a failed document is tried again.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Between two looks for documents whose time has come, when nothing else wakes the pipeline.
+pub const RETRY_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Content kept of documents that failed, so that they can be tried again without being sent.
+pub const FAILED_CONTENT_BYTES_MAX: u64 = 1 << 30;
+/// Events remembered for readers that come back; two or three a document.
+pub const EVENTS_KEPT_MAX: u64 = 100_000;
+/// Events read at once for one reader.
+pub const EVENTS_PAGE: usize = 256;
+/// Readers that follow the events at once; each holds a connection.
+pub const EVENT_READERS_MAX: usize = 32;
+/// Between two signs of life on a stream of events on which nothing happens: proxies cut silent connections.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);

@@ -9,6 +9,7 @@
 //!   lower checkpoint, never by pretending.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkId;
 use crate::document::{CollectionName, DocumentId};
@@ -17,7 +18,7 @@ use crate::failure::Failure;
 use crate::hit::Hit;
 
 /// The number of a publication: one atomic step of both views and the catalog, rising by one. 0 is "nothing yet".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Publication(pub u64);
 
 impl Publication {
@@ -129,6 +130,9 @@ pub trait ViewWriter<E: Send + 'static>: Send + Sync {
 
     /// How many chunks the view holds, committed ones.
     async fn count(&self) -> Result<u64, ViewError>;
+
+    /// How many chunks of a document the view holds, committed ones, found by the document alone.
+    async fn count_of(&self, document: DocumentId) -> Result<u64, ViewError>;
 
     /// Whether any of `chunks` is still in the view: what a deletion must answer with "none".
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError>;

@@ -68,8 +68,9 @@ impl EmbedStage {
                     End::Deleted { removed }
                 }
                 Step::Publish { .. } if vectors.refused.contains_key(&entry.document) => {
+                    // The model reads any text: that it did not is its fault, which a restart or more memory may mend.
                     let reason = vectors.refused[&entry.document].clone();
-                    End::Failed { stage: Stage::Embed, reason }
+                    End::Faulted { stage: Stage::Embed, reason }
                 }
                 Step::Publish { text, title, chunks, diff } => {
                     let upserted = diff.upsert.iter().map(|&index| &chunks[index]).collect::<Vec<_>>();

@@ -11,10 +11,13 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Sequence, Write, lane_of,
+    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of,
 };
+use wellspring_core::document::{CollectionName, DocumentKey};
 use wellspring_core::embedding::Lane;
+use wellspring_core::push::{Push, Pushed};
 
+use crate::progress::ProgressBoard;
 use crate::source::Accept;
 
 /// Takes writes from every source and lets their senders wait.
@@ -33,20 +36,42 @@ pub struct Signals {
     bulk: Notify,
     /// How many publications have happened since the start.
     pub(crate) published: watch::Sender<u64>,
+    /// How often something was accepted or published since the start.
+    changed: watch::Sender<u64>,
+    /// How far pending entries are.
+    pub(crate) progress: ProgressBoard,
+}
+
+impl Signals {
+    /// What wakes a lane of the pipeline.
+    pub(crate) fn waiting(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Interactive => &self.interactive,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+
+    /// Wakes a lane of the pipeline, and whoever follows what happens.
+    fn accepted(&self, lane: Lane) {
+        self.waiting(lane).notify_one();
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Wakes whoever waits for a publication, or follows what happens.
+    pub(crate) fn published(&self) {
+        self.published.send_modify(|count| *count += 1);
+        self.changed.send_modify(|count| *count += 1);
+    }
 }
 
 impl Default for Signals {
     fn default() -> Self {
-        Self { interactive: Notify::new(), bulk: Notify::new(), published: watch::Sender::new(0) }
-    }
-}
-
-impl Signals {
-    /// What wakes a lane.
-    pub(crate) fn accepted(&self, lane: Lane) -> &Notify {
-        match lane {
-            Lane::Interactive => &self.interactive,
-            Lane::Bulk => &self.bulk,
+        Self {
+            interactive: Notify::new(),
+            bulk: Notify::new(),
+            published: watch::Sender::new(0),
+            changed: watch::Sender::new(0),
+            progress: ProgressBoard::default(),
         }
     }
 }
@@ -61,11 +86,41 @@ impl Intake {
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let lane = lane_of(&writes);
         let receipts = self.journal.accept(writes).await?;
-        let wrote = |receipt: &Result<Accepted, Refusal>| matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent));
         if receipts.iter().any(wrote) {
-            self.signals.accepted(lane).notify_one();
+            self.signals.accepted(lane);
         }
         Ok(receipts)
+    }
+
+    /// Accepts the writes of one request under their conditions; see [`Journal::push`].
+    pub async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        let lane = lane_of(push.writes.iter().map(|(write, _)| write));
+        let pushed = self.journal.push(push).await?;
+        if matches!(&pushed, Pushed::New(receipts) if receipts.iter().any(wrote)) {
+            self.signals.accepted(lane);
+        }
+        Ok(pushed)
+    }
+
+    /// Tries a document again whose newest revision came to nothing; see [`Journal::retry`].
+    pub async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        let retried = self.journal.retry(collection, key).await?;
+        if matches!(retried, Retried::Again { .. }) {
+            // Its entry is in the lane in which it was accepted.
+            self.signals.accepted(Lane::Interactive);
+            self.signals.accepted(Lane::Bulk);
+        }
+        Ok(retried)
+    }
+
+    /// A state as it is shown: a pending entry with how far the pipeline is with it.
+    pub fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState {
+        self.signals.progress.shown(sequence, state)
+    }
+
+    /// Changes whenever something was accepted or published.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.signals.changed.subscribe()
     }
 
     /// Waits until an entry is no longer pending, at most `timeout`, and says where it is; `None` when there is no
@@ -86,6 +141,11 @@ impl Intake {
             }
         }
     }
+}
+
+/// Whether a write changed anything.
+fn wrote(receipt: &Result<Accepted, Refusal>) -> bool {
+    matches!(receipt, Ok(accepted) if !matches!(accepted.outcome, Outcome::Unchanged | Outcome::Absent))
 }
 
 #[async_trait]

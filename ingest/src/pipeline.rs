@@ -20,7 +20,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wellspring_core::catalog::Publisher;
+use wellspring_core::catalog::{End, Publisher, Sequence};
 use wellspring_core::embedding::{Embedder, Lane};
 use wellspring_core::limits;
 use wellspring_core::view::Publication;
@@ -29,7 +29,8 @@ use crate::apply::{ApplyStage, Views};
 use crate::embed::EmbedStage;
 use crate::in_flight::InFlight;
 use crate::intake::Signals;
-use crate::prepare::{Parser, Prepared, Preparer};
+use crate::prepare::{Parser, Prepared, Preparer, Step};
+use crate::progress::Progress;
 use crate::retry::until_done;
 
 /// What the pipeline is made of.
@@ -57,8 +58,8 @@ pub async fn run(parts: PipelineParts, published: Publication, stop: Cancellatio
         let PipelineParts { publisher, parser, embedder, signals, .. } = parts.clone();
         let preparer = Preparer { publisher: publisher.clone(), parser, embedder: embedder.clone() };
         let embed_stage = EmbedStage { publisher, embedder, in_flight: in_flight.clone(), lane };
-        stages.spawn(prepare_loop(preparer, lane, signals, to_embed, stop.clone()));
-        stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, stop.clone()));
+        stages.spawn(prepare_loop(preparer, lane, signals.clone(), to_embed, stop.clone()));
+        stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, signals, stop.clone()));
         from_embed
     };
     let batches = Batches { interactive: lane(Lane::Interactive), bulk: lane(Lane::Bulk) };
@@ -81,7 +82,7 @@ async fn prepare_loop(
     stop: CancellationToken,
 ) {
     let mut published = signals.published.subscribe();
-    let accepted = signals.accepted(lane);
+    let accepted = signals.waiting(lane);
     let mut reading = FuturesUnordered::new();
     let mut bytes_read = 0;
     loop {
@@ -102,6 +103,8 @@ async fn prepare_loop(
             () = stop.cancelled() => return,
             Some(first) = reading.next() => first,
             () = accepted.notified() => continue,
+            // Claiming finds what failed and whose time to be tried again has come.
+            () = tokio::time::sleep(limits::RETRY_LOOK_INTERVAL) => continue,
             // A publication frees its documents, for which newer entries may wait.
             changed = published.changed() => match changed {
                 Ok(()) => continue,
@@ -123,7 +126,9 @@ async fn prepare_loop(
             }
         }
         bytes_read -= ready.iter().map(|(_, size)| size).sum::<usize>();
-        let batch = ready.into_iter().map(|(prepared, _)| prepared).collect();
+        let batch: Vec<Prepared> = ready.into_iter().map(|(prepared, _)| prepared).collect();
+        let read = batch.iter().filter(|prepared| matches!(prepared.step, Step::Publish { .. }));
+        signals.progress.note(read.map(|prepared| prepared.entry.sequence), Progress::Parsed);
         if to_embed.send(batch).await.is_err() {
             return;
         }
@@ -134,10 +139,13 @@ async fn embed_loop(
     stage: EmbedStage,
     mut from_prepare: mpsc::Receiver<Vec<Prepared>>,
     to_apply: mpsc::Sender<crate::embed::Batch>,
+    signals: Arc<Signals>,
     stop: CancellationToken,
 ) {
     while let Some(prepared) = next(&mut from_prepare, &stop).await {
         let Some(batch) = stage.embed(prepared, &stop).await else { return };
+        let staged = batch.finished.iter().filter(|finished| matches!(finished.end, End::Published { .. }));
+        signals.progress.note(staged.map(|finished| finished.sequence), Progress::Embedded);
         if to_apply.send(batch).await.is_err() {
             return;
         }
@@ -152,14 +160,16 @@ async fn apply_loop(
     stop: CancellationToken,
 ) {
     while let Some(batch) = batches.next(&stop).await {
-        let entries = batch.finished.len();
+        let sequences: Vec<Sequence> = batch.finished.iter().map(|finished| finished.sequence).collect();
+        let entries = sequences.len();
         let publication = published.next();
         if stage.apply(batch, publication, &stop).await.is_none() {
             return;
         }
         published = publication;
         tracing::debug!(publication = publication.0, entries, "published");
-        signals.published.send_modify(|count| *count += 1);
+        signals.progress.forget(sequences);
+        signals.published();
     }
 }
 

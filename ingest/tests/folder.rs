@@ -13,9 +13,10 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::limits;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::SourceName;
 use wellspring_ingest::source::Accept;
 use wellspring_ingest::source::folder::{FolderRules, FolderSource, FolderStatus, SkipReason};
@@ -79,6 +80,14 @@ impl Memory {
 impl Journal for Memory {
     async fn accept(&self, _: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         unreachable!("the source writes through the intake")
+    }
+
+    async fn push(&self, _: Push) -> Result<Pushed, CatalogError> {
+        unreachable!("a source makes no conditions")
+    }
+
+    async fn retry(&self, _: &CollectionName, _: &DocumentKey) -> Result<Retried, CatalogError> {
+        unreachable!("a source tries nothing again")
     }
 
     async fn source_items(

@@ -173,7 +173,7 @@ async fn stored(service: &Service, key: usize) -> Option<u64> {
         return None;
     }
     assert_eq!(status, StatusCode::OK, "{body}");
-    assert_eq!(body["state"], "published", "{body}");
+    assert_eq!(body["state"], "searchable", "{body}");
     let text = body["text"].as_str().unwrap_or_else(|| panic!("a published document has its text: {body}"));
     let mark = text.split_whitespace().find(|word| word.starts_with("mark")).expect("the text names its version");
     let (_, version) = mark.split_once("version").expect("the mark holds the version");

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{CatalogReader, EntryState, Sequence, Write};
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::{Attributes, CollectionName, Draft, MediaType};
+use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{
@@ -114,6 +114,9 @@ impl ViewWriter<VectorEntry> for FailingVectors {
     }
     async fn count(&self) -> Result<u64, ViewError> {
         self.inner.count().await
+    }
+    async fn count_of(&self, document: DocumentId) -> Result<u64, ViewError> {
+        self.inner.count_of(document).await
     }
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {
         self.inner.contains_any(chunks).await

@@ -14,6 +14,7 @@ use wellspring_core::embedding::Lane;
 
 use crate::journal::supersede;
 use crate::open::SqliteCatalog;
+use crate::retry::revive_due;
 use crate::rows::{self, json_array, json_pair, json_revisions};
 use crate::trouble::Trouble;
 
@@ -36,8 +37,12 @@ impl SqliteCatalog {
     ) -> Result<Vec<Work>, Trouble> {
         let busy: HashSet<DocumentId> = self.claimed().keys().copied().collect();
         let mut transaction = self.begin_write().await?;
+        let revived = revive_due(&mut transaction, (self.clock)()).await?;
         let chosen = choose(&mut transaction, lane, &busy, documents.max(1), bytes).await?;
         if chosen.is_empty() {
+            if revived {
+                transaction.commit().await?;
+            }
             return Ok(Vec::new());
         }
         let newest = json_array(&chosen, |json, candidate| json_pair(json, &candidate.document, candidate.sequence.0));

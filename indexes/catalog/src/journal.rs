@@ -9,13 +9,16 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write, lane_of};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of};
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::embedding::Lane;
+use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
 
 use crate::claim::lane_name;
+use crate::events::trim_events;
 use crate::open::SqliteCatalog;
+use crate::repeat;
 use crate::rows::{self, integer, json_array, json_list, json_pair};
 use crate::trouble::Trouble;
 
@@ -28,7 +31,21 @@ type Answer = Result<Accepted, Refusal>;
 #[async_trait]
 impl Journal for SqliteCatalog {
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Answer>, CatalogError> {
-        self.accept_writes(writes).await.map_err(|trouble| trouble.while_trying("could not accept writes"))
+        match self.push(writes.into()).await? {
+            Pushed::New(answers) | Pushed::Repeated(answers) => Ok(answers),
+            // Only a key can have been used before.
+            Pushed::KeyReused => Ok(Vec::new()),
+        }
+    }
+
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        self.accept_push(push).await.map_err(|trouble| trouble.while_trying("could not accept writes"))
+    }
+
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        self.retry_document(collection, key)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not try a document again"))
     }
 
     async fn source_items(
@@ -95,44 +112,74 @@ impl SqliteCatalog {
             .collect()
     }
 
-    async fn accept_writes(&self, writes: Vec<Write>) -> Result<Vec<Answer>, Trouble> {
-        let lane = lane_of(&writes);
+    async fn accept_push(&self, Push { writes, key }: Push) -> Result<Pushed, Trouble> {
+        let lane = lane_of(writes.iter().map(|(write, _)| write));
         // Hashing megabytes takes milliseconds.
         let writes = tokio::task::spawn_blocking(move || writes.into_iter().map(identified).collect::<Vec<_>>())
             .await
             .map_err(|_| Trouble::Cancelled)?;
+        let digest = request_digest(writes.iter().map(|(document, hash, condition, _)| (*document, *hash, *condition)));
+        let now = (self.clock)();
 
         let mut transaction = self.begin_write().await?;
+        if let Some(key) = &key
+            && let Some(before) = repeat::recall(&mut transaction, key, digest, now).await?
+        {
+            return Ok(before);
+        }
         let mut heads = load_heads(&mut transaction, writes.iter().map(|(document, ..)| *document)).await?;
         let mut last = last_sequence(&mut transaction).await?;
         let mut entries = Vec::new();
         let mut answers = Vec::with_capacity(writes.len());
-        for (document, content_hash, write) in writes {
+        for (document, content_hash, condition, write) in writes {
             let answer = match write {
+                write if changed(&heads, document, condition, &write) => {
+                    Err(Refusal::Changed(current(&heads, document)))
+                }
                 Write::Put(draft) => put(&mut heads, &mut entries, &mut last, document, content_hash, draft),
                 Write::Delete { key, source, .. } => delete(&mut heads, &mut entries, &mut last, document, key, source),
             };
             answers.push(answer);
         }
         heads.retain(|_, head| head.changed);
-        if heads.is_empty() {
-            return Ok(answers);
+        let key = key.filter(|_| answers.iter().any(Result::is_ok));
+        if heads.is_empty() && key.is_none() {
+            return Ok(Pushed::New(answers));
+        }
+        if let Some(key) = &key {
+            repeat::remember(&mut transaction, key, digest, &answers, now).await?;
         }
         save_heads(&mut transaction, &heads).await?;
         save_entries(&mut transaction, &entries, lane).await?;
         supersede_deleted(&mut transaction, &heads).await?;
         entries.retain(|entry| heads[&entry.document].deletion.is_none_or(|(at, _)| at < entry.revision));
-        save_revisions(&mut transaction, entries, (self.clock)().as_millisecond()).await?;
+        save_revisions(&mut transaction, entries, now.as_millisecond()).await?;
+        trim_events(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(answers)
+        Ok(Pushed::New(answers))
     }
 }
 
-fn identified(write: Write) -> (DocumentId, Option<ContentHash>, Write) {
+fn identified((write, condition): (Write, Condition)) -> (DocumentId, Option<ContentHash>, Condition, Write) {
     match &write {
-        Write::Put(draft) => (draft.id(), Some(draft.content_hash()), write),
-        Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, write),
+        Write::Put(draft) => (draft.id(), Some(draft.content_hash()), condition, write),
+        Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, condition, write),
     }
+}
+
+/// The newest revision of a document that is there.
+fn current(heads: &HashMap<DocumentId, Head>, document: DocumentId) -> Option<Revision> {
+    heads.get(&document).filter(|head| !head.deleted).map(|head| head.revision)
+}
+
+/// Whether a write's condition does not hold. Who may not write at all is told that first.
+fn changed(heads: &HashMap<DocumentId, Head>, document: DocumentId, condition: Condition, write: &Write) -> bool {
+    let source = match write {
+        Write::Put(draft) => &draft.source,
+        Write::Delete { source, .. } => source,
+    };
+    let foreign = heads.get(&document).is_some_and(|head| !head.deleted && head.source != *source);
+    !foreign && !condition.holds(current(heads, document))
 }
 
 fn put(

@@ -11,6 +11,7 @@
 //! - Nothing of a deleted text stays in the file: freed pages are overwritten with zeros.
 
 mod claim;
+mod events;
 mod journal;
 mod known;
 mod listing;
@@ -19,10 +20,13 @@ mod publish;
 mod publisher;
 mod read;
 mod release;
+mod repeat;
 mod replay;
+mod retry;
 mod rows;
 mod sources;
 mod stage;
+mod trace;
 mod trouble;
 
 pub use open::{Clock, SqliteCatalog};

@@ -15,7 +15,7 @@ const SELECT: &str = "
     SELECT document.id, document.collection, document.key, document.source, document.accepted_revision,
            document.accepted_sequence, document.published_revision, document.chunks, revision.title,
            revision.media_type, revision.bytes, revision.accepted_at, revision.attributes, journal.state,
-           journal.stage, journal.reason, journal.chunks AS entry_chunks, journal.chunks_embedded,
+           journal.stage, journal.reason, journal.attempt, journal.next_retry_at, journal.chunks AS entry_chunks, journal.chunks_embedded,
            journal.tokens_embedded, journal.chunks_kept, journal.chunks_removed
     FROM document
     CROSS JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision

@@ -7,16 +7,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use wellspring_core::catalog::{Cost, End, Finished, Sequence};
+use wellspring_core::catalog::{Cost, End, Finished, Sequence, Stage};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{DocumentId, Revision};
+use wellspring_core::retry;
 use wellspring_core::view::{Publication, ViewName};
 
+use crate::events::trim_events;
 use crate::open::SqliteCatalog;
 use crate::publisher::{CATALOG, checkpoint, set_checkpoint};
 use crate::release::{self, Erasure};
+use crate::retry::trim_failed;
 use crate::rows::{self, integer, json_list, json_pair, json_revisions, stage_word};
 use crate::trouble::Trouble;
 
@@ -25,6 +29,7 @@ struct Before {
     document: DocumentId,
     revision: Revision,
     pending: bool,
+    attempt: u32,
     newest: Sequence,
     published: Option<Revision>,
     erased_through: Revision,
@@ -62,7 +67,25 @@ struct EntryEnd {
     superseded_by: Option<Sequence>,
     stage: Option<&'static str>,
     reason: Option<String>,
+    /// How often it failed.
+    attempt: u32,
+    /// When it is tried again, in milliseconds since 1970.
+    next_retry_at: Option<i64>,
     cost: Cost,
+}
+
+impl EntryEnd {
+    fn fail(&mut self, stage: Stage, reason: String) {
+        self.state = "failed";
+        self.stage = Some(stage_word(stage));
+        self.reason = Some(reason);
+        self.attempt = self.attempt.saturating_add(1);
+    }
+
+    /// Whether its content is kept to be tried again.
+    fn keeps_content(&self) -> bool {
+        !matches!(self.state, "published" | "superseded")
+    }
 }
 
 impl SqliteCatalog {
@@ -83,7 +106,7 @@ impl SqliteCatalog {
                 publication.0, current.0
             )));
         }
-        let plan = plan(&before, finished)?;
+        let plan = plan(&before, finished, (self.clock)())?;
         let erased = !plan.erasing.is_empty();
         if !repeated {
             apply(&mut transaction, publication, plan).await?;
@@ -107,7 +130,7 @@ async fn load(connection: &mut SqliteConnection, finished: &[Finished]) -> Resul
     let list = rows::json_array(finished, |json, finished| json_pair(json, &finished.document, finished.sequence.0));
     let rows = sqlx::query(
         "SELECT journal.sequence, journal.document, journal.revision, journal.state = 'pending' AS pending,
-                document.accepted_sequence, document.published_revision, document.erased_through
+                journal.attempt, document.accepted_sequence, document.published_revision, document.erased_through
          FROM json_each(?) AS item
          CROSS JOIN journal ON journal.sequence = item.value ->> 1 AND journal.document = unhex(item.value ->> 0)
          CROSS JOIN document ON document.id = journal.document",
@@ -123,13 +146,14 @@ fn before(row: &SqliteRow) -> Result<Before, Trouble> {
         document: rows::identity(row, "document")?,
         revision: Revision(rows::number(row, "revision")?),
         pending: rows::number(row, "pending")? == 1,
+        attempt: u32::try_from(rows::number(row, "attempt")?).map_err(|_| Trouble::Damaged("attempt"))?,
         newest: Sequence(rows::number(row, "accepted_sequence")?),
         published: rows::revision_if_any(row, "published_revision")?,
         erased_through: Revision(rows::number(row, "erased_through")?),
     })
 }
 
-fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>) -> Result<Plan, Trouble> {
+fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>, now: Timestamp) -> Result<Plan, Trouble> {
     let mut plan = Plan::default();
     let mut documents = HashSet::new();
     for Finished { sequence, document, revision, end } in finished {
@@ -147,6 +171,8 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>) -> Result<P
             superseded_by: None,
             stage: None,
             reason: None,
+            attempt: entry.attempt,
+            next_retry_at: None,
             cost: Cost::default(),
         };
         // A deletion hides what came before it; the first end after it, whatever it is, takes the text away.
@@ -172,10 +198,11 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>) -> Result<P
                 plan.dropping.push((document, revision));
                 plan.removed.extend(removed);
             }
-            End::Failed { stage, reason } => {
-                ended.state = "failed";
-                ended.stage = Some(stage_word(stage));
-                ended.reason = Some(reason);
+            End::Failed { stage, reason } => ended.fail(stage, reason),
+            End::Faulted { stage, reason } => {
+                ended.fail(stage, reason);
+                let pause = retry::pause(ended.attempt, sequence.0);
+                ended.next_retry_at = pause.map(|pause| now.as_millisecond().saturating_add(pause.as_millis() as i64));
             }
             End::Quarantined { reason } => {
                 ended.state = "quarantined";
@@ -204,6 +231,10 @@ async fn apply(connection: &mut SqliteConnection, publication: Publication, plan
     if !plan.published.is_empty() {
         show(connection, &plan.published).await?;
     }
+    if plan.ends.iter().any(EntryEnd::keeps_content) {
+        trim_failed(connection).await?;
+    }
+    trim_events(connection).await?;
     account(connection, plan.cost).await?;
     for name in [CATALOG, ViewName::Vector.as_str(), ViewName::Keyword.as_str()] {
         set_checkpoint(connection, name, publication).await?; // I-3
@@ -215,8 +246,9 @@ async fn end_entries(connection: &mut SqliteConnection, ends: &[EntryEnd]) -> Re
     for end in ends {
         sqlx::query(
             "UPDATE journal SET state = ?1, superseded_by = ?2, stage = ?3, reason = ?4, chunks = ?5,
-                    chunks_embedded = ?6, tokens_embedded = ?7, chunks_kept = ?8, chunks_removed = ?9
-             WHERE sequence = ?10",
+                    chunks_embedded = ?6, tokens_embedded = ?7, chunks_kept = ?8, chunks_removed = ?9,
+                    attempt = ?10, next_retry_at = ?11
+             WHERE sequence = ?12",
         )
         .bind(end.state)
         .bind(end.superseded_by.map(|sequence| integer(sequence.0)))
@@ -227,6 +259,8 @@ async fn end_entries(connection: &mut SqliteConnection, ends: &[EntryEnd]) -> Re
         .bind(integer(end.cost.tokens_embedded))
         .bind(integer(end.cost.chunks_kept))
         .bind(integer(end.cost.chunks_removed))
+        .bind(i64::from(end.attempt))
+        .bind(end.next_retry_at)
         .bind(integer(end.sequence.0))
         .execute(&mut *connection)
         .await?;

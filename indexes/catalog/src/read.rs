@@ -151,7 +151,7 @@ impl SqliteCatalog {
                  UNION ALL
                  SELECT journal.superseded_by FROM chain CROSS JOIN journal ON journal.sequence = chain.sequence
                  WHERE journal.superseded_by > chain.sequence)
-             SELECT state, stage, reason FROM journal WHERE sequence = (SELECT max(sequence) FROM chain)",
+             SELECT state, stage, reason, attempt, next_retry_at FROM journal WHERE sequence = (SELECT max(sequence) FROM chain)",
         )
         .bind(integer(sequence.0))
         .fetch_optional(&mut *read)

@@ -74,6 +74,12 @@ pub(crate) fn timestamp(row: &SqliteRow, column: &'static str) -> Result<Timesta
     Timestamp::from_millisecond(row.try_get(column)?).map_err(|_| Trouble::Damaged(column))
 }
 
+/// The time in a column that may be empty.
+pub(crate) fn timestamp_if_any(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, Trouble> {
+    let millisecond: Option<i64> = row.try_get(column)?;
+    millisecond.map(Timestamp::from_millisecond).transpose().map_err(|_| Trouble::Damaged(column))
+}
+
 /// The direction in a column.
 pub(crate) fn embedding(row: &SqliteRow, column: &'static str) -> Result<Embedding, Trouble> {
     Embedding::from_bytes(row.try_get(column)?).map_err(|_| Trouble::Damaged(column))
@@ -108,7 +114,12 @@ pub(crate) fn entry_state(row: &SqliteRow) -> Result<EntryState, Trouble> {
         "pending" => Ok(EntryState::Pending),
         "published" => Ok(EntryState::Published),
         "superseded" => Ok(EntryState::Superseded),
-        "failed" => Ok(EntryState::Failed { stage: stage(row.try_get("stage")?)?, reason: reason()? }),
+        "failed" => Ok(EntryState::Failed {
+            stage: stage(row.try_get("stage")?)?,
+            reason: reason()?,
+            attempt: u32::try_from(number(row, "attempt")?).map_err(|_| Trouble::Damaged("attempt"))?,
+            next_retry_at: timestamp_if_any(row, "next_retry_at")?,
+        }),
         "quarantined" => Ok(EntryState::Quarantined { reason: reason()? }),
         _ => Err(Trouble::Damaged("state")),
     }
@@ -123,7 +134,8 @@ pub(crate) fn stage_word(stage: Stage) -> &'static str {
     }
 }
 
-fn stage(word: &str) -> Result<Stage, Trouble> {
+/// The stage that a row names.
+pub(crate) fn stage(word: &str) -> Result<Stage, Trouble> {
     [Stage::Parse, Stage::Embed, Stage::Apply]
         .into_iter()
         .find(|stage| stage_word(*stage) == word)

@@ -14,6 +14,7 @@ use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, SourceStore};
 use wellspring_core::span::Span;
+use wellspring_core::trace::{CatalogResidue, Traces};
 use wellspring_core::view::Publication;
 
 const SECRET: &str = "the combination is 7-31-12";
@@ -191,6 +192,34 @@ async fn a_deleted_text_is_in_no_file() {
     let files = bytes_in(directory.path());
     assert!(!contains(&files, SECRET));
     assert!(contains(&files, "stays"));
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_document_is_counted_in_every_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let document = DocumentId::of(&CollectionName::default(), &"a".parse().unwrap());
+    assert_eq!(catalog.residue(document).await.unwrap(), CatalogResidue::default());
+    catalog.accept(vec![put("a", "one"), put("b", "one too")]).await.unwrap();
+    let accepted = CatalogResidue { revisions: 1, contents: 1, pending: 1, ..CatalogResidue::default() };
+    assert_eq!(catalog.residue(document).await.unwrap(), accepted);
+    publish_all(&catalog, Vec::new()).await;
+    let published = CatalogResidue { revisions: 1, texts: 1, chunks: 1, vectors: 1, ..CatalogResidue::default() };
+    assert_eq!(catalog.residue(document).await.unwrap(), published);
+    // An edit: the older revision keeps its text, and the vector that it freed is kept as a spare one.
+    catalog.accept(vec![put("a", "two")]).await.unwrap();
+    publish_all(&catalog, Vec::new()).await;
+    let edited = CatalogResidue { revisions: 2, texts: 2, chunks: 1, vectors: 2, ..CatalogResidue::default() };
+    assert_eq!(catalog.residue(document).await.unwrap(), edited);
+
+    let deletion = catalog.accept(vec![delete("a")]).await.unwrap().remove(0).unwrap().sequence.unwrap();
+    assert_eq!(catalog.settlement(deletion).await.unwrap(), None);
+    assert_ne!(catalog.residue(document).await.unwrap(), CatalogResidue::default(), "the views are not cleaned yet");
+    publish_all(&catalog, Vec::new()).await;
+    assert_eq!(catalog.residue(document).await.unwrap(), CatalogResidue::default());
+    let settled = catalog.settlement(deletion).await.unwrap().unwrap();
+    let newest = catalog.published().await.unwrap();
+    assert_eq!((settled.chunks_removed, settled.vector, settled.keyword), (1, newest, newest));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tantivy::directory::MmapDirectory;
 use tantivy::query::TermSetQuery;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError};
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::CollectionName;
+use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::hit::Hit;
 use wellspring_core::limits;
 use wellspring_core::view::{
@@ -197,6 +197,12 @@ impl Inner {
         Ok(Publication(payload.map_or(0, |payload| payload.checkpoint)))
     }
 
+    fn count_of(&self, document: DocumentId) -> Result<u64, ViewError> {
+        let term = TermSetQuery::new([self.fields.document_term(&document)]);
+        let found = self.reader.searcher().search(&term, &Count);
+        found.map(|count| count as u64).map_err(|error| storage("could not look into the keyword index", error))
+    }
+
     fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {
         let terms = TermSetQuery::new(chunks.iter().map(|chunk| self.fields.chunk_term(chunk)));
         let found = self.reader.searcher().search(&terms, &Count);
@@ -261,6 +267,10 @@ impl ViewWriter<KeywordEntry> for TantivyKeywords {
 
     async fn count(&self) -> Result<u64, ViewError> {
         self.run(|inner| Ok(inner.reader.searcher().num_docs())).await
+    }
+
+    async fn count_of(&self, document: DocumentId) -> Result<u64, ViewError> {
+        self.run(move |inner| inner.count_of(document)).await
     }
 
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {

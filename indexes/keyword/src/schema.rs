@@ -6,7 +6,7 @@
 use tantivy::TantivyDocument;
 use tantivy::schema::{BytesOptions, Field, IndexRecordOption, Schema, Term, TextFieldIndexing, TextOptions};
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::CollectionName;
+use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::view::KeywordEntry;
 
 use crate::tokenizer;
@@ -60,6 +60,10 @@ impl Fields {
 
     pub(crate) fn chunk_term(&self, chunk: &ChunkId) -> Term {
         Term::from_field_bytes(self.chunk, chunk.as_bytes())
+    }
+
+    pub(crate) fn document_term(&self, document: &DocumentId) -> Term {
+        Term::from_field_bytes(self.document, document.as_bytes())
     }
 
     pub(crate) fn collection_term(&self, collection: &CollectionName) -> Term {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::CollectionName;
+use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
 use wellspring_core::hit::Hit;
 use wellspring_core::limits;
@@ -198,6 +198,10 @@ impl ViewWriter<VectorEntry> for EdgeVectors {
 
     async fn count(&self) -> Result<u64, ViewError> {
         self.run(|inner| inner.read(Shard::count)).await.map(|count| count as u64)
+    }
+
+    async fn count_of(&self, document: DocumentId) -> Result<u64, ViewError> {
+        self.run(move |inner| inner.read(|shard| shard.count_of(document))).await.map(|count| count as u64)
     }
 
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {

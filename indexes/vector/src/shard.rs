@@ -19,7 +19,7 @@ use qdrant_edge::{
 };
 use serde_json::json;
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::CollectionName;
+use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
 use wellspring_core::hit::Hit;
 use wellspring_core::limits;
@@ -115,6 +115,12 @@ impl Shard {
     /// How many points there are, exactly.
     pub(crate) fn count(&self) -> Result<usize, ViewError> {
         guarded("count the vector index", || self.edge().count(CountRequest { filter: None, exact: true }))
+    }
+
+    /// How many points a document has, exactly; looks at each point's payload.
+    pub(crate) fn count_of(&self, document: DocumentId) -> Result<usize, ViewError> {
+        let filter = Some(Filter::new_must(of_document(document)));
+        guarded("look into the vector index", || self.edge().count(CountRequest { filter, exact: true }))
     }
 
     /// Whether any of `chunks` is there.
@@ -229,6 +235,11 @@ fn hit(point: &ScoredPoint) -> Option<Hit> {
 
 fn in_collection(collection: &CollectionName) -> Condition {
     Condition::Field(FieldCondition::new_match(collection_path(), collection.as_str().to_owned().into()))
+}
+
+fn of_document(document: DocumentId) -> Condition {
+    let path = DOCUMENT.parse().expect("a plain name is a path");
+    Condition::Field(FieldCondition::new_match(path, document.to_string().into()))
 }
 
 fn collection_path() -> JsonPath {

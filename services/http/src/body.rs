@@ -41,7 +41,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Takes more bytes, or says that there are none to be had now.
-    fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
         let overloaded =
             || ApiError::new(Code::Overloaded, "too much data is being received at once", "try again in a moment");
         let bytes = u32::try_from(bytes).map_err(|_| overloaded())?;
@@ -54,7 +54,7 @@ impl Held {
     }
 
     /// Gives bytes back.
-    fn shrink(&mut self, bytes: usize) {
+    pub(crate) fn shrink(&mut self, bytes: usize) {
         if let Some(permit) = &mut self.permit {
             drop(permit.split(bytes.min(permit.num_permits())));
         }
@@ -67,7 +67,13 @@ impl Bodies {
         Self { idle_timeout, budget: Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX)) }
     }
 
-    fn held(&self) -> Held {
+    /// How long a sender may be silent.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// No bytes yet, of the memory that all bodies share.
+    pub(crate) fn held(&self) -> Held {
         Held { budget: self.budget.clone(), permit: None }
     }
 
@@ -237,7 +243,7 @@ async fn discard(stream: &mut BodyDataStream) {
     let _ = tokio::time::timeout(limits::BODY_DISCARD_TIMEOUT, rest).await;
 }
 
-fn body_timeout() -> ApiError {
+pub(crate) fn body_timeout() -> ApiError {
     ApiError::new(Code::BodyTimeout, "the body did not arrive in time", "send it without pauses")
 }
 

@@ -1,14 +1,15 @@
 //! What document does this request carry?
 //!
-//! A JSON document has exactly one content: `text` (plain text), `html`, or `file` with a name, whose ending says
-//! the format, and the bytes in base64: `{"name": "notes.md", "base64": "..."}`.
+//! A JSON document has exactly one content: `text` (plain text), `html`, or `file` with the bytes in base64 and a name,
+//! whose ending says the format, or a content type: `{"name": "notes.md", "base64": "..."}`. A body that is the
+//! document itself has the format that `?format=` names, else its content type, else the ending of a file name.
 //!
 //! Invariants:
 //! - Every field is checked against its bound before the document is accepted: what is acknowledged is storable.
 //! - No message repeats the document's text.
 
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -20,13 +21,21 @@ use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 
 use crate::error::{ApiError, Code};
-use crate::fields::{Fields, invalid};
+use crate::fields::{Fields, Parameters, invalid};
 
 /// The fields of a document; `id` is another name of `key`.
 const FIELDS: &[&str] =
     &["key", "id", "title", "text", "html", "file", "url", "published_at", "language", "tags", "metadata"];
-/// The fields of `file`.
-const FILE_FIELDS: &[&str] = &["name", "base64"];
+/// The fields of `file`; `filename` is another name of `name`.
+const FILE_FIELDS: &[&str] = &["name", "filename", "content_type", "base64"];
+/// The attributes that a query string may give.
+pub(crate) const ATTRIBUTES: &[&str] = &["title", "url", "published_at", "language", "tags", "metadata"];
+/// Content types by which a client says that it does not know.
+const UNTELLING: &[&str] =
+    &["", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"];
+/// What an error says about the formats there are.
+const READABLE: &str = "readable are text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, CSV, TSV, EPUB, JSON, JSON lines, \
+                        e-mail and source code";
 /// Schemes that a document's URL may have: a link must be harmless in whatever page shows it.
 const URL_SCHEMES: &[&str] = &["http", "https", "ftp", "file"];
 
@@ -66,9 +75,8 @@ pub(crate) fn from_raw(
     media_type: MediaType,
     collection: CollectionName,
     key: DocumentKey,
-    title: Option<&str>,
+    attributes: Attributes,
 ) -> Result<Draft, ApiError> {
-    let attributes = Attributes { title: short_text("title", title.map(str::to_owned))?, ..Attributes::default() };
     draft(collection, key, media_type, content, attributes)
 }
 
@@ -78,14 +86,65 @@ pub(crate) fn content_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The document format that a content type names.
-pub(crate) fn media_type_of(content_type: &str) -> Option<MediaType> {
-    match content_type {
-        "text/plain" => Some(MediaType::Text),
-        "text/markdown" | "text/x-markdown" => Some(MediaType::Markdown),
-        "text/html" | "application/xhtml+xml" => Some(MediaType::Html),
-        _ => None,
+/// What a query string says about a document: `tags` by commas, `metadata` as a JSON object.
+pub(crate) fn attributes_in(parameters: &Parameters) -> Result<Attributes, ApiError> {
+    let mut values = Map::new();
+    for name in ATTRIBUTES {
+        let Some(text) = parameters.get(name) else { continue };
+        let value = match *name {
+            "tags" => text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect(),
+            "metadata" => serde_json::from_str(text)
+                .map_err(|_| invalid("metadata", "is no JSON", "percent-encode a JSON object"))?,
+            _ => Value::from(text),
+        };
+        values.insert((*name).to_owned(), value);
     }
+    attributes_of(&mut Fields::of(Value::Object(values), ATTRIBUTES)?)
+}
+
+/// The format of a body that is the document itself. A format that is named by hand wins, then what the content type
+/// tells, then the ending of a file name, then that of the key.
+pub(crate) fn raw_format(
+    named: Option<&str>,
+    content_type: &str,
+    file_name: Option<&str>,
+    key: &DocumentKey,
+) -> Result<MediaType, ApiError> {
+    if let Some(named) = named {
+        return named.parse().map_err(|()| invalid("format", "names no format", READABLE));
+    }
+    if !UNTELLING.contains(&content_type) {
+        return MediaType::of_content_type(content_type)
+            .ok_or_else(|| unreadable(Code::UnsupportedContentType, "the body's content type is none that is read"));
+    }
+    let by_name = file_name.map_or_else(|| MediaType::of_file_name(key.as_str()), MediaType::of_file_name);
+    by_name.ok_or_else(|| {
+        unreadable(Code::UnsupportedContentType, "neither a content type nor a file name says what the body is")
+    })
+}
+
+/// The format of a file in a form: what its name promises, since a browser only guesses the type; else its type.
+pub(crate) fn file_format(name: &str, content_type: &str) -> Result<MediaType, ApiError> {
+    MediaType::of_file_name(name)
+        .or_else(|| MediaType::of_content_type(content_type))
+        .ok_or_else(|| unreadable(Code::UnsupportedFormat, "neither the file's name nor its type is readable"))
+}
+
+/// The file name in `Content-Disposition`, in either of its spellings.
+pub(crate) fn disposition_file_name(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_DISPOSITION)?.to_str().ok()?;
+    let parameter = |name: &str| {
+        let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+        parameters.find(|(known, _)| known.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    let extended = parameter("filename*").and_then(|value| value.split_once("''")).map(|(_, name)| name.to_owned());
+    extended
+        .or_else(|| parameter("filename").map(|name| name.trim_matches('"').to_owned()))
+        .filter(|name| !name.is_empty())
+}
+
+fn unreadable(code: Code, message: &'static str) -> ApiError {
+    ApiError::new(code, message, READABLE)
 }
 
 /// Checks a key from a path or a field.
@@ -108,13 +167,18 @@ fn draft(
     attributes: Attributes,
 ) -> Result<Draft, ApiError> {
     if content.len() > limits::DOCUMENT_BYTES_MAX {
-        return Err(ApiError::new(
-            Code::DocumentTooLarge,
-            format!("the document is larger than {} bytes", limits::DOCUMENT_BYTES_MAX),
-            "split it into several documents",
-        ));
+        return Err(too_large());
     }
     Ok(Draft { collection, key, source: SourceName::push(), media_type, content, attributes, fingerprint: None })
+}
+
+/// The error of a content beyond the bound.
+pub(crate) fn too_large() -> ApiError {
+    ApiError::new(
+        Code::DocumentTooLarge,
+        format!("the document is larger than {} bytes", limits::DOCUMENT_BYTES_MAX),
+        "split it into several documents",
+    )
 }
 
 /// The key, by whichever name and place it was given.
@@ -154,18 +218,25 @@ fn content_of(fields: &mut Fields) -> Result<(MediaType, Vec<u8>), ApiError> {
 
 /// The content of a named file.
 fn file_content(file: Value) -> Result<(MediaType, Vec<u8>), ApiError> {
-    let shape = || invalid("file", "must be {\"name\": \"notes.md\", \"base64\": \"...\"}", "give both fields");
+    let shape = || {
+        let hint = "give `base64`, and `name` or `content_type` to say what it is";
+        invalid("file", "must be {\"name\": \"notes.md\", \"base64\": \"...\"}", hint)
+    };
     if !file.is_object() {
         return Err(shape());
     }
     let mut file = Fields::of(file, FILE_FIELDS)?;
-    let (Some(name), Some(encoded)) = (file.string("name")?, file.string("base64")?) else { return Err(shape()) };
-    let media_type = MediaType::of_file_name(&name).ok_or_else(|| {
-        ApiError::new(
-            Code::UnsupportedFormat,
-            "the file's name has no ending that names a readable format",
-            "readable are .txt, .text, .md, .markdown, .html, .htm and .xhtml",
-        )
+    let name = file.string("name")?.or(file.string("filename")?);
+    let content_type = file.string("content_type")?.filter(|told| !UNTELLING.contains(&told.trim()));
+    let (Some(encoded), true) = (file.string("base64")?, name.is_some() || content_type.is_some()) else {
+        return Err(shape());
+    };
+    // A type that is given by hand says more than a name.
+    let media_type = content_type
+        .as_deref()
+        .map_or_else(|| MediaType::of_file_name(name.as_deref().unwrap_or_default()), MediaType::of_content_type);
+    let media_type = media_type.ok_or_else(|| {
+        unreadable(Code::UnsupportedFormat, "neither the file's name nor its content type is readable")
     })?;
     let content = STANDARD.decode(encoded.as_bytes()).map_err(|_| {
         invalid("file.base64", "is no valid base64", "use the standard alphabet with padding, without line breaks")
@@ -306,6 +377,43 @@ mod tests {
         for (json, code) in cases {
             assert_eq!(read(&json).unwrap_err(), code, "{}", &json[..json.len().min(80)]);
         }
+    }
+
+    #[test]
+    fn a_file_may_say_its_type_instead() {
+        let file = |file: &str| read(&format!(r#"{{"key": "k", "file": {file}}}"#)).map(|draft| draft.media_type);
+        assert_eq!(file(r#"{"filename": "a.csv", "base64": ""}"#), Ok(MediaType::Csv));
+        assert_eq!(file(r#"{"content_type": "application/pdf", "base64": ""}"#), Ok(MediaType::Pdf));
+        assert_eq!(file(r#"{"name": "a.txt", "content_type": "text/csv", "base64": ""}"#), Ok(MediaType::Csv));
+        let untelling = r#"{"name": "a.docx", "content_type": "application/octet-stream", "base64": ""}"#;
+        assert_eq!(file(untelling), Ok(MediaType::Docx));
+        assert_eq!(file(r#"{"base64": ""}"#), Err("invalid_field".to_owned()));
+        assert_eq!(file(r#"{"content_type": "image/png", "base64": ""}"#), Err("unsupported_format".to_owned()));
+    }
+
+    #[test]
+    fn the_format_of_a_body_is_found_in_a_fixed_order() {
+        let key: DocumentKey = "notes/a.eml".parse().unwrap();
+        let format = |named, content_type, file_name| {
+            raw_format(named, content_type, file_name, &key).map_err(|error| error.code().to_owned())
+        };
+        assert_eq!(format(Some("json"), "text/plain", Some("a.md")), Ok(MediaType::Json));
+        assert_eq!(format(None, "text/plain", Some("a.md")), Ok(MediaType::Text));
+        assert_eq!(format(None, "application/octet-stream", Some("a.md")), Ok(MediaType::Markdown));
+        assert_eq!(format(None, "", None), Ok(MediaType::Email));
+        assert_eq!(format(None, "", Some("a.exe")), Err("unsupported_content_type".to_owned()));
+        assert_eq!(format(None, "image/png", Some("a.md")), Err("unsupported_content_type".to_owned()));
+        assert_eq!(format(Some("png"), "text/plain", None), Err("invalid_field".to_owned()));
+    }
+
+    #[test]
+    fn a_disposition_names_its_file() {
+        let name = |value: &'static str| {
+            disposition_file_name(&HeaderMap::from_iter([(CONTENT_DISPOSITION, value.parse().unwrap())]))
+        };
+        assert_eq!(name("attachment; filename=\"a b.pdf\"").as_deref(), Some("a b.pdf"));
+        assert_eq!(name("attachment; filename=x.txt; filename*=UTF-8''y.pdf").as_deref(), Some("y.pdf"));
+        assert_eq!(name("inline"), None);
     }
 
     #[test]

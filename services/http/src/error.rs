@@ -8,15 +8,19 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{ETAG, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use wellspring_core::answer::AnswerFailure;
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, EntryState, Refusal, Stage};
+use wellspring_core::document::Revision;
 use wellspring_core::retriever::{SearchError, SearchErrorKind};
 use wellspring_core::source::SourceError;
+use wellspring_core::trace::{TraceError, TraceErrorKind};
+
+use crate::conditions::entity_tag;
 
 /// Declares the codes with their text and status, once.
 macro_rules! codes {
@@ -87,6 +91,14 @@ codes! {
     SourceRemoving = "source_removing", CONFLICT;
     /// No deletions are held back.
     NothingHeld = "nothing_held", CONFLICT;
+    /// The document's newest revision has not failed.
+    NotFailed = "not_failed", CONFLICT;
+    /// The document's content is no longer kept.
+    ContentGone = "content_gone", GONE;
+    /// Events behind that number are no longer kept.
+    EventsGone = "events_gone", GONE;
+    /// The document is at another revision than the write was meant for.
+    RevisionMismatch = "revision_mismatch", PRECONDITION_FAILED;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The document's content is larger than the limit.
@@ -107,6 +119,8 @@ codes! {
     InvalidKey = "invalid_key", UNPROCESSABLE_ENTITY;
     /// The key in the body is not the key in the path.
     KeyMismatch = "key_mismatch", UNPROCESSABLE_ENTITY;
+    /// The `Idempotency-Key` came before with another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Not exactly one of `text`, `html` and `file`.
     InvalidContent = "invalid_content", UNPROCESSABLE_ENTITY;
     /// `limit` is outside its range.
@@ -165,6 +179,8 @@ pub struct ApiError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     hint: Cow<'static, str>,
+    /// The revision that a write would have to be meant for.
+    current: Option<Revision>,
 }
 
 /// The form of every error.
@@ -188,7 +204,13 @@ pub struct ErrorDetail {
 impl ApiError {
     /// An error of this service.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: code.status(), code: code.as_str().into(), message: message.into(), hint: hint.into() }
+        Self {
+            status: code.status(),
+            code: code.as_str().into(),
+            message: message.into(),
+            hint: hint.into(),
+            current: None,
+        }
     }
 
     /// The stable code.
@@ -213,17 +235,28 @@ impl ApiError {
     /// Says why an accepted entry will never be searchable; `None` for any other state.
     pub fn of_state(state: &EntryState) -> Option<Self> {
         match state {
-            EntryState::Failed { stage, reason } => Some(Self::new(
+            EntryState::Failed { stage, reason, next_retry_at, .. } => Some(Self::new(
                 Code::DocumentFailed,
                 format!("the document was accepted but could not be published ({}): {reason}", stage_name(*stage)),
-                "correct the document and send it again; the same bytes sent again are tried once more",
+                match next_retry_at {
+                    Some(at) => {
+                        format!("it is tried again by itself at {at}; `POST` to its path with `/retry` does so now")
+                    }
+                    None => {
+                        "correct the document and send it again; the same bytes sent again are tried once more".into()
+                    }
+                },
             )),
             EntryState::Quarantined { reason } => Some(Self::new(
                 Code::DocumentQuarantined,
                 format!("the document was accepted but killed its parser: {reason}"),
                 "send it in another format",
             )),
-            EntryState::Pending | EntryState::Published | EntryState::Superseded => None,
+            EntryState::Pending
+            | EntryState::Parsed
+            | EntryState::Embedded
+            | EntryState::Published
+            | EntryState::Superseded => None,
         }
     }
 }
@@ -243,6 +276,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(revision) = self.current {
+            response.headers_mut().insert(ETAG, entity_tag(revision));
+        }
         response
     }
 }
@@ -254,6 +290,19 @@ impl From<Refusal> for ApiError {
                 Code::OwnedBySource,
                 format!("the document belongs to the source `{source}`"),
                 "change or delete it where it comes from, or use another key",
+            ),
+            Refusal::Changed(Some(revision)) => Self {
+                current: Some(revision),
+                ..Self::new(
+                    Code::RevisionMismatch,
+                    format!("the document is there, at revision {revision}; nothing was written"),
+                    "read it, and send the write again with the revision it is meant for",
+                )
+            },
+            Refusal::Changed(None) => Self::new(
+                Code::RevisionMismatch,
+                "there is no such document; nothing was written",
+                "send the write without `if_match` to create it",
             ),
         }
     }
@@ -306,6 +355,24 @@ impl From<SourceError> for ApiError {
     }
 }
 
+impl From<TraceError> for ApiError {
+    fn from(error: TraceError) -> Self {
+        tracing::error!(error = %error.chain(), "a store could not be looked into");
+        match error.kind() {
+            TraceErrorKind::Catalog => Self::new(
+                Code::CatalogUnavailable,
+                "the catalog could not be looked into",
+                "try again; see the service's log",
+            ),
+            TraceErrorKind::View => Self::new(
+                Code::SearchUnavailable,
+                "an index could not be looked into",
+                "try again; see the service's log",
+            ),
+        }
+    }
+}
+
 impl From<SearchError> for ApiError {
     fn from(error: SearchError) -> Self {
         match error.kind() {
@@ -334,7 +401,13 @@ impl From<AnswerFailure> for ApiError {
     fn from(failure: AnswerFailure) -> Self {
         // The answer service has codes of its own; one that this table does not know keeps its name.
         let status = Code::named(&failure.code).map_or(StatusCode::INTERNAL_SERVER_ERROR, Code::status);
-        Self { status, code: failure.code.into(), message: failure.message.into(), hint: failure.hint.into() }
+        Self {
+            status,
+            code: failure.code.into(),
+            message: failure.message.into(),
+            hint: failure.hint.into(),
+            current: None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod auth;
 mod body;
+mod conditions;
 mod draft;
 pub mod error;
 mod fields;
@@ -27,4 +28,4 @@ pub use auth::AccessKey;
 pub use error::{ApiError, Code};
 pub use routes::router;
 pub use serve::{HttpSettings, ServeError, serve};
-pub use service::{Answers, Missing, Readiness, Service, ServiceStatus, StatusSource, Writes};
+pub use service::{Answers, Missing, Readiness, Residues, Service, ServiceStatus, StatusSource, Writes};

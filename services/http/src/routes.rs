@@ -10,6 +10,7 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use wellspring_core::document::CollectionName;
 
 use crate::body::Bodies;
@@ -20,10 +21,14 @@ use crate::service::Service;
 
 pub(crate) mod ask;
 pub(crate) mod documents;
+pub(crate) mod events;
 mod import;
+pub(crate) mod residue;
+pub(crate) mod retry;
 pub(crate) mod search;
 pub(crate) mod sources;
 pub(crate) mod status;
+pub(crate) mod upload;
 pub(crate) mod write;
 
 /// What handlers share; cloning is cheap.
@@ -39,6 +44,10 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<Semaphore>,
     /// Places for questions in work.
     pub(crate) questions: Arc<Semaphore>,
+    /// Places for readers of events.
+    pub(crate) event_readers: Arc<Semaphore>,
+    /// Ends what would never end by itself.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl Shared {
@@ -62,13 +71,15 @@ impl Shared {
     }
 }
 
-/// Builds the API.
-pub fn router(service: Service, settings: &HttpSettings) -> Router {
+/// Builds the API. When `stopping` is cancelled, streams of events end.
+pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationToken) -> Router {
     let shared = Shared {
         service: Arc::new(service),
         bodies: Bodies::new(settings.body_idle_timeout),
         requests: Arc::new(Semaphore::new(settings.requests_max)),
         questions: Arc::new(Semaphore::new(settings.questions_max)),
+        event_readers: Arc::new(Semaphore::new(settings.event_readers_max)),
+        stopping,
         settings: Arc::new(settings.clone()),
     };
     Router::new()
@@ -77,7 +88,11 @@ pub fn router(service: Service, settings: &HttpSettings) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/openapi.json", get(status::openapi))
         .route("/v1/documents", get(documents::list).post(write::post))
-        .route("/v1/documents/{*key}", put(write::put).get(documents::read).delete(documents::delete))
+        .route(
+            "/v1/documents/{*key}",
+            put(write::put).get(documents::read).delete(documents::delete).post(retry::retry),
+        )
+        .route("/v1/events", get(events::events))
         .route("/v1/sources", get(sources::list).post(sources::add))
         .route("/v1/sources/{name}", get(sources::show).patch(sources::change).delete(sources::remove))
         .route("/v1/sources/{name}/refresh", post(sources::refresh))

@@ -85,12 +85,16 @@ pub enum ArmState {
 #[schema(rename_all = "snake_case")]
 pub enum StateName {
     /// Accepted; it will be searchable.
-    Pending,
-    /// Searchable, or gone for a deletion.
-    Published,
+    Received,
+    /// Read and cut into passages.
+    Parsed,
+    /// Every passage has its vector.
+    Embedded,
+    /// Searchable; of a deletion, gone from the indexes too.
+    Searchable,
     /// A newer revision was taken instead.
     Superseded,
-    /// It will not be searchable.
+    /// It will not be searchable unless it is tried again.
     Failed,
     /// It killed the parser too often.
     Quarantined,
@@ -135,6 +139,10 @@ pub struct DocumentInfo {
     pub stage: Option<String>,
     /// Why it failed or was quarantined.
     pub reason: Option<String>,
+    /// How often it was tried, where it failed.
+    pub attempt: Option<u32>,
+    /// When it is tried again by itself, where it failed and is.
+    pub next_retry_at: Option<String>,
     /// The title, given or found.
     pub title: Option<String>,
     /// The format it came in: `text`, `markdown` or `html`.
@@ -164,6 +172,68 @@ pub struct Cost {
     pub chunks_kept: u64,
     /// Passages removed from the indexes.
     pub chunks_removed: u64,
+}
+
+/// What happened to a document.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A revision was accepted.
+    Accepted,
+    /// It is found by the next search.
+    Searchable,
+    /// It failed.
+    Failed,
+    /// It killed its parser too often.
+    Quarantined,
+    /// It was left out by choice.
+    Skipped,
+    /// It is tried again.
+    Retried,
+    /// The document was deleted: no reader sees it.
+    Deleted,
+    /// The indexes have forgotten it too.
+    Removed,
+}
+
+/// One thing that happened to a document.
+#[derive(Debug, ToSchema)]
+pub struct Event {
+    /// Its place among all events, rising.
+    pub number: u64,
+    /// When.
+    pub at: String,
+    /// What.
+    pub kind: EventKind,
+    /// The document's collection.
+    pub collection: String,
+    /// The document's name.
+    pub key: String,
+    /// The revision it happened to.
+    pub revision: u64,
+    /// That revision's place in the journal.
+    pub sequence: u64,
+    /// Where it failed: `parse`, `embed` or `apply`.
+    pub stage: Option<String>,
+    /// Why it failed, was quarantined or skipped.
+    pub reason: Option<String>,
+}
+
+/// What the catalog holds of a document.
+#[derive(Debug, ToSchema)]
+pub struct CatalogResidue {
+    /// Revisions, each with its title and attributes.
+    pub revisions: u64,
+    /// Of those, revisions whose bytes are kept as they came.
+    pub contents: u64,
+    /// Of those, revisions whose text is kept.
+    pub texts: u64,
+    /// Passages, searchable or not.
+    pub chunks: u64,
+    /// Vectors that only this document needs or needed, or that it needs now.
+    pub vectors: u64,
+    /// Writes accepted and not finished.
+    pub pending: u64,
 }
 
 /// What is said about a document beside its content; what was not given is absent.

@@ -39,6 +39,8 @@ pub struct HttpSettings {
     pub requests_max: usize,
     /// Questions in work at once.
     pub questions_max: usize,
+    /// Readers that follow events at once.
+    pub event_readers_max: usize,
     /// Time for a request's head to arrive.
     pub head_timeout: Duration,
     /// Time for a body's next piece to arrive.
@@ -57,6 +59,7 @@ impl Default for HttpSettings {
             connections_max: limits::CONNECTIONS_MAX,
             requests_max: limits::REQUESTS_MAX,
             questions_max: limits::QUESTIONS_MAX,
+            event_readers_max: limits::EVENT_READERS_MAX,
             head_timeout: limits::REQUEST_HEAD_TIMEOUT,
             body_idle_timeout: limits::BODY_IDLE_TIMEOUT,
             write_stall_timeout: limits::WRITE_STALL_TIMEOUT,
@@ -81,7 +84,7 @@ pub async fn serve(
     settings: HttpSettings,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let router = router(service, &settings);
+    let router = router(service, &settings, shutdown.clone());
     serve_router(listener, router, settings, shutdown).await
 }
 

@@ -15,11 +15,14 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 use wellspring_core::answer::{AnswerEvent, Question};
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Sequence, Write,
+    Accepted, CatalogError, CatalogReader, CatalogStatus, EntryState, Refusal, Retried, Sequence, Write,
 };
+use wellspring_core::document::{CollectionName, DocumentId, DocumentKey};
 use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::retriever::Retriever;
 use wellspring_core::source::SourceAdmin;
+use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -30,9 +33,34 @@ pub trait Writes: Send + Sync {
     /// Accepts writes in order; durable when this returns (I-1).
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
 
+    /// Accepts the writes of one request under their conditions, once for each key.
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError>;
+
+    /// Tries a document again whose newest revision came to nothing.
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError>;
+
+    /// A state as it is shown: a pending entry with how far it is.
+    fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState;
+
+    /// Changes whenever something was accepted or published.
+    fn changes(&self) -> watch::Receiver<u64>;
+
     /// Waits until an entry is final or the time is up, and says where it is then. `None` when there is no such
     /// entry. Dropping the future ends the wait.
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError>;
+}
+
+/// Knows what happened to documents, and what is left of them.
+#[async_trait]
+pub trait Residues: Send + Sync {
+    /// What each store holds of a document, looked up now.
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError>;
+
+    /// What a finished entry did to the views; `None` while it is pending.
+    async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError>;
+
+    /// Up to `limit` things that happened behind the event `after`.
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError>;
 }
 
 /// Answers questions.
@@ -120,6 +148,8 @@ pub struct Service {
     pub reader: Arc<dyn CatalogReader>,
     /// Adds, shows and steers sources.
     pub sources: Arc<dyn SourceAdmin>,
+    /// Looks for what is left of documents.
+    pub residues: Arc<dyn Residues>,
     /// Finds passages.
     pub retriever: Arc<dyn Retriever>,
     /// Answers questions.

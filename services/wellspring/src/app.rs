@@ -28,6 +28,7 @@ use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::recover::recover;
 use wellspring_ingest::source::folder::{FolderSource, FolderStatus};
+use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
 use wellspring_retrieve::HybridRetriever;
 use wellspring_vector::EdgeVectors;
@@ -90,6 +91,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let service = Service {
         writes: Arc::new(seams::IntakeWrites(intake.clone())),
         reader: catalog.clone(),
+        residues: Arc::new(seams::TracerResidues(Tracer::new(catalog.clone(), views.clone()))),
         retriever,
         answers: Arc::new(seams::AnswererAnswers(answerer)),
         status: Arc::new(status),

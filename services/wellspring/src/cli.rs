@@ -68,7 +68,8 @@ pub(crate) enum Command {
   wellspring documents                       every document and its state
   wellspring documents list --state failed   only those that could not be read, with the reason
   wellspring documents show docs/a.md        its text and state
-  wellspring documents delete docs/a.md")]
+  wellspring documents delete docs/a.md
+  wellspring documents residue docs/a.md     what is left of it, in every store")]
     Documents(DocumentsArguments),
     /// Say where documents come from: folders, feeds, sites and pages that look after themselves.
     #[command(after_help = "Examples:
@@ -243,7 +244,7 @@ pub(crate) struct DocumentsArguments {
 pub(crate) enum DocumentsAction {
     /// List documents in the order of their keys.
     List {
-        /// Only those in this state: pending, published, failed, quarantined.
+        /// Only those in this state: received, searchable, failed, quarantined, skipped.
         #[arg(long)]
         state: Option<String>,
         /// Only those of this source.
@@ -266,6 +267,19 @@ pub(crate) enum DocumentsAction {
     },
     /// Delete a pushed document. It is out of every answer when the command returns.
     Delete {
+        /// The document's key.
+        key: String,
+        /// Delete only this revision.
+        #[arg(long, value_name = "REVISION")]
+        if_match: Option<u64>,
+    },
+    /// Try a document again that failed, is quarantined or was skipped, from the content that was kept.
+    Retry {
+        /// The document's key.
+        key: String,
+    },
+    /// Look into every store for what is left of a document: nothing once its deletion is settled.
+    Residue {
         /// The document's key.
         key: String,
     },

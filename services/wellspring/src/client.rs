@@ -194,11 +194,17 @@ pub(crate) fn lines(response: Response) -> impl Stream<Item = Result<String, Cli
     FramedRead::new(StreamReader::new(bytes), codec).map(|line| line.map_err(ClientError::garbled)).boxed()
 }
 
+/// What may follow a document's key in a path.
+const ACTIONS: &[&str] = &["/residue", "/retry"];
+
 /// A document's path in the API; the key's slashes stay, everything else that is not plain is escaped.
 pub(crate) fn document_path(key: &str) -> String {
     let mut path = String::from("/v1/documents/");
-    for byte in key.bytes() {
+    // A key may end like one of the actions that paths end with: then its slash is escaped.
+    let action = ACTIONS.iter().filter(|action| key.ends_with(**action)).map(|action| key.len() - action.len()).next();
+    for (place, byte) in key.bytes().enumerate() {
         match byte {
+            b'/' if Some(place) == action => path.push_str("%2F"),
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => path.push(char::from(byte)),
             other => path.push_str(&format!("%{other:02X}")),
         }
@@ -213,5 +219,6 @@ mod tests {
     #[test]
     fn keys_are_escaped_into_paths() {
         assert_eq!(document_path("a/b c?#%河"), "/v1/documents/a/b%20c%3F%23%25%E6%B2%B3");
+        assert_eq!(document_path("a/retry"), "/v1/documents/a%2Fretry");
     }
 }

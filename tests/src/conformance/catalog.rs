@@ -6,12 +6,14 @@
 use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogReader, Journal, Publisher};
 use wellspring_core::source::SourceStore;
+use wellspring_core::trace::Traces;
 
 pub mod accepting;
 pub mod claiming;
 pub mod erasing;
 pub mod histories;
 pub mod publishing;
+pub mod pushing;
 pub mod reading;
 pub mod replaying;
 pub mod staging;
@@ -21,7 +23,7 @@ pub mod steps;
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
     /// The implementation.
-    type Catalog: Journal + Publisher + CatalogReader + SourceStore;
+    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces;
 
     /// The catalog.
     fn catalog(&self) -> &Self::Catalog;
@@ -69,6 +71,12 @@ macro_rules! catalog_conformance {
                 old_revisions_lose_their_text,
                 a_newer_write_waits_for_the_one_in_hand,
                 a_publication_that_is_not_newer_is_refused);
+            $crate::catalog_conformance!(@cases $fresh, pushing,
+                a_condition_is_about_the_newest_accepted_revision,
+                i1_a_request_under_a_key_is_written_once,
+                a_fault_is_tried_again,
+                nothing_is_counted_after_a_settled_deletion,
+                events_are_told_in_order);
             $crate::catalog_conformance!(@cases $fresh, erasing,
                 nothing_of_a_deleted_document_remains,
                 a_vector_that_another_document_needs_stays,

@@ -59,6 +59,7 @@ pub async fn searches_and_writes(view: &impl KeywordView) {
     assert_eq!(view.count().await.unwrap(), 0);
     assert!(found(view, "docs", "river").await.is_empty());
     assert!(!view.contains_any(&[chunk(1)]).await.unwrap());
+    assert_eq!(view.count_of(document("a")).await.unwrap(), 0);
 
     let four = || {
         [
@@ -96,6 +97,9 @@ pub async fn searches_and_writes(view: &impl KeywordView) {
     assert!(!view.contains_any(&[chunk(3), chunk(99)]).await.unwrap());
     assert!(view.contains_any(&[chunk(99), chunk(1)]).await.unwrap());
     assert!(!view.contains_any(&[]).await.unwrap());
+    // By the document alone: what is removed is not counted, and another document has nothing here.
+    assert_eq!(view.count_of(document("a")).await.unwrap(), 3);
+    assert_eq!(view.count_of(document("b")).await.unwrap(), 0);
 
     // Ties are all there, and in the same order every time.
     view.apply(upserts((10..15).map(|number| entry(number, "ties", "the very same words")))).await.unwrap();

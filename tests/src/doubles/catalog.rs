@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use wellspring_core::catalog::{Cost, EntryState, Sequence};
+use wellspring_core::catalog::{Accepted, Cost, EntryState, Refusal, Sequence};
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{
     Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
 };
 use wellspring_core::embedding::{Embedding, Lane, SpaceId};
+use wellspring_core::push::IdempotencyKey;
 use wellspring_core::source::{SourceName, SourceRecord, UrlMemory};
+use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
 
 mod journal;
@@ -22,6 +24,7 @@ mod publisher;
 mod reader;
 mod replay;
 mod sources;
+mod trace;
 
 /// A catalog in memory.
 #[derive(Debug, Default)]
@@ -45,6 +48,9 @@ struct State {
     collections: HashMap<CollectionName, (SpaceId, String)>,
     documents: HashMap<DocumentId, Document>,
     journal: BTreeMap<Sequence, Entry>,
+    /// What happened, from number 1 on.
+    events: Vec<(Sequence, EventKind, Timestamp)>,
+    pushed: HashMap<IdempotencyKey, (ContentHash, Vec<Answer>)>,
     claimed: HashMap<DocumentId, Sequence>,
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.
@@ -59,6 +65,9 @@ struct State {
     /// Removed while they had documents: those belong to nobody.
     former_sources: HashSet<SourceName>,
 }
+
+/// What one write was answered.
+type Answer = Result<Accepted, Refusal>;
 
 #[derive(Debug)]
 struct Document {
@@ -104,6 +113,7 @@ struct Entry {
     put: bool,
     lane: Lane,
     state: EntryState,
+    attempt: u32,
     superseded_by: Option<Sequence>,
     cost: Cost,
 }
@@ -127,6 +137,10 @@ impl State {
             }
         }
         revisions
+    }
+
+    fn tell(&mut self, sequence: Sequence, kind: EventKind) {
+        self.events.push((sequence, kind, Timestamp::now()));
     }
 
     /// The next place in a replay.

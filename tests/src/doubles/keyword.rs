@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::CollectionName;
+use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::hit::Hit;
 use wellspring_core::text::is_cjk;
 use wellspring_core::view::{Change, KeywordEntry, KeywordSearch, Publication, ViewError, ViewName, ViewWriter};
@@ -106,6 +106,11 @@ impl ViewWriter<KeywordEntry> for MemoryKeywords {
 
     async fn count(&self) -> Result<u64, ViewError> {
         Ok(self.state().committed.len() as u64)
+    }
+
+    async fn count_of(&self, document: DocumentId) -> Result<u64, ViewError> {
+        let state = self.state();
+        Ok(state.committed.values().filter(|entry| entry.document == document).count() as u64)
     }
 
     async fn contains_any(&self, chunks: &[ChunkId]) -> Result<bool, ViewError> {

@@ -6,16 +6,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State, rejection::PathRejection};
-use axum::http::Uri;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wellspring_core::catalog::{DocumentFilter, DocumentInfo, Outcome, Write};
+use wellspring_core::catalog::{DocumentFilter, DocumentInfo, EntryState, Write};
 use wellspring_core::document::{DocumentKey, Revision};
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 
-use super::{Shared, write};
+use super::{Shared, residue, write};
+use crate::conditions::entity_tag;
 use crate::draft::parse_key;
 use crate::error::{ApiError, Code, ErrorBody, unknown_document};
 use crate::fields::{Parameters, invalid};
@@ -24,8 +26,16 @@ use crate::schema::{
     request::{ListParameters, ReadParameters, WriteParameters},
 };
 
-/// The states that a listing can be narrowed to.
-const STATES: &[&str] = &["pending", "published", "superseded", "failed", "quarantined"];
+/// The states that a listing can be narrowed to,
+/// and the names that the catalog has for them.
+const STATES: &[(&str, &str)] = &[
+    ("received", "pending"),
+    ("searchable", "published"),
+    ("superseded", "superseded"),
+    ("failed", "failed"),
+    ("quarantined", "quarantined"),
+    ("skipped", "skipped"),
+];
 
 /// The key in a path, percent-decoded; slashes are part of it.
 pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<DocumentKey, ApiError> {
@@ -33,6 +43,22 @@ pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<Docume
         ApiError::new(Code::InvalidUrl, "the key in the path cannot be read", "percent-encode it as UTF-8")
     })?;
     parse_key(&key)
+}
+
+/// The key in a path that ends with `/` and an action; `None` where it does not. In the key itself such a slash is
+/// written as `%2F`.
+pub(crate) fn key_before(
+    action: &str,
+    path: &Result<Path<String>, PathRejection>,
+    uri: &Uri,
+) -> Result<Option<DocumentKey>, ApiError> {
+    let ending = format!("/{action}");
+    match path {
+        Ok(Path(key)) if uri.path().ends_with(&ending) && key.ends_with(&ending) => {
+            parse_key(&key[..key.len() - ending.len()]).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A document, with its text.
@@ -50,6 +76,8 @@ pub(crate) struct DocumentResponse {
 }
 
 /// Reads a document and the text of one revision, against which a citation can be checked.
+///
+/// `ETag` is the newest accepted revision, for `If-Match` on the write that follows.
 #[utoipa::path(
     get, path = "/v1/documents/{key}", tag = "documents",
     params(
@@ -62,7 +90,10 @@ pub(crate) async fn read(
     State(shared): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
-) -> Result<Json<DocumentResponse>, ApiError> {
+) -> Result<Response, ApiError> {
+    if let Some(key) = key_before("residue", &path, &uri)? {
+        return residue::residue(&shared, key, &uri).await;
+    }
     let key = key_in(path)?;
     let parameters = Parameters::parse(&uri, &["revision", "collection"])?;
     let collection = parameters.collection()?;
@@ -74,7 +105,8 @@ pub(crate) async fn read(
     };
     let reader = &shared.service.reader;
     shared.require_collection(&collection).await?;
-    let document = reader.document(&collection, &key).await?.ok_or_else(unknown_document)?;
+    let mut document = reader.document(&collection, &key).await?.ok_or_else(unknown_document)?;
+    show(&shared, &mut document);
     let text = reader.revision_text(&collection, &key, revision).await?;
     if text.is_none() && revision.is_some() {
         return Err(ApiError::new(
@@ -84,7 +116,26 @@ pub(crate) async fn read(
         ));
     }
     let text_revision = text.as_ref().map(|text| text.revision);
-    Ok(Json(DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) }))
+    let tag = entity_tag(document.revision);
+    let response = DocumentResponse { document, text_revision, text: text.and_then(|text| text.text) };
+    Ok(([(ETAG, tag)], Json(response)).into_response())
+}
+
+/// Says of a pending document how far it is.
+fn show(shared: &Shared, document: &mut DocumentInfo) {
+    let state = std::mem::replace(&mut document.state, EntryState::Pending);
+    document.state = shared.service.writes.shown(document.sequence, state);
+}
+
+/// The catalog's name of a state.
+fn kept_state(name: &str) -> Result<String, ApiError> {
+    match STATES.iter().find(|(shown, _)| *shown == name) {
+        Some((_, kept)) => Ok((*kept).to_owned()),
+        None => {
+            let names: Vec<_> = STATES.iter().map(|(shown, _)| *shown).collect();
+            Err(invalid("state", "has an unknown value", &format!("use one of: {}", names.join(", "))))
+        }
+    }
 }
 
 /// A page of documents.
@@ -110,19 +161,20 @@ pub(crate) async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<
     let after = parameters.get("after").map(parse_key).transpose()?;
     let source = parameters.get("source").map(str::parse::<SourceName>).transpose();
     let source = source.map_err(|error| invalid("source", &error.to_string(), "`GET /v1/status` lists the sources"))?;
-    let state = parameters.get("state").map(str::to_owned);
-    if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
-        return Err(invalid("state", "has an unknown value", &format!("use one of: {}", STATES.join(", "))));
-    }
+    let state = parameters.get("state").map(kept_state).transpose()?;
     shared.require_collection(&collection).await?;
     let filter = DocumentFilter { source, state };
-    let page = shared.service.reader.documents(&collection, &filter, after.as_ref(), limit).await?;
+    let mut page = shared.service.reader.documents(&collection, &filter, after.as_ref(), limit).await?;
+    for document in &mut page.documents {
+        show(&shared, document);
+    }
     Ok(Json(DocumentsResponse { documents: page.documents, next: page.next }))
 }
 
 /// Deletes a document: from the answer on, no reader sees it.
 ///
-/// With `wait=searchable` the answer comes once both indexes have forgotten it too.
+/// With `wait=searchable` the answer comes once both indexes have forgotten it too. `If-Match` (or `if_match`) deletes
+/// only that revision.
 #[utoipa::path(
     delete, path = "/v1/documents/{key}", tag = "documents",
     params(
@@ -139,15 +191,12 @@ pub(crate) async fn delete(
     State(shared): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key = key_in(path)?;
-    let parameters = Parameters::parse(&uri, &["collection", "wait"])?;
-    let (collection, wait) = (parameters.collection()?, parameters.wait()?);
-    shared.require_collection(&collection).await?;
-    let deletion = Write::Delete { collection: collection.clone(), key, source: SourceName::push() };
-    let accepted = write::accept_one(&shared, deletion).await?;
-    if accepted.outcome == Outcome::Absent {
-        return Err(unknown_document());
-    }
-    write::receipt(&shared, collection, accepted, wait).await
+    let parameters = Parameters::parse(&uri, &["collection", "wait", "if_match"])?;
+    let demands = write::Demands::of(&parameters, &headers)?;
+    shared.require_collection(&demands.collection).await?;
+    let deletion = Write::Delete { collection: demands.collection.clone(), key, source: SourceName::push() };
+    write::write_one(&shared, deletion, demands).await
 }

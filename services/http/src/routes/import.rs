@@ -261,7 +261,7 @@ impl Import {
                 Ok(Some(EntryState::Published)) => waited.searchable += 1,
                 Ok(Some(EntryState::Failed { .. } | EntryState::Quarantined { .. })) => waited.unpublished += 1,
                 Ok(Some(EntryState::Superseded)) => continue,
-                Ok(Some(EntryState::Pending) | None) => break,
+                Ok(Some(EntryState::Pending | EntryState::Parsed | EntryState::Embedded) | None) => break,
                 Err(error) => {
                     outcome = Err(error.into());
                     break;

@@ -38,8 +38,12 @@ pub struct Document {
 /// A file in a JSON document.
 #[derive(Debug, ToSchema)]
 pub struct File {
-    /// Its name, whose ending says the format: .txt, .md, .html and the like.
-    pub name: String,
+    /// Its name, whose ending says the format: .txt, .md, .pdf, .docx and the like.
+    pub name: Option<String>,
+    /// Another name of `name`.
+    pub filename: Option<String>,
+    /// Its content type; says the format before the name does.
+    pub content_type: Option<String>,
     /// Its bytes, in base64 with padding.
     pub base64: String,
 }
@@ -91,6 +95,32 @@ pub struct ReadParameters {
     pub collection: Option<String>,
 }
 
+/// The parameters of looking for what is left.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResidueParameters {
+    /// Where the document was; the default collection where absent.
+    pub collection: Option<String>,
+}
+
+/// The parameters of trying a document again.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RetryParameters {
+    /// Where the document is; the default collection where absent.
+    pub collection: Option<String>,
+    /// `searchable` waits until the next search finds the document.
+    pub wait: Option<String>,
+}
+
+/// The parameters of following events.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventParameters {
+    /// The number of the event that was seen last; 0 for all that are kept.
+    pub after: Option<u64>,
+}
+
 /// The parameters of a listing.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -101,7 +131,7 @@ pub struct ListParameters {
     pub after: Option<String>,
     /// The most documents, from 1 to 1000; 100 where absent.
     pub limit: Option<u32>,
-    /// Only documents whose newest revision is in this state.
+    /// Only documents whose newest revision is in this state; `received` includes what is being read or embedded.
     #[param(value_type = Option<StateName>)]
     pub state: Option<String>,
     /// Only documents of this source.
@@ -116,14 +146,46 @@ pub struct WriteParameters {
     pub collection: Option<String>,
     /// `searchable` waits until the next search finds the document.
     pub wait: Option<String>,
+    /// Write only over this revision, or `*`: only over a document that is there.
+    pub if_match: Option<String>,
 }
 
 /// The parameters of a write that is the document itself.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PutParameters {
+    /// The body's format, whatever its content type: `json` for a document that is JSON itself.
+    pub format: Option<String>,
+    /// A file name, whose ending says the format where the content type does not.
+    pub filename: Option<String>,
     /// The title of a document that is sent as it is, not as JSON.
     pub title: Option<String>,
+    /// Where a person can read the original.
+    pub url: Option<String>,
+    /// When its author published it: a time with its offset, or a date.
+    pub published_at: Option<String>,
+    /// A BCP 47 language tag.
+    pub language: Option<String>,
+    /// Labels, separated by commas.
+    pub tags: Option<String>,
+    /// The caller's own fields, as a JSON object.
+    pub metadata: Option<String>,
+}
+
+/// The parameters of an upload by a form.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PostParameters {
+    /// Of a form: goes in front of every key.
+    pub prefix: Option<String>,
+    /// Of a form: when the authors published the files.
+    pub published_at: Option<String>,
+    /// Of a form: the files' language, a BCP 47 tag.
+    pub language: Option<String>,
+    /// Of a form: labels of every file, separated by commas.
+    pub tags: Option<String>,
+    /// Of a form: the caller's own fields of every file, as a JSON object.
+    pub metadata: Option<String>,
 }
 
 /// A source as its owner describes it.

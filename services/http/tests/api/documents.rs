@@ -16,24 +16,24 @@ async fn a_document_is_written_read_updated_and_deleted() {
     let server = start().await;
     let document = body!({ "title": "Danube", "text": "long", "tags": ["river"], "metadata": { "km": 2850 } });
     let (status, receipt) = json(server.put("/v1/documents/rivers/danube").json(&document)).await;
-    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (202, &body!("created"), &body!("pending")));
+    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (202, &body!("created"), &body!("received")));
     assert_eq!(
         (&receipt["key"], &receipt["revision"], &receipt["sequence"]),
         (&body!("rivers/danube"), &body!(1), &body!(1))
     );
 
     let (status, receipt) = json(server.put("/v1/documents/rivers/danube").json(&document)).await;
-    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (200, &body!("unchanged"), &body!("published")));
+    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (200, &body!("unchanged"), &body!("searchable")));
 
     let longer = body!({ "key": "rivers/danube", "text": "longer" });
     let (status, receipt) = json(server.post("/v1/documents?wait=searchable").json(&longer)).await;
-    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (200, &body!("updated"), &body!("published")));
+    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (200, &body!("updated"), &body!("searchable")));
 
     let (status, read) = json(server.get("/v1/documents/rivers/danube")).await;
     assert_eq!((status, &read["text"], &read["text_revision"]), (200, &body!("longer"), &body!(2)));
     assert_eq!(
         (&read["key"], &read["state"], &read["source"]),
-        (&body!("rivers/danube"), &body!("published"), &body!("push"))
+        (&body!("rivers/danube"), &body!("searchable"), &body!("push"))
     );
     let (_, read) = json(server.get("/v1/documents/rivers/danube?revision=2")).await;
     assert_eq!(read["text"], "longer");
@@ -97,9 +97,9 @@ async fn a_wait_ends_with_what_became_of_the_document() {
     let set = |fate| *server.store.fate.lock().unwrap() = fate;
     set(Fate::Pending);
     let (status, receipt) = json(put("1")).await;
-    assert_eq!((status, &receipt["state"]), (202, &body!("pending")));
+    assert_eq!((status, &receipt["state"]), (202, &body!("received")));
     let (status, receipt) = json(put("1")).await;
-    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (202, &body!("unchanged"), &body!("pending")));
+    assert_eq!((status, &receipt["outcome"], &receipt["state"]), (202, &body!("unchanged"), &body!("received")));
     set(Fate::Failed);
     assert_eq!(refusal(put("2")).await, (422, "document_failed".into()));
     let (_, failed) = json(put("3")).await;
@@ -135,7 +135,7 @@ async fn what_cannot_be_is_refused_with_its_code() {
         (put("a").json(&body!({ "text": ["secret words"] })), 422, "invalid_field"),
         (put("a").header("content-type", "application/json").body("{\"text\": \"secret words"), 400, "invalid_json"),
         (put("a").body("x"), 415, "unsupported_content_type"),
-        (put("a").header("content-type", "application/pdf").body("x"), 415, "unsupported_content_type"),
+        (put("a").header("content-type", "image/png").body("x"), 415, "unsupported_content_type"),
         (put("a?wait=published").json(&ok), 422, "invalid_field"),
         (put("a?wiat=searchable").json(&ok), 422, "unknown_field"),
         (put("a?collection=Other").json(&ok), 422, "invalid_field"),
@@ -183,7 +183,7 @@ async fn a_listing_goes_page_by_page() {
     assert_eq!((keys(&first), first["next"].as_str()), (vec!["a".into(), "b/河".into()], Some("b/河")));
     let (_, second) = json(server.get("/v1/documents").query(&[("after", "b/河")])).await;
     assert_eq!((keys(&second), second["next"].is_null()), (vec!["c".into(), "d".into()], true));
-    let (_, folder) = json(server.get("/v1/documents?source=folder-notes&state=published")).await;
+    let (_, folder) = json(server.get("/v1/documents?source=folder-notes&state=searchable")).await;
     assert_eq!(keys(&folder), ["d"]);
 }
 

@@ -3,9 +3,11 @@
 
 mod ask;
 mod documents;
+mod events;
 mod import;
 mod locks;
 mod openapi;
+mod push;
 mod search;
 mod serving;
 mod sources;

@@ -12,6 +12,7 @@ use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::retriever::ArmStatus;
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
+use wellspring_core::trace::{CatalogResidue, Event, EventKind};
 use wellspring_http::openapi::document_json;
 
 use crate::support::{answer, citation, json, ranked, start};
@@ -53,6 +54,8 @@ fn every_path_is_described() {
         "get /readyz",
         "get /v1/documents",
         "get /v1/documents/{key}",
+        "get /v1/documents/{key}/residue",
+        "get /v1/events",
         "get /v1/openapi.json",
         "get /v1/search",
         "get /v1/sources",
@@ -61,6 +64,7 @@ fn every_path_is_described() {
         "post /v1/ask",
         "post /v1/documents",
         "patch /v1/sources/{name}",
+        "post /v1/documents/{key}/retry",
         "post /v1/search",
         "post /v1/sources",
         "post /v1/sources/{name}/refresh",
@@ -108,7 +112,12 @@ fn schemas_are_what_is_written() {
     };
     let ranked = ranked();
     let passage = &ranked.passage;
-    let failed = || EntryState::Failed { stage: Stage::Parse, reason: "r".into() };
+    let failed = || EntryState::Failed {
+        stage: Stage::Parse,
+        reason: "r".into(),
+        attempt: 1,
+        next_retry_at: Some(passage.accepted_at),
+    };
     same_fields(
         "DocumentInfo",
         DocumentInfo {
@@ -145,12 +154,31 @@ fn schemas_are_what_is_written() {
     same_fields("Usage", Usage::default());
     same_fields("Cost", Cost::default());
     same_fields("CatalogStatus", CatalogStatus::default());
+    same_fields("CatalogResidue", CatalogResidue::default());
+    same_fields(
+        "Event",
+        Event {
+            number: 1,
+            at: passage.accepted_at,
+            kind: EventKind::Failed,
+            collection: Default::default(),
+            key: passage.document.clone(),
+            revision: passage.revision,
+            sequence: wellspring_core::catalog::Sequence(1),
+            stage: Some(Stage::Parse),
+            reason: Some("r".into()),
+        },
+    );
+    for kind in EventKind::ALL {
+        same_name("EventKind", kind);
+    }
     same_fields("ArmStatus", ArmStatus::Failed { reason: "r".into() });
     same_name("ArmState", ArmStatus::Ok);
     same_name("ArmState", ArmStatus::Skipped { reason: "r".into() });
     same_name("ArmState", ArmStatus::Failed { reason: "r".into() });
     let quarantined = EntryState::Quarantined { reason: "r".into() };
-    for state in [EntryState::Pending, EntryState::Published, EntryState::Superseded, failed(), quarantined] {
+    let states = [EntryState::Pending, EntryState::Parsed, EntryState::Embedded, EntryState::Published];
+    for state in states.into_iter().chain([EntryState::Superseded, failed(), quarantined]) {
         same_name("StateName", state);
     }
     for outcome in [Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Deleted, Outcome::Absent] {

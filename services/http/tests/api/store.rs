@@ -1,26 +1,34 @@
 //! A catalog in memory, as strict as the API needs it: keys, revisions, owners, and a fate for every write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use wellspring_core::catalog::{
     Accepted, CatalogError, CatalogErrorKind, CatalogReader, CatalogStatus, ChunkPlace, Cost, DocumentFilter,
-    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, RevisionText, Sequence, Stage, Write,
+    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, Retried, RevisionText, Sequence, Stage, Write,
 };
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision};
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::hit::Passage;
-use wellspring_http::{ServiceStatus, StatusSource, Writes};
+use wellspring_core::push::{Condition, IdempotencyKey, Push, Pushed, request_digest};
+use wellspring_core::trace::{
+    CatalogResidue, Event, EventKind, EventPage, Residue, Settlement, TraceError, TraceErrorKind, ViewResidue,
+};
+use wellspring_core::view::{Publication, ViewName};
+use wellspring_http::{Residues, ServiceStatus, StatusSource, Writes};
 
 /// What becomes of accepted writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Published,
     Pending,
+    /// Pending, and read.
+    Parsed,
     Failed,
     Quarantined,
 }
@@ -34,8 +42,12 @@ struct Stored {
 /// A catalog in memory: publishes at once, or whatever `fate` says.
 pub(crate) struct Store {
     documents: Mutex<BTreeMap<DocumentKey, Stored>>,
+    pushed: Mutex<HashMap<IdempotencyKey, (ContentHash, Vec<Result<Accepted, Refusal>>)>>,
     sequence: AtomicU64,
     pub(crate) fate: Mutex<Fate>,
+    /// What happened, and the number of the first that is kept.
+    pub(crate) events: Mutex<(u64, Vec<Event>)>,
+    changed: watch::Sender<u64>,
     pub(crate) broken: AtomicBool,
     /// How many writes each transaction had.
     pub(crate) batches: Mutex<Vec<usize>>,
@@ -46,8 +58,11 @@ impl Store {
     pub(crate) fn new() -> Self {
         Self {
             documents: Mutex::new(BTreeMap::new()),
+            pushed: Mutex::default(),
             sequence: AtomicU64::new(0),
             fate: Mutex::new(Fate::Published),
+            events: Mutex::new((1, Vec::new())),
+            changed: watch::Sender::new(0),
             broken: AtomicBool::new(false),
             batches: Mutex::new(Vec::new()),
         }
@@ -68,6 +83,25 @@ impl Store {
         self.locked().insert(draft.key.clone(), Stored { draft, revision: 1, sequence });
     }
 
+    /// Something happens to a document.
+    pub(crate) fn tell(&self, key: &str, kind: EventKind) {
+        let mut events = self.events.lock().unwrap();
+        let number = events.0 + events.1.len() as u64;
+        events.1.push(Event {
+            number,
+            at: "2026-11-05T08:30:00Z".parse().unwrap(),
+            kind,
+            collection: CollectionName::default(),
+            key: key.parse().unwrap(),
+            revision: Revision(1),
+            sequence: Sequence(number),
+            stage: (kind == EventKind::Failed).then_some(Stage::Parse),
+            reason: (kind == EventKind::Failed).then(|| "no text".into()),
+        });
+        drop(events);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
     /// The draft that is stored under a key.
     pub(crate) fn draft(&self, key: &str) -> Option<Draft> {
         self.locked().get(&key.parse::<DocumentKey>().unwrap()).map(|stored| stored.draft.clone())
@@ -84,8 +118,10 @@ impl Store {
     fn state(&self) -> EntryState {
         match *self.fate.lock().unwrap() {
             Fate::Published => EntryState::Published,
-            Fate::Pending => EntryState::Pending,
-            Fate::Failed => EntryState::Failed { stage: Stage::Parse, reason: "no text".into() },
+            Fate::Pending | Fate::Parsed => EntryState::Pending,
+            Fate::Failed => {
+                EntryState::Failed { stage: Stage::Parse, reason: "no text".into(), attempt: 1, next_retry_at: None }
+            }
             Fate::Quarantined => EntryState::Quarantined { reason: "killed the parser 3 times".into() },
         }
     }
@@ -95,6 +131,20 @@ impl Store {
             return Err(CatalogError::new(CatalogErrorKind::Storage, "could not write the journal"));
         }
         Ok(())
+    }
+
+    fn apply_if(&self, write: Write, condition: Condition) -> Result<Accepted, Refusal> {
+        let (key, source) = match &write {
+            Write::Put(draft) => (&draft.key, &draft.source),
+            Write::Delete { key, source, .. } => (key, source),
+        };
+        let current = self.locked().get(key).map(|stored| (stored.draft.source.clone(), Revision(stored.revision)));
+        let foreign = current.as_ref().is_some_and(|(owner, _)| owner != source);
+        let current = current.map(|(_, revision)| revision);
+        if !foreign && !condition.holds(current) {
+            return Err(Refusal::Changed(current));
+        }
+        self.apply(write)
     }
 
     fn apply(&self, write: Write) -> Result<Accepted, Refusal> {
@@ -160,6 +210,51 @@ impl Writes for Store {
         self.check()?;
         self.batches.lock().unwrap().push(writes.len());
         Ok(writes.into_iter().map(|write| self.apply(write)).collect())
+    }
+
+    async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
+        self.check()?;
+        let parts = writes.iter().map(|(write, condition)| match write {
+            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
+            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
+        });
+        let digest = request_digest(parts);
+        if let Some((known, results)) = key.as_ref().and_then(|key| self.pushed.lock().unwrap().get(key).cloned()) {
+            return Ok(if known == digest { Pushed::Repeated(results) } else { Pushed::KeyReused });
+        }
+        self.batches.lock().unwrap().push(writes.len());
+        let results: Vec<_> = writes.into_iter().map(|(write, condition)| self.apply_if(write, condition)).collect();
+        if let Some(key) = key.filter(|_| results.iter().any(Result::is_ok)) {
+            self.pushed.lock().unwrap().insert(key, (digest, results.clone()));
+        }
+        Ok(Pushed::New(results))
+    }
+
+    async fn retry(&self, _: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        self.check()?;
+        let documents = self.locked();
+        let Some(stored) = documents.get(key) else { return Ok(Retried::Absent) };
+        let (revision, sequence) = (Revision(stored.revision), Sequence(stored.sequence));
+        let mut fate = self.fate.lock().unwrap();
+        Ok(match *fate {
+            Fate::Failed => {
+                *fate = Fate::Published;
+                Retried::Again { revision, sequence }
+            }
+            Fate::Quarantined => Retried::ContentGone,
+            _ => Retried::NotFailed,
+        })
+    }
+
+    fn shown(&self, _: Sequence, state: EntryState) -> EntryState {
+        match (&state, *self.fate.lock().unwrap()) {
+            (EntryState::Pending, Fate::Parsed) => EntryState::Parsed,
+            _ => state,
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     async fn settled(&self, _: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
@@ -230,6 +325,32 @@ impl CatalogReader for Store {
     async fn status(&self) -> Result<CatalogStatus, CatalogError> {
         self.check()?;
         Ok(CatalogStatus { documents: self.locked().len() as u64, ..CatalogStatus::default() })
+    }
+}
+
+#[async_trait]
+impl Residues for Store {
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError> {
+        self.check().map_err(|error| TraceError::caused_by(TraceErrorKind::Catalog, "could not look", error))?;
+        let left = self.locked().values().filter(|stored| stored.draft.id() == document).count() as u64;
+        let catalog = CatalogResidue { revisions: left, contents: left, chunks: left, ..CatalogResidue::default() };
+        let views = [ViewName::Vector, ViewName::Keyword].map(|view| ViewResidue {
+            view,
+            chunks: left,
+            checkpoint: Publication(7),
+        });
+        Ok(Residue { document, catalog, views: views.into() })
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        self.check()?;
+        let events = self.events.lock().unwrap();
+        let behind = events.1.iter().filter(|event| event.number > after).take(limit).cloned().collect();
+        Ok(EventPage { oldest: events.0, newest: events.0 + events.1.len() as u64 - 1, events: behind })
+    }
+
+    async fn settlement(&self, _: Sequence) -> Result<Option<Settlement>, CatalogError> {
+        Ok(Some(Settlement { chunks_removed: 3, vector: Publication(7), keyword: Publication(7) }))
     }
 }
 

@@ -214,6 +214,7 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
         writes: store.clone(),
         reader: store.clone(),
         sources: sources.clone(),
+        residues: store.clone(),
         retriever: searcher.clone(),
         answers: answerer.clone(),
         status: store.clone(),

@@ -7,11 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tokio::sync::watch;
 use wellspring_answer::Answerer;
 use wellspring_core::answer::{AnswerEvent, Question};
-use wellspring_core::catalog::{Accepted, CatalogError, EntryState, Refusal, Sequence, Write};
-use wellspring_http::{Answers, Writes};
+use wellspring_core::catalog::{Accepted, CatalogError, EntryState, Refusal, Retried, Sequence, Write};
+use wellspring_core::document::{CollectionName, DocumentId, DocumentKey};
+use wellspring_core::push::{Push, Pushed};
+use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
+use wellspring_http::{Answers, Residues, Writes};
 use wellspring_ingest::intake::Intake;
+use wellspring_ingest::trace::Tracer;
 
 /// The intake, for the HTTP API.
 pub(super) struct IntakeWrites(pub(super) Arc<Intake>);
@@ -22,8 +27,42 @@ impl Writes for IntakeWrites {
         self.0.accept(writes).await
     }
 
+    async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        self.0.push(push).await
+    }
+
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        self.0.retry(collection, key).await
+    }
+
+    fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState {
+        self.0.shown(sequence, state)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes()
+    }
+
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
         self.0.settled(sequence, timeout).await
+    }
+}
+
+/// The look into every store, for the HTTP API.
+pub(super) struct TracerResidues(pub(super) Tracer);
+
+#[async_trait]
+impl Residues for TracerResidues {
+    async fn residue(&self, document: DocumentId) -> Result<Residue, TraceError> {
+        self.0.residue(document).await
+    }
+
+    async fn settlement(&self, sequence: Sequence) -> Result<Option<Settlement>, CatalogError> {
+        self.0.settlement(sequence).await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<EventPage, CatalogError> {
+        self.0.events(after, limit).await
     }
 }
 

@@ -35,8 +35,31 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             output::note(format!("revision {}, {}", info.revision, state(&info)));
             Ok(())
         }
-        Some(DocumentsAction::Delete { key }) => {
-            let request = client.request(Method::DELETE, &document_path(key)).query(&[collection]);
+        Some(DocumentsAction::Retry { key }) => {
+            let path = format!("{}/retry", document_path(key));
+            let query = [collection, ("wait", "searchable")];
+            let retried: Value = client.json(client.request(Method::POST, &path).query(&query)).await?;
+            if json {
+                return output::json(&retried);
+            }
+            let state = retried.get("state").and_then(Value::as_str).unwrap_or_default();
+            output::line(format!("{key}: {state}"));
+            Ok(())
+        }
+        Some(DocumentsAction::Residue { key }) => {
+            let path = format!("{}/residue", document_path(key));
+            let residue: Value = client.json(client.request(Method::GET, &path).query(&[collection])).await?;
+            if json {
+                return output::json(&residue);
+            }
+            output::table(&["store", "holds", "count"], residue_rows(&residue));
+            Ok(())
+        }
+        Some(DocumentsAction::Delete { key, if_match }) => {
+            let if_match = if_match.map(|revision| revision.to_string());
+            let mut query = vec![collection];
+            query.extend(if_match.as_deref().map(|revision| ("if_match", revision)));
+            let request = client.request(Method::DELETE, &document_path(key)).query(&query);
             let receipt: Value = client.json(request).await?;
             if json {
                 return output::json(&receipt);
@@ -65,12 +88,30 @@ async fn list(client: &Client, query: &[(&str, &str)], json: bool) -> anyhow::Re
     Ok(())
 }
 
+/// What is left, one row a store and kind.
+fn residue_rows(residue: &Value) -> Vec<Vec<String>> {
+    let row = |store: &str, holds: &str, count: Option<&Value>| {
+        vec![store.to_owned(), holds.to_owned(), count.map(Value::to_string).unwrap_or_default()]
+    };
+    let catalog = residue.get("catalog").and_then(Value::as_object).into_iter().flatten();
+    let views = residue.get("views").and_then(Value::as_array).into_iter().flatten();
+    catalog
+        .map(|(kind, count)| row("catalog", kind, Some(count)))
+        .chain(views.map(|view| {
+            row(view.get("name").and_then(Value::as_str).unwrap_or_default(), "chunks", view.get("chunks"))
+        }))
+        .collect()
+}
+
 /// The state in words, with the reason where there is one.
 fn state(document: &DocumentInfo) -> String {
     match &document.state {
-        EntryState::Pending => "pending".to_owned(),
+        EntryState::Pending => "received".to_owned(),
+        EntryState::Parsed => "parsed".to_owned(),
+        EntryState::Embedded => "embedded".to_owned(),
         EntryState::Published => "searchable".to_owned(),
         EntryState::Superseded => "superseded".to_owned(),
+        EntryState::Failed { reason, next_retry_at: Some(at), .. } => format!("failed, again at {at}: {reason}"),
         EntryState::Failed { reason, .. } => format!("failed: {reason}"),
         EntryState::Quarantined { reason } => format!("quarantined: {reason}"),
     }

@@ -26,7 +26,8 @@ pub async fn i4_the_newest_entry_is_claimed_and_older_ones_step_aside(subject: i
     }
     let end = End::Failed { stage: Stage::Embed, reason: "no model".to_owned() };
     publish(catalog, vec![finished(&work, end)]).await;
-    let failed = EntryState::Failed { stage: Stage::Embed, reason: "no model".to_owned() };
+    let reason = "no model".to_owned();
+    let failed = EntryState::Failed { stage: Stage::Embed, reason, attempt: 1, next_retry_at: None };
     for sequence in &sequences {
         assert_eq!(catalog.entry_state(*sequence).await.unwrap(), Some(failed.clone()));
     }

@@ -81,7 +81,8 @@ pub async fn a_failure_leaves_the_published_revision(subject: impl Subject) {
     assert_eq!(passages(catalog, &[chunk_id("a", "one")]).await, ["one"]);
     let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
     assert_eq!((info.revision, info.published_revision), (Revision(2), Some(Revision(1))));
-    assert_eq!(info.state, EntryState::Failed { stage: Stage::Parse, reason: "no text".to_owned() });
+    let reason = "no text".to_owned();
+    assert_eq!(info.state, EntryState::Failed { stage: Stage::Parse, reason, attempt: 1, next_retry_at: None });
     let unparsed = catalog.revision_text(&collection(), &key("a"), Some(Revision(2))).await.unwrap();
     assert_eq!(unparsed.map(|revision| revision.text), Some(None));
 }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use wellspring_core::catalog::{
-    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Sequence, Write, lane_of,
+    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of,
 };
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::embedding::Lane;
 use wellspring_core::limits;
+use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
+use wellspring_core::trace::EventKind;
 
 use super::{Document, Entry, MemoryCatalog, State, Stored};
 
@@ -19,11 +21,41 @@ impl Journal for MemoryCatalog {
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         let lane = lane_of(&writes);
         let mut state = self.state();
-        let answers = writes.into_iter().map(|write| match write {
-            Write::Put(draft) => state.put(draft, lane),
-            Write::Delete { collection, key, source } => state.delete(&collection, key, &source, lane),
+        Ok(writes.into_iter().map(|write| state.write(write, Condition::None, lane)).collect())
+    }
+
+    async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
+        let lane = lane_of(writes.iter().map(|(write, _)| write));
+        let mut state = self.state();
+        let parts = writes.iter().map(|(write, condition)| match write {
+            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
+            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
         });
-        Ok(answers.collect())
+        let digest = request_digest(parts);
+        if let Some((known, results)) = key.as_ref().and_then(|key| state.pushed.get(key)) {
+            let same = *known == digest;
+            return Ok(if same { Pushed::Repeated(results.clone()) } else { Pushed::KeyReused });
+        }
+        let results: Vec<_> = writes.into_iter().map(|(write, condition)| state.write(write, condition, lane)).collect();
+        if let Some(key) = key.filter(|_| results.iter().any(Result::is_ok)) {
+            state.pushed.insert(key, (digest, results.clone()));
+        }
+        Ok(Pushed::New(results))
+    }
+
+    async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
+        let mut state = self.state();
+        let document = state.documents.get(&DocumentId::of(collection, key)).filter(|document| !document.deleted);
+        let Some(document) = document else { return Ok(Retried::Absent) };
+        let (revision, sequence) = (document.revision, document.newest);
+        let entry = state.journal.get_mut(&sequence).expect("a document has its entry");
+        if !failed(&entry.state) {
+            return Ok(Retried::NotFailed);
+        }
+        entry.state = EntryState::Pending;
+        entry.attempt = 0;
+        state.tell(sequence, EventKind::Retried);
+        Ok(Retried::Again { revision, sequence })
     }
 
     async fn source_items(
@@ -46,6 +78,22 @@ fn failed(state: &EntryState) -> bool {
 }
 
 impl State {
+    fn write(&mut self, write: Write, condition: Condition, lane: Lane) -> Result<Accepted, Refusal> {
+        let (id, source) = match &write {
+            Write::Put(draft) => (draft.id(), &draft.source),
+            Write::Delete { collection, key, source } => (DocumentId::of(collection, key), source),
+        };
+        let live = self.documents.get(&id).filter(|document| !document.deleted);
+        let current = live.map(|document| document.revision);
+        if live.is_none_or(|document| document.source == *source) && !condition.holds(current) {
+            return Err(Refusal::Changed(current));
+        }
+        match write {
+            Write::Put(draft) => self.put(draft, lane),
+            Write::Delete { collection, key, source } => self.delete(&collection, key, &source, lane),
+        }
+    }
+
     fn put(&mut self, draft: Draft, lane: Lane) -> Result<Accepted, Refusal> {
         assert!(draft.content.len() <= limits::DOCUMENT_BYTES_MAX, "content beyond the bound reaches no catalog");
         let (id, content_hash) = (draft.id(), draft.content_hash());
@@ -134,8 +182,10 @@ impl State {
     fn record(&mut self, document: DocumentId, revision: Revision, put: bool, lane: Lane) -> Sequence {
         let sequence = Sequence(self.journal.last_key_value().map_or(0, |(last, _)| last.0) + 1);
         let cost = Cost::default();
-        let entry = Entry { document, revision, put, lane, state: EntryState::Pending, superseded_by: None, cost };
+        let state = EntryState::Pending;
+        let entry = Entry { document, revision, put, lane, state, attempt: 0, superseded_by: None, cost };
         self.journal.insert(sequence, entry);
+        self.tell(sequence, if put { EventKind::Accepted } else { EventKind::Deleted });
         self.documents.get_mut(&document).expect("a recorded document exists").newest = sequence;
         sequence
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use wellspring_core::catalog::{
     CatalogError, CatalogErrorKind, End, EntryState, Finished, KnownChunk, Publisher, ReplayCursor, ReplayPage,
     Sequence, SpaceMismatch, StagedRevision, Task, Work,
@@ -11,6 +12,8 @@ use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{CollectionName, DocumentId, Revision};
 use wellspring_core::embedding::{Embedding, Lane, SpaceId};
 use wellspring_core::limits;
+use wellspring_core::retry;
+use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
 
 use super::{Document, Entry, MemoryCatalog, State, StoredChunk, Vector};
@@ -109,7 +112,22 @@ pub(super) fn refused(attempted: &str) -> CatalogError {
 }
 
 impl State {
+    /// Makes the newest entries pending whose time to be tried again has come.
+    fn revive_due(&mut self) {
+        let now = Timestamp::now();
+        let due =
+            |state: &EntryState| matches!(state, EntryState::Failed { next_retry_at: Some(at), .. } if *at <= now);
+        let live = self.documents.values().filter(|document| !document.deleted);
+        let due: Vec<_> =
+            live.map(|document| document.newest).filter(|newest| due(&self.journal[newest].state)).collect();
+        for sequence in due {
+            self.journal.get_mut(&sequence).expect("it was there above").state = EntryState::Pending;
+            self.tell(sequence, EventKind::Retried);
+        }
+    }
+
     fn claim(&mut self, lane: Option<Lane>, documents: usize, bytes: usize) -> Vec<Work> {
+        self.revive_due();
         let mut seen = HashSet::new();
         let mut total = 0;
         let mut chosen: Vec<(DocumentId, Sequence)> = Vec::new();
@@ -203,7 +221,7 @@ impl State {
             document.revisions.retain(|revision, _| *revision > through);
         }
         let mut erased = document.published.is_none() && document.erased_through > Revision(0);
-        let pending = entry.state == EntryState::Pending;
+        let (pending, put) = (entry.state == EntryState::Pending, entry.put);
         let forward = pending && Some(revision) > document.published && revision > document.erased_through;
         let state = match end {
             End::Published { removed, upserted, cost } if forward => {
@@ -223,11 +241,30 @@ impl State {
                 self.drop_chunks(publication, id, revision, &removed);
                 EntryState::Published
             }
-            End::Failed { stage, reason } => EntryState::Failed { stage, reason },
+            End::Failed { stage, reason } => {
+                entry.attempt += 1;
+                EntryState::Failed { stage, reason, attempt: entry.attempt, next_retry_at: None }
+            }
+            End::Faulted { stage, reason } => {
+                entry.attempt += 1;
+                let pause = retry::pause(entry.attempt, sequence.0);
+                let next_retry_at = pause.map(|pause| Timestamp::now() + pause);
+                EntryState::Failed { stage, reason, attempt: entry.attempt, next_retry_at }
+            }
             End::Quarantined { reason } => EntryState::Quarantined { reason },
         };
         if pending {
+            let kind = match &state {
+                EntryState::Published if put => Some(EventKind::Searchable),
+                EntryState::Published => Some(EventKind::Removed),
+                EntryState::Failed { .. } => Some(EventKind::Failed),
+                EntryState::Quarantined { .. } => Some(EventKind::Quarantined),
+                _ => None,
+            };
             self.journal.get_mut(&sequence).expect("it was there above").state = state;
+            if let Some(kind) = kind {
+                self.tell(sequence, kind);
+            }
         }
         if erased {
             self.embeddings.retain(|_, vector| vector.spare.and_then(|(_, document)| document) != Some(id));

@@ -117,7 +117,7 @@ impl State {
     /// The serialised name of the state of a document's newest entry.
     fn word(&self, document: &Document) -> &'static str {
         match self.journal[&document.newest].state {
-            EntryState::Pending => "pending",
+            EntryState::Pending | EntryState::Parsed | EntryState::Embedded => "pending",
             EntryState::Published => "published",
             EntryState::Superseded => "superseded",
             EntryState::Failed { .. } => "failed",
