@@ -359,8 +359,6 @@ pub const SITEMAPS_MAX: usize = 64;
 pub const FEED_DEPTH_MAX: usize = 256;
 /// Attributes looked at of one element of XML.
 pub const XML_ATTRIBUTES_MAX: usize = 64;
-/// An address: longer ones are made by programs for programs.
-pub const URL_BYTES_MAX: usize = 2048;
 /// Links taken of one page.
 pub const PAGE_LINKS_MAX: usize = 2000;
 /// Links of one page that are remembered until its next visit, in bytes; a page with more is read again each time.

@@ -23,8 +23,10 @@ mod price;
 mod rate;
 mod reason;
 mod rhythm;
+mod shared;
 mod worth;
 
 pub use budget::{BudgetError, PollBudget};
 pub use learnt::{Learnt, LearntFault, Nature};
 pub use planner::{Planned, Planner, SourcePlan};
+pub use shared::SharedPlanner;

@@ -53,7 +53,7 @@ pub trait WebVisitor: Send + Sync {
 }
 
 /// What a visit found, and what is to be remembered for the next one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VisitOutcome {
     /// What it found and cost.
     pub visit: Visit,

@@ -15,7 +15,8 @@ use wellspring_core::limits;
 use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::source::Accept;
-use wellspring_ingest::source::web::{Releases, Robots, RobotsRules, VisitOutcome, WebSource};
+use wellspring_ingest::source::registry::VisitOutcome;
+use wellspring_ingest::source::web::{Releases, Robots, RobotsRules, WebSource};
 
 /// What an address answers.
 #[derive(Clone)]

@@ -5,6 +5,7 @@
 //!   get `not_ready` until recovery is done.
 //! - Every task ends when `stop` is cancelled, and is waited for.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,6 @@ use wellspring_ingest::intake::{Intake, Signals};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::recover::recover;
-use wellspring_ingest::source::folder::{FolderSource, FolderStatus};
 use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
 use wellspring_retrieve::HybridRetriever;
@@ -38,12 +38,12 @@ use crate::config::Config;
 mod folders;
 mod generator;
 mod seams;
+mod sources;
 mod status;
 mod views;
 
 pub(crate) use generator::load_embedder;
 
-use folders::WatchedFolder;
 use status::Status;
 
 /// Runs the service until it is told to stop.
@@ -61,7 +61,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.context("could not open the catalog")?);
     let embedder: Arc<dyn Embedder> = Arc::new(generator::load_embedder(&config).await?);
     let space = embedder.space().clone();
-    bind_space(&catalog, &config.collection, &*embedder).await?;
+    bind_space(&catalog, &config, &*embedder).await?;
     let (vector, keyword) = open_views(&config.data_dir, &*embedder).await?;
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
 
@@ -79,18 +79,13 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         settings: AnswerSettings::default(),
     }));
 
-    let folders = folders::name(&config.data_dir, &config.watch)?;
-    let sources: Vec<(FolderSource, Arc<FolderStatus>)> = folders
-        .into_iter()
-        .map(|WatchedFolder { name, root }| {
-            (FolderSource { name, root, collection: config.collection.clone() }, Arc::default())
-        })
-        .collect();
+    let sources = sources::registry(&config, catalog.clone(), intake.clone(), parser.clone()).await?;
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
-    let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, &sources);
+    let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
     let service = Service {
         writes: Arc::new(seams::IntakeWrites(intake.clone())),
         reader: catalog.clone(),
+        sources: Arc::new(sources.clone()),
         residues: Arc::new(seams::TracerResidues(Tracer::new(catalog.clone(), views.clone()))),
         retriever,
         answers: Arc::new(seams::AnswererAnswers(answerer)),
@@ -125,9 +120,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         readiness.send_replace(Readiness::ready());
         tracing::info!(publication = published.0, "ready");
         let mut work = JoinSet::new();
-        for (source, report) in sources {
-            work.spawn(source.run(intake.clone(), catalog.clone(), report, background.clone()));
-        }
+        work.spawn(sources.run(background.clone()));
         let parts = PipelineParts { publisher, parser, embedder, views, signals };
         work.spawn(pipeline::run(parts, published, background.clone()));
         while let Some(ended) = work.join_next().await {
@@ -166,16 +159,10 @@ fn create_private(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// I-5: a collection answers from the space it was built in, or not at all.
-async fn bind_space(
-    catalog: &SqliteCatalog,
-    collection: &CollectionName,
-    embedder: &dyn Embedder,
-) -> anyhow::Result<()> {
+async fn bind_space(catalog: &SqliteCatalog, config: &Config, embedder: &dyn Embedder) -> anyhow::Result<()> {
     let space = embedder.space();
-    let mut collections = vec![CollectionName::default()];
-    if !collections.contains(collection) {
-        collections.push(collection.clone());
-    }
+    let named = config.sources.iter().map(|source| &source.collection).chain([&config.collection]);
+    let collections: BTreeSet<CollectionName> = named.cloned().chain([CollectionName::default()]).collect();
     for collection in &collections {
         if let Err(mismatch) = catalog.bind_space(collection, space.id(), &space.model).await? {
             anyhow::bail!(

@@ -128,6 +128,15 @@ pub(crate) struct ServiceFlags {
     /// Never open an outgoing socket.
     #[arg(long, global = true)]
     offline: bool,
+    /// Requests an hour to all feeds, sites and pages together [default: 600].
+    #[arg(long, global = true, value_name = "N")]
+    poll_requests_per_hour: Option<String>,
+    /// Seconds an hour that embedding what visits bring may take [default: 1800].
+    #[arg(long, global = true, value_name = "N")]
+    poll_embedding_seconds_per_hour: Option<String>,
+    /// An address shown to visited servers, where their owners find out who asks.
+    #[arg(long, global = true, value_name = "URL")]
+    fetch_contact: Option<String>,
     /// The embedder, by its name in the model manifest.
     #[arg(long, global = true, value_name = "NAME")]
     embedder_model: Option<String>,
@@ -156,6 +165,9 @@ impl ServiceFlags {
             ("data_dir", &self.data_dir),
             ("models_dir", &self.models_dir),
             ("collection", &self.collection),
+            ("poll.requests_per_hour", &self.poll_requests_per_hour),
+            ("poll.embedding_seconds_per_hour", &self.poll_embedding_seconds_per_hour),
+            ("fetch.contact", &self.fetch_contact),
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
             ("generator.model", &self.generator_model),

@@ -46,6 +46,8 @@ use session::Session;
 
 pub use robots::{Robots, RobotsRules};
 
+use super::registry::{VisitOutcome, WebVisitor};
+
 /// Visits feeds, sites and pages.
 pub struct WebSource {
     /// Reads addresses.
@@ -60,20 +62,6 @@ pub struct WebSource {
     pub reader: Arc<ParsePool>,
     /// Whose held deletions somebody has let go.
     pub releases: Releases,
-}
-
-/// What one visit came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VisitOutcome {
-    /// What it found and cost.
-    pub visit: Visit,
-    /// What is to be remembered, replacing what was remembered of the same addresses.
-    pub remember: Vec<UrlMemory>,
-    /// What is to be forgotten.
-    pub forget: Vec<String>,
-    /// Deletions that were found and not made, because they are too many at once; [`Releases::release`] lets the next
-    /// visit make them.
-    pub held_deletions: u64,
 }
 
 impl WebSource {
@@ -100,6 +88,17 @@ impl WebSource {
             Origin::Folder { .. } => Err(session.halt("a folder is not visited over the network")),
         };
         session.finish(visited).await
+    }
+}
+
+#[async_trait]
+impl WebVisitor for WebSource {
+    async fn visit(&self, settings: &SourceSettings, memory: Vec<UrlMemory>, stop: CancellationToken) -> VisitOutcome {
+        Self::visit(self, settings, memory, Timestamp::now(), stop).await
+    }
+
+    fn release(&self, name: &SourceName) {
+        self.releases.release(name);
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::fetch::{self, Allowance};
+
 /// What a host's `robots.txt` says to this service.
 pub trait RobotsRules: Send + Sync {
     /// Whether an absolute address of that host may be asked; `None` when the host could not tell, and may not be asked
@@ -29,4 +31,30 @@ pub trait RobotsRules: Send + Sync {
 pub trait Robots: Send + Sync {
     /// The rules of the host of `url`, fetched under the same guard as pages: of private hosts only those named.
     async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<dyn RobotsRules>;
+}
+
+#[async_trait]
+impl Robots for fetch::Robots {
+    async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<dyn RobotsRules> {
+        Self::rules(self, url, private_hosts).await
+    }
+}
+
+impl RobotsRules for fetch::RobotsRules {
+    fn allowed(&self, url: &str) -> Option<bool> {
+        match Self::allowed(self, url) {
+            Allowance::Allowed => Some(true),
+            Allowance::Disallowed => Some(false),
+            Allowance::Unknown => None,
+        }
+    }
+
+    fn crawl_delay(&self) -> Option<Duration> {
+        // The client keeps it: it was told when the rules were read.
+        None
+    }
+
+    fn sitemaps(&self) -> Vec<String> {
+        Self::sitemaps(self).to_vec()
+    }
 }

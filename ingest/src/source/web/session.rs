@@ -16,8 +16,9 @@ use wellspring_core::fetch::{FetchError, FetchErrorKind, FetchRequest, Fetched, 
 use wellspring_core::limits;
 use wellspring_core::source::{SourceSettings, UrlMemory, Visit};
 
+use super::WebSource;
 use super::memory::Memory;
-use super::{VisitOutcome, WebSource};
+use crate::source::registry::VisitOutcome;
 
 /// The visit ends here; its reason is recorded. Only [`Session`] makes one.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use wellspring_core::catalog::{CatalogError, CatalogReader};
 use wellspring_core::embedding::EmbeddingSpace;
 use wellspring_core::generator::Generator;
+use wellspring_core::source::{SourceAdmin, SourceError};
 use wellspring_http::{ServiceStatus, StatusSource};
-use wellspring_ingest::source::folder::{FolderSource, FolderStatus};
 
 use crate::config::{Config, GeneratorChoice};
 
@@ -18,7 +18,7 @@ pub(super) struct Status {
     started: Instant,
     reader: Arc<dyn CatalogReader>,
     generator: Arc<dyn Generator>,
-    folders: Vec<(FolderSource, Arc<FolderStatus>)>,
+    sources: Arc<dyn SourceAdmin>,
     models: Vec<Value>,
 }
 
@@ -29,7 +29,7 @@ impl Status {
         generator: Arc<dyn Generator>,
         config: &Config,
         space: &EmbeddingSpace,
-        sources: &[(FolderSource, Arc<FolderStatus>)],
+        sources: Arc<dyn SourceAdmin>,
     ) -> Self {
         let writer = match &config.generator_model {
             GeneratorChoice::Off => Value::Null,
@@ -40,29 +40,29 @@ impl Status {
             json!({ "kind": "embedder", "model": space.model, "dimension": space.dimension, "space": space.id() }),
             json!({ "kind": "generator", "model": writer }),
         ];
-        Self { started: Instant::now(), reader, generator, folders: sources.to_vec(), models }
+        Self { started: Instant::now(), reader, generator, sources, models }
     }
 }
 
 #[async_trait]
 impl StatusSource for Status {
     async fn status(&self) -> Result<ServiceStatus, CatalogError> {
+        let sources = match self.sources.list().await {
+            Ok(sources) => sources.iter().map(|source| json!(source)).collect(),
+            Err(SourceError::Catalog(error)) => return Err(error),
+            // Listing can fail for no other reason.
+            Err(_) => Vec::new(),
+        };
         Ok(ServiceStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs(),
             memory_bytes: memory_bytes(),
             catalog: self.reader.status().await?,
             generator: self.generator.status(),
-            sources: self.folders.iter().map(|(source, status)| folder(source, status)).collect(),
+            sources,
             models: self.models.clone(),
         })
     }
-}
-
-/// A watched folder: its name, where it is, and its own report.
-fn folder(source: &FolderSource, status: &FolderStatus) -> Value {
-    let FolderSource { name, root, collection } = source;
-    json!({ "kind": "folder", "name": name, "root": root, "collection": collection, "report": status.report() })
 }
 
 /// Resident memory of this process; 0 where the machine does not tell.

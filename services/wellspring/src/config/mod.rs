@@ -129,6 +129,12 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<SourceSettings>,
     /// No outgoing socket, ever.
     pub(crate) offline: bool,
+    /// Requests an hour to all sources together.
+    pub(crate) poll_requests_per_hour: f64,
+    /// Seconds an hour that embedding what they bring may take.
+    pub(crate) poll_embedding_seconds_per_hour: f64,
+    /// Where the owner of a visited server finds out who asks.
+    pub(crate) fetch_contact: Option<String>,
     /// What clients must present.
     pub(crate) key: Option<AccessKey>,
     /// The embedder's name in the manifest.
@@ -174,6 +180,9 @@ impl Config {
                 .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
             sources: layers.sources().to_vec(),
             offline: layers.boolean("offline")?,
+            poll_requests_per_hour: layers.integer("poll.requests_per_hour", 1, 1_000_000)? as f64,
+            poll_embedding_seconds_per_hour: layers.integer("poll.embedding_seconds_per_hour", 1, 1_000_000)? as f64,
+            fetch_contact: Some(layers.text("fetch.contact")?.to_owned()).filter(|contact| !contact.is_empty()),
             key: key.and_then(AccessKey::new),
             embedder_model: layers.text("embedder.model")?.to_owned(),
             embedder_threads: threads("embedder.threads")?,

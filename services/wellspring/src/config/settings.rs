@@ -75,6 +75,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "never open an outgoing socket; missing models are an error",
     },
     Setting {
+        name: "poll.requests_per_hour",
+        kind: Kind::Integer,
+        default: Some("600"),
+        help: "requests an hour to all feeds, sites and pages together; the planner spends them where most changes",
+    },
+    Setting {
+        name: "poll.embedding_seconds_per_hour",
+        kind: Kind::Integer,
+        default: Some("1800"),
+        help: "seconds an hour that embedding what visits bring may take",
+    },
+    Setting {
+        name: "fetch.contact",
+        kind: Kind::Text,
+        default: Some(""),
+        help: "an address shown to visited servers, where their owners find out who asks",
+    },
+    Setting {
         name: "embedder.model",
         kind: Kind::Text,
         default: Some("all-minilm-l6-v2-int8"),

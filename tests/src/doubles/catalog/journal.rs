@@ -36,7 +36,8 @@ impl Journal for MemoryCatalog {
             let same = *known == digest;
             return Ok(if same { Pushed::Repeated(results.clone()) } else { Pushed::KeyReused });
         }
-        let results: Vec<_> = writes.into_iter().map(|(write, condition)| state.write(write, condition, lane)).collect();
+        let results: Vec<_> =
+            writes.into_iter().map(|(write, condition)| state.write(write, condition, lane)).collect();
         if let Some(key) = key.filter(|_| results.iter().any(Result::is_ok)) {
             state.pushed.insert(key, (digest, results.clone()));
         }

@@ -1,0 +1,83 @@
+//! Where do documents come from, and who goes there?
+//!
+//! Wires the registry: folders, the guarded client and the visitor behind it, the planner.
+//!
+//! Invariants:
+//! - Offline, no source opens a socket: every visit says so.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use wellspring_catalog::SqliteCatalog;
+use wellspring_core::fetch::{Fetch, FetchError, FetchErrorKind, FetchRequest, Fetched};
+use wellspring_core::limits;
+use wellspring_core::source::{Origin, SourceSettings};
+use wellspring_ingest::fetch::{FetchOptions, HttpFetch, Robots};
+use wellspring_ingest::intake::Intake;
+use wellspring_ingest::parse::ParsePool;
+use wellspring_ingest::schedule::{PollBudget, SharedPlanner};
+use wellspring_ingest::source::registry::{RegistryParts, SourceRegistry};
+use wellspring_ingest::source::web::{Releases, WebSource};
+
+use super::folders::{self, WatchedFolder};
+use crate::config::Config;
+
+/// The registry with the sources that the configuration declares; nothing runs before its `run`.
+pub(super) async fn registry(
+    config: &Config,
+    catalog: Arc<SqliteCatalog>,
+    intake: Arc<Intake>,
+    parser: Arc<ParsePool>,
+) -> anyhow::Result<SourceRegistry> {
+    let fetch: Arc<dyn Fetch> = match config.offline {
+        true => Arc::new(Offline),
+        false => {
+            let options = FetchOptions { contact: config.fetch_contact.clone(), ..FetchOptions::default() };
+            Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)
+        }
+    };
+    let visitor = WebSource {
+        robots: Arc::new(Robots::new(fetch.clone())),
+        fetch,
+        accept: intake.clone(),
+        journal: catalog.clone(),
+        reader: parser,
+        releases: Releases::default(),
+    };
+    let budget = PollBudget::new(config.poll_requests_per_hour, config.poll_embedding_seconds_per_hour)
+        .context("the polling budget")?;
+    let planner = SharedPlanner::new(budget, u64::from(std::process::id()), Timestamp::now);
+    let registry = SourceRegistry::new(RegistryParts {
+        store: catalog.clone(),
+        accept: intake,
+        journal: catalog,
+        visitor: Arc::new(visitor),
+        planner: Arc::new(planner),
+        clock: Timestamp::now,
+        visits_max: limits::VISITS_MAX,
+    });
+    let mut declared = config.sources.clone();
+    for WatchedFolder { name, root } in folders::name(&config.data_dir, &config.watch)? {
+        declared.push(SourceSettings {
+            name,
+            collection: config.collection.clone(),
+            origin: Origin::Folder { path: root, include: Vec::new(), exclude: Vec::new(), gitignore: false },
+            private_hosts: Vec::new(),
+            tags: Vec::new(),
+        });
+    }
+    registry.declare(declared).await.context("could not take up the configured sources")?;
+    Ok(registry)
+}
+
+/// Stands where the client would, and opens nothing.
+struct Offline;
+
+#[async_trait]
+impl Fetch for Offline {
+    async fn fetch(&self, _request: FetchRequest) -> Result<Fetched, FetchError> {
+        Err(FetchError::new(FetchErrorKind::Refused, "the service is offline; start it without --offline to visit it"))
+    }
+}
