@@ -20,6 +20,7 @@ pub mod hit;
 pub mod limits;
 pub mod place;
 pub mod retriever;
+pub mod screen;
 pub mod source;
 pub mod span;
 pub mod text;

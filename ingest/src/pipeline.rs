@@ -28,6 +28,7 @@ use crate::embed::EmbedStage;
 use crate::intake::Signals;
 use crate::prepare::{Parser, Prepared, Preparer};
 use crate::retry::until_done;
+use crate::screen::Screener;
 
 /// What the pipeline is made of.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ pub struct PipelineParts {
     pub publisher: Arc<dyn Publisher>,
     /// Reads formats.
     pub parser: Arc<dyn Parser>,
+    /// Says which documents are worth embedding.
+    pub screener: Arc<Screener>,
     /// Makes vectors.
     pub embedder: Arc<dyn Embedder>,
     /// Both indexes.
@@ -48,8 +51,8 @@ pub struct PipelineParts {
 pub async fn run(parts: PipelineParts, published: Publication, stop: CancellationToken) {
     let (to_embed, from_prepare) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
     let (to_apply, from_embed) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
-    let PipelineParts { publisher, parser, embedder, views, signals } = parts;
-    let preparer = Preparer { publisher: publisher.clone(), parser, embedder: embedder.clone() };
+    let PipelineParts { publisher, parser, screener, embedder, views, signals } = parts;
+    let preparer = Preparer { publisher: publisher.clone(), parser, screener, embedder: embedder.clone() };
     let embed_stage = EmbedStage { publisher: publisher.clone(), embedder };
     let apply_stage = ApplyStage { publisher: publisher.clone(), views };
 

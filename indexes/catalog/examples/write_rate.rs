@@ -105,7 +105,15 @@ fn prepare(work: &Work) -> Attempt<StagedRevision> {
             embedding_key,
         });
     }
-    Ok(StagedRevision { document: work.document, revision: work.revision, text, title: None, chunks, embeddings })
+    Ok(StagedRevision {
+        document: work.document,
+        revision: work.revision,
+        text,
+        title: None,
+        screening: Vec::new(),
+        chunks,
+        embeddings,
+    })
 }
 
 fn finish((work, staged): (&Work, &StagedRevision)) -> Finished {

@@ -1,6 +1,7 @@
 //! What was accepted, what is published, and what may a reader see? The answers, kept in SQLite.
 //!
-//! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`] over one database file. The path of
+//! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`], and the memory of
+//! [`wellspring_core::screen`] (`signatures`, `readmit`), over one database file. The path of
 //! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
 //! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
 //!
@@ -17,9 +18,11 @@ mod open;
 mod publish;
 mod publisher;
 mod read;
+mod readmit;
 mod release;
 mod replay;
 mod rows;
+mod signatures;
 mod stage;
 mod trouble;
 

@@ -16,6 +16,7 @@ use wellspring_core::view::{Publication, ViewName};
 
 use crate::open::SqliteCatalog;
 use crate::publisher::{CATALOG, checkpoint, set_checkpoint};
+use crate::readmit;
 use crate::release::{self, Erasure};
 use crate::rows::{self, integer, json_list, json_pair, json_revisions, stage_word};
 use crate::trouble::Trouble;
@@ -51,6 +52,10 @@ struct Plan {
     dropping: Vec<(DocumentId, Revision)>,
     /// Documents of which nothing remains up to a revision.
     erasing: Vec<Erasure>,
+    /// Documents that screening dropped: what was published of them is withdrawn.
+    withdrawn: Vec<(DocumentId, Revision)>,
+    /// Revisions that came to nothing.
+    failed: Vec<(DocumentId, Revision)>,
     cost: Cost,
 }
 
@@ -162,8 +167,16 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>) -> Result<P
                 ended.cost = cost;
                 add(&mut plan.cost, cost);
             }
+            End::Skipped { reason, removed } if entry.brings_forward() => {
+                ended.state = "skipped";
+                ended.reason = Some(reason);
+                ended.cost.chunks_removed = removed.len() as u64;
+                plan.withdrawn.push((document, revision));
+                plan.dropping.push((document, revision));
+                plan.removed.extend(removed);
+            }
             // Overtaken: readers see no effect, and what was staged stays known until the next publication.
-            End::Published { .. } => {
+            End::Published { .. } | End::Skipped { .. } => {
                 ended.state = "superseded";
                 ended.superseded_by = Some(entry.newest);
             }
@@ -174,6 +187,7 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>) -> Result<P
             }
             End::Failed { stage, reason } => {
                 ended.state = "failed";
+                plan.failed.push((document, revision));
                 ended.stage = Some(stage_word(stage));
                 ended.reason = Some(reason);
             }
@@ -203,6 +217,12 @@ async fn apply(connection: &mut SqliteConnection, publication: Publication, plan
     release::release(connection, publication, plan.dropping, plan.removed, &plan.erasing).await?;
     if !plan.published.is_empty() {
         show(connection, &plan.published).await?;
+    }
+    if !plan.withdrawn.is_empty() {
+        withdraw(connection, &plan.withdrawn).await?;
+    }
+    if !plan.failed.is_empty() {
+        readmit::forget(connection, plan.failed, true).await?;
     }
     account(connection, plan.cost).await?;
     for name in [CATALOG, ViewName::Vector.as_str(), ViewName::Keyword.as_str()] {
@@ -289,6 +309,21 @@ async fn show(
     .execute(&mut *connection)
     .await?;
     release::trim_revisions(connection, &list).await
+}
+
+/// Takes what was published of dropped documents from the readers (I-2).
+async fn withdraw(connection: &mut SqliteConnection, withdrawn: &[(DocumentId, Revision)]) -> Result<(), Trouble> {
+    let list = json_revisions(withdrawn.iter().copied());
+    sqlx::query(
+        "UPDATE document SET published_revision = NULL, chunks = 0
+         WHERE id IN (SELECT unhex(value ->> 0) FROM json_each(?))",
+    )
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    release::trim_revisions(connection, &list).await?;
+    let documents: Vec<DocumentId> = withdrawn.iter().map(|(document, _)| *document).collect();
+    readmit::orphans_among(connection, &documents).await
 }
 
 async fn account(connection: &mut SqliteConnection, cost: Cost) -> Result<(), Trouble> {

@@ -27,6 +27,7 @@ use wellspring_ingest::intake::{Intake, Signals};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::recover::recover;
+use wellspring_ingest::screen::Screener;
 use wellspring_ingest::source::folder::{FolderSource, FolderStatus};
 use wellspring_keyword::TantivyKeywords;
 use wellspring_retrieve::HybridRetriever;
@@ -125,7 +126,9 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         for (source, report) in sources {
             work.spawn(source.run(intake.clone(), catalog.clone(), report, background.clone()));
         }
-        let parts = PipelineParts { publisher, parser, embedder, views, signals };
+        // Screening by the operator's rules is `Screener::new(settings, catalog)`.
+        let screener = Arc::new(Screener::off());
+        let parts = PipelineParts { publisher, parser, screener, embedder, views, signals };
         work.spawn(pipeline::run(parts, published, background.clone()));
         while let Some(ended) = work.join_next().await {
             ended.context("a part of the write path failed unexpectedly")?;

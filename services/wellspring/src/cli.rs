@@ -234,7 +234,7 @@ pub(crate) struct DocumentsArguments {
 pub(crate) enum DocumentsAction {
     /// List documents in the order of their keys.
     List {
-        /// Only those in this state: pending, published, failed, quarantined.
+        /// Only those in this state: pending, published, failed, quarantined, skipped.
         #[arg(long)]
         state: Option<String>,
         /// Only those of this source.

@@ -14,6 +14,7 @@ use wellspring_core::document::{
     Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, MediaType, Revision,
 };
 use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::screen::{Arrival, Decision, Record};
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{Publication, ViewName};
 
@@ -21,6 +22,7 @@ mod journal;
 mod publisher;
 mod reader;
 mod replay;
+mod screen;
 
 /// A catalog in memory.
 #[derive(Debug, Default)]
@@ -48,6 +50,10 @@ struct State {
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.
     removed: BTreeMap<ChunkId, (Publication, u64)>,
+    /// What was screened, in the order of its latest record.
+    screened: Vec<Record>,
+    /// One for each document that was counted in a budget.
+    arrivals: Vec<Arrival>,
     /// The place given last in a replay.
     last_place: u64,
     published: Publication,
@@ -80,6 +86,7 @@ struct Stored {
     attributes: Attributes,
     title: Option<String>,
     text: Option<String>,
+    screening: Vec<Decision>,
     accepted_at: Timestamp,
 }
 

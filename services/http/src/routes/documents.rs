@@ -25,7 +25,7 @@ use crate::schema::{
 };
 
 /// The states that a listing can be narrowed to.
-const STATES: &[&str] = &["pending", "published", "superseded", "failed", "quarantined"];
+const STATES: &[&str] = &["pending", "published", "superseded", "failed", "quarantined", "skipped"];
 
 /// The key in a path, percent-decoded; slashes are part of it.
 pub(crate) fn key_in(path: Result<Path<String>, PathRejection>) -> Result<DocumentKey, ApiError> {

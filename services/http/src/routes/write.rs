@@ -223,6 +223,7 @@ fn state_name(state: &EntryState) -> &'static str {
         EntryState::Superseded => "superseded",
         EntryState::Failed { .. } => "failed",
         EntryState::Quarantined { .. } => "quarantined",
+        EntryState::Skipped { .. } => "skipped",
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Fate {
     Pending,
     Failed,
     Quarantined,
+    Skipped,
 }
 
 struct Stored {
@@ -87,6 +88,7 @@ impl Store {
             Fate::Pending => EntryState::Pending,
             Fate::Failed => EntryState::Failed { stage: Stage::Parse, reason: "no text".into() },
             Fate::Quarantined => EntryState::Quarantined { reason: "killed the parser 3 times".into() },
+            Fate::Skipped => EntryState::Skipped { reason: "it says the same as `b`".into() },
         }
     }
 
@@ -150,6 +152,7 @@ impl Store {
             chunks: 1,
             cost: Cost::default(),
             attributes: stored.draft.attributes.clone(),
+            screening: Vec::new(),
         }
     }
 }

@@ -73,6 +73,7 @@ fn state(document: &DocumentInfo) -> String {
         EntryState::Superseded => "superseded".to_owned(),
         EntryState::Failed { reason, .. } => format!("failed: {reason}"),
         EntryState::Quarantined { reason } => format!("quarantined: {reason}"),
+        EntryState::Skipped { reason } => format!("skipped: {reason}"),
     }
 }
 
