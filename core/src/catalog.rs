@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::hit::Passage;
 use crate::limits;
 use crate::push::{Push, Pushed};
+use crate::screen::Decision;
 use crate::source::SourceName;
 use crate::span::Span;
 use crate::view::{Publication, ViewName};
@@ -145,7 +146,8 @@ pub fn lane_of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Lane {
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Accepts writes in order, in one transaction, durable when this returns (I-1). Accepting the same write again
-    /// is `Unchanged`, unless the newest revision failed: then it is tried once more as a new revision.
+    /// is `Unchanged`, unless the newest revision failed: then it is tried once more as a new revision. What was skipped
+    /// did not fail: a source that sends it at every visit costs nothing, and `readmit` is the way back.
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
 
     /// Accepts writes as [`Journal::accept`] does, each only where its condition holds, and remembers the answer of a
@@ -197,6 +199,11 @@ pub enum EntryState {
         /// Why.
         reason: String,
     },
+    /// Screening dropped it: it is not searchable, and neither is the revision before it.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// The stages of the write path that can refuse a document.
@@ -222,6 +229,8 @@ pub struct Work {
     pub collection: CollectionName,
     /// Its name.
     pub key: DocumentKey,
+    /// Who sends it.
+    pub source: SourceName,
     /// The revision to publish.
     pub revision: Revision,
     /// What to do.
@@ -277,7 +286,9 @@ pub struct StagedRevision {
     pub text: String,
     /// The title, given or found.
     pub title: Option<String>,
-    /// Its chunks, by ordinal.
+    /// What screening said about it.
+    pub screening: Vec<Decision>,
+    /// Its chunks, by ordinal; none for a revision that is skipped.
     pub chunks: Vec<Chunk>,
     /// Vectors that the catalog did not have.
     pub embeddings: Vec<(EmbeddingKey, Embedding)>,
@@ -346,6 +357,14 @@ pub enum End {
     Quarantined {
         /// Why.
         reason: String,
+    },
+    /// Screening dropped it. The revision before it is withdrawn: a source that now says something else must not be
+    /// answered from with what it said before. The revision was staged without chunks.
+    Skipped {
+        /// Why.
+        reason: String,
+        /// Chunks that were removed from the views: all that were known.
+        removed: Vec<ChunkId>,
     },
 }
 
@@ -483,6 +502,9 @@ pub struct DocumentInfo {
     pub cost: Cost,
     /// What is said about it.
     pub attributes: Attributes,
+    /// What screening said about the newest revision; empty while it is not read.
+    #[serde(default)]
+    pub screening: Vec<Decision>,
 }
 
 /// The text of one revision, against which anybody can check a citation.
@@ -537,6 +559,9 @@ pub struct CatalogStatus {
     pub failed: u64,
     /// Documents whose newest revision is quarantined.
     pub quarantined: u64,
+    /// Documents whose newest revision screening dropped.
+    #[serde(default)]
+    pub skipped: u64,
     /// Vectors kept, spare ones included.
     pub vectors: u64,
     /// The newest journal entry.

@@ -22,6 +22,7 @@ pub mod place;
 pub mod push;
 pub mod retriever;
 pub mod retry;
+pub mod screen;
 pub mod source;
 pub mod span;
 pub mod text;

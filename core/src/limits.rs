@@ -473,3 +473,18 @@ pub const EVENTS_PAGE: usize = 256;
 pub const EVENT_READERS_MAX: usize = 32;
 /// Between two signs of life on a stream of events on which nothing happens: proxies cut silent connections.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Minima of a signature: 256 bytes a document, and an estimate with a standard error of at most .044.
+pub const SCREEN_MINIMA: usize = 128;
+/// Originals that a document is compared with; more only share buckets with it by accident or by design.
+pub const SCREEN_CANDIDATES_MAX: usize = 64;
+/// Originals looked at in one bucket: texts made to share it would make every look-up longer.
+pub const SCREEN_BUCKET_MAX: usize = 256;
+/// Paragraphs of one document that are counted as possible boilerplate, from its beginning and its end.
+pub const SCREEN_BLOCKS_MAX: usize = 512;
+/// Bytes of a text that the entropy gate reads: what a document is like shows at once.
+pub const SCREEN_SAMPLE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a text that its language is told from.
+pub const SCREEN_LANGUAGE_BYTES_MAX: usize = 4 << 10;
+/// Hours for which the budget of a source remembers what it admitted.
+pub const SCREEN_ARRIVAL_HOURS_KEPT: u64 = 2;

@@ -15,6 +15,7 @@ use wellspring_core::catalog::{Cost, End, Finished, Publisher, Stage, StagedRevi
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, Lane};
+use wellspring_core::screen::Decision;
 use wellspring_core::view::{Change, KeywordEntry, VectorEntry};
 
 use crate::in_flight::{InFlight, Taken};
@@ -72,7 +73,14 @@ impl EmbedStage {
                     let reason = vectors.refused[&entry.document].clone();
                     End::Faulted { stage: Stage::Embed, reason }
                 }
-                Step::Publish { text, title, chunks, diff } => {
+                Step::Skip { text, title, screening, reason, removed } => {
+                    batch.vector.removals.extend(&removed);
+                    batch.keyword.removals.extend(&removed);
+                    // Staged without chunks: the text is kept, and this attempt at the views stays known.
+                    staged.push(stage(&entry, text, title, screening, Vec::new(), Vec::new()));
+                    End::Skipped { reason, removed }
+                }
+                Step::Publish { text, title, screening, chunks, diff } => {
                     let upserted = diff.upsert.iter().map(|&index| &chunks[index]).collect::<Vec<_>>();
                     batch.add(&entry, title.as_deref(), &upserted, &diff.removed, &vectors);
                     let end = End::Published {
@@ -81,7 +89,7 @@ impl EmbedStage {
                         removed: diff.removed,
                     };
                     let embeddings = vectors.of(&upserted);
-                    staged.push(stage(&entry, text, title, chunks, embeddings));
+                    staged.push(stage(&entry, text, title, screening, chunks, embeddings));
                     end
                 }
             };
@@ -271,9 +279,10 @@ fn stage(
     entry: &Entry,
     text: String,
     title: Option<String>,
+    screening: Vec<Decision>,
     chunks: Vec<Chunk>,
     embeddings: Vec<(EmbeddingKey, Embedding)>,
 ) -> StagedRevision {
     let (document, revision): (DocumentId, Revision) = (entry.document, entry.revision);
-    StagedRevision { document, revision, text, title, chunks, embeddings }
+    StagedRevision { document, revision, text, title, screening, chunks, embeddings }
 }

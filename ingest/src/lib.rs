@@ -3,7 +3,7 @@
 //! The write path, one stage a file, in the order of the data:
 //!
 //! ```text
-//! source -> intake -> (journal) -> prepare: parse, chunk, diff -> embed -> apply -> (published)
+//! source -> intake -> (journal) -> prepare: parse, screen, chunk, diff -> embed -> apply -> (published)
 //! ```
 //!
 //! Invariants:
@@ -26,5 +26,6 @@ mod progress;
 pub mod recover;
 mod retry;
 pub mod schedule;
+pub mod screen;
 pub mod source;
 pub mod trace;

@@ -32,6 +32,7 @@ use crate::intake::Signals;
 use crate::prepare::{Parser, Prepared, Preparer, Step};
 use crate::progress::Progress;
 use crate::retry::until_done;
+use crate::screen::Screener;
 
 /// What the pipeline is made of.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct PipelineParts {
     pub publisher: Arc<dyn Publisher>,
     /// Reads formats.
     pub parser: Arc<dyn Parser>,
+    /// Says which documents are worth embedding.
+    pub screener: Arc<Screener>,
     /// Makes vectors.
     pub embedder: Arc<dyn Embedder>,
     /// Both indexes.
@@ -55,8 +58,8 @@ pub async fn run(parts: PipelineParts, published: Publication, stop: Cancellatio
     let mut lane = |lane: Lane| {
         let (to_embed, from_prepare) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
         let (to_apply, from_embed) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
-        let PipelineParts { publisher, parser, embedder, signals, .. } = parts.clone();
-        let preparer = Preparer { publisher: publisher.clone(), parser, embedder: embedder.clone() };
+        let PipelineParts { publisher, parser, screener, embedder, signals, .. } = parts.clone();
+        let preparer = Preparer { publisher: publisher.clone(), parser, screener, embedder: embedder.clone() };
         let embed_stage = EmbedStage { publisher, embedder, in_flight: in_flight.clone(), lane };
         stages.spawn(prepare_loop(preparer, lane, signals.clone(), to_embed, stop.clone()));
         stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, signals, stop.clone()));

@@ -1,6 +1,6 @@
 //! What does this document say, in which chunks, and which of them are new?
 //!
-//! The first stage of the pipeline: parse in a worker process, cut, compare with what the catalog knows.
+//! The first stage of the pipeline: parse in a worker process, screen, cut, compare with what the catalog knows.
 //!
 //! Invariants:
 //! - Every claimed entry comes out, readable or not: a refusal is a result.
@@ -13,14 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::{End, Publisher, Stage, Task, Work};
 use wellspring_core::chunk::{Chunk, ChunkId};
-use wellspring_core::document::{CollectionName, DocumentId, MediaType, Revision};
+use wellspring_core::document::{Attributes, CollectionName, DocumentId, MediaType, Revision};
 use wellspring_core::embedding::Embedder;
 use wellspring_core::failure::Failure;
+use wellspring_core::screen::Decision;
 
 use crate::chunk::chunk;
 use crate::diff::{ChunkDiff, diff};
 use crate::parse::{ParseError, ParsePool, Parsed};
 use crate::retry::until_done;
+use crate::screen::{Screener, Subject};
 
 /// Reads a format; the pool of worker processes in the service.
 #[async_trait]
@@ -56,33 +58,51 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Publish these chunks.
-    Publish { text: String, title: Option<String>, chunks: Vec<Chunk>, diff: ChunkDiff },
+    Publish { text: String, title: Option<String>, screening: Vec<Decision>, chunks: Vec<Chunk>, diff: ChunkDiff },
+    /// Keep the text without chunks, and remove what an earlier revision had in the views.
+    Skip { text: String, title: Option<String>, screening: Vec<Decision>, reason: String, removed: Vec<ChunkId> },
     /// Remove these chunks.
     Remove(Vec<ChunkId>),
     /// Record that it cannot be published.
     End(End),
 }
 
+/// A document that was read.
+struct Readable {
+    text: String,
+    title: Option<String>,
+    screening: Vec<Decision>,
+    /// Its chunks, or why it has none.
+    chunks: Result<Vec<Chunk>, String>,
+}
+
 /// The stage's parts.
 pub(crate) struct Preparer {
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) parser: Arc<dyn Parser>,
+    pub(crate) screener: Arc<Screener>,
     pub(crate) embedder: Arc<dyn Embedder>,
 }
 
 impl Preparer {
     /// Prepares one entry; many may be prepared side by side. `None` when stopped.
     pub(crate) async fn prepare(&self, work: Work, stop: &CancellationToken) -> Option<Prepared> {
-        let Work { sequence, document, collection, revision, task, .. } = work;
-        let entry = Entry { sequence, document, collection, revision };
+        let Work { sequence, document, collection, key, source, revision, task } = work;
+        let entry = Entry { sequence, document, collection: collection.clone(), revision };
         let known = until_done("look up known chunks", stop, || self.publisher.known_chunks(document)).await?;
         let step = match task {
             Task::Delete => Step::Remove(known.into_iter().map(|chunk| chunk.id).collect()),
             Task::Put { media_type, content, attributes } => {
-                match self.read(document, media_type, content, attributes.title, stop).await? {
-                    Ok((text, title, chunks)) => {
+                let language = attributes.language.clone();
+                let subject = Subject { document, collection, key, source, revision, language };
+                match self.read(subject, media_type, content, attributes, stop).await? {
+                    Ok(Readable { text, title, screening, chunks: Ok(chunks) }) => {
                         let diff = diff(&known, &chunks);
-                        Step::Publish { text, title, chunks, diff }
+                        Step::Publish { text, title, screening, chunks, diff }
+                    }
+                    Ok(Readable { text, title, screening, chunks: Err(reason) }) => {
+                        let removed = known.into_iter().map(|chunk| chunk.id).collect();
+                        Step::Skip { text, title, screening, reason, removed }
                     }
                     Err(end) => Step::End(end),
                 }
@@ -91,15 +111,15 @@ impl Preparer {
         Some(Prepared { entry, step })
     }
 
-    /// Parses and cuts; an `Err` is how the entry ends. `None` when stopped.
+    /// Parses, screens and cuts; an `Err` is how the entry ends. `None` when stopped.
     async fn read(
         &self,
-        document: DocumentId,
+        subject: Subject,
         media_type: MediaType,
         content: Vec<u8>,
-        given_title: Option<String>,
+        attributes: Attributes,
         stop: &CancellationToken,
-    ) -> Option<Result<(String, Option<String>, Vec<Chunk>), End>> {
+    ) -> Option<Result<Readable, End>> {
         // A worker that cannot be started is the machine's fault, not the document's: that is tried again.
         let parse = || async {
             match self.parser.parse(media_type, content.clone()).await {
@@ -114,11 +134,18 @@ impl Preparer {
             }
             Err(error) => return Some(Err(End::Failed { stage: Stage::Parse, reason: error.to_string() })),
         };
+        let document = subject.document;
+        let screened = self.screener.screen(subject, parsed, stop).await?;
+        let dropped = screened.dropped().map(str::to_owned);
+        let (parsed, screening) = (screened.parsed, screened.decisions);
+        let title = attributes.title.or_else(|| parsed.title.clone());
+        if let Some(reason) = dropped {
+            return Some(Ok(Readable { text: parsed.text, title, screening, chunks: Err(reason) }));
+        }
         let embedder = self.embedder.clone();
         let cut = move || {
-            let title = given_title.or_else(|| parsed.title.clone());
             let chunks = chunk(document, title.as_deref(), &parsed, &|text| embedder.count_tokens(text))?;
-            Ok((parsed.text, title, chunks))
+            Ok(Readable { text: parsed.text, title, screening, chunks: Ok(chunks) })
         };
         let failed = |reason: String| End::Failed { stage: Stage::Parse, reason };
         Some(match tokio::task::spawn_blocking(cut).await {

@@ -21,6 +21,7 @@ use wellspring_ingest::parse::{self, ParseError, Parsed};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::prepare::Parser;
 use wellspring_ingest::recover::{RecoverError, recover};
+use wellspring_ingest::screen::Screener;
 use wellspring_tests::doubles::catalog::MemoryCatalog;
 use wellspring_tests::doubles::embedder::HashEmbedder;
 use wellspring_tests::doubles::keyword::MemoryKeywords;
@@ -168,6 +169,7 @@ impl Path {
         let parts = PipelineParts {
             publisher: catalog.clone(),
             parser: Arc::new(InProcessParser),
+            screener: Arc::new(Screener::off()),
             embedder: embedder.clone(),
             views,
             signals,

@@ -106,7 +106,15 @@ fn prepare(work: &Work) -> Attempt<StagedRevision> {
             places: Vec::new(),
         });
     }
-    Ok(StagedRevision { document: work.document, revision: work.revision, text, title: None, chunks, embeddings })
+    Ok(StagedRevision {
+        document: work.document,
+        revision: work.revision,
+        text,
+        title: None,
+        screening: Vec::new(),
+        chunks,
+        embeddings,
+    })
 }
 
 fn finish((work, staged): (&Work, &StagedRevision)) -> Finished {

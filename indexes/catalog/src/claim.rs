@@ -158,7 +158,7 @@ async fn forget_revisions(
 async fn load(connection: &mut SqliteConnection, newest: &str) -> Result<Vec<Work>, Trouble> {
     let rows = sqlx::query(
         "SELECT journal.sequence, journal.document, journal.revision, journal.kind, document.collection, document.key,
-                revision.media_type, revision.attributes, coalesce(revision.content, CAST(revision.text AS BLOB)) AS content
+                document.source, revision.media_type, revision.attributes, coalesce(revision.content, CAST(revision.text AS BLOB)) AS content
          FROM (SELECT value ->> 1 AS sequence FROM json_each(?)) AS chosen
          CROSS JOIN journal ON journal.sequence = chosen.sequence
          CROSS JOIN document ON document.id = journal.document
@@ -184,6 +184,7 @@ fn work(row: &SqliteRow) -> Result<Work, Trouble> {
         document: rows::identity(row, "document")?,
         collection: rows::parsed(row, "collection")?,
         key: rows::parsed(row, "key")?,
+        source: rows::parsed(row, "source")?,
         revision: Revision(rows::number(row, "revision")?),
         task,
     })

@@ -1,6 +1,7 @@
 //! What was accepted, what is published, and what may a reader see? The answers, kept in SQLite.
 //!
-//! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`] over one database file. The path of
+//! [`SqliteCatalog`] implements the three seams of [`wellspring_core::catalog`], and the memory of
+//! [`wellspring_core::screen`] (`signatures`, `readmit`), over one database file. The path of
 //! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
 //! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
 //! `sources` keeps where documents come from.
@@ -19,11 +20,13 @@ mod open;
 mod publish;
 mod publisher;
 mod read;
+mod readmit;
 mod release;
 mod repeat;
 mod replay;
 mod retry;
 mod rows;
+mod signatures;
 mod sources;
 mod stage;
 mod trace;

@@ -14,8 +14,9 @@ use crate::trouble::Trouble;
 const SELECT: &str = "
     SELECT document.id, document.collection, document.key, document.source, document.accepted_revision,
            document.accepted_sequence, document.published_revision, document.chunks, revision.title,
-           revision.media_type, revision.bytes, revision.accepted_at, revision.attributes, journal.state,
-           journal.stage, journal.reason, journal.attempt, journal.next_retry_at, journal.chunks AS entry_chunks, journal.chunks_embedded,
+           revision.media_type, revision.bytes, revision.accepted_at, revision.attributes, revision.screening,
+           journal.state, journal.stage, journal.reason, journal.attempt, journal.next_retry_at,
+           journal.chunks AS entry_chunks, journal.chunks_embedded,
            journal.tokens_embedded, journal.chunks_kept, journal.chunks_removed
     FROM document
     CROSS JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision
@@ -65,6 +66,7 @@ impl SqliteCatalog {
 }
 
 fn document(row: &SqliteRow) -> Result<DocumentInfo, Trouble> {
+    let screening: Option<&str> = row.try_get("screening")?;
     Ok(DocumentInfo {
         key: rows::parsed(row, "key")?,
         id: rows::identity(row, "id")?,
@@ -81,5 +83,10 @@ fn document(row: &SqliteRow) -> Result<DocumentInfo, Trouble> {
         chunks: rows::number(row, "chunks")?,
         cost: rows::cost(row)?,
         attributes: serde_json::from_str(row.try_get("attributes")?).map_err(|_| Trouble::Damaged("attributes"))?,
+        screening: screening
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| Trouble::Damaged("screening"))?
+            .unwrap_or_default(),
     })
 }

@@ -19,6 +19,7 @@ use wellspring_core::view::{Publication, ViewName};
 use crate::events::trim_events;
 use crate::open::SqliteCatalog;
 use crate::publisher::{CATALOG, checkpoint, set_checkpoint};
+use crate::readmit;
 use crate::release::{self, Erasure};
 use crate::retry::trim_failed;
 use crate::rows::{self, integer, json_list, json_pair, json_revisions, stage_word};
@@ -56,6 +57,10 @@ struct Plan {
     dropping: Vec<(DocumentId, Revision)>,
     /// Documents of which nothing remains up to a revision.
     erasing: Vec<Erasure>,
+    /// Documents that screening dropped: what was published of them is withdrawn.
+    withdrawn: Vec<(DocumentId, Revision)>,
+    /// Revisions that came to nothing.
+    failed: Vec<(DocumentId, Revision)>,
     cost: Cost,
 }
 
@@ -188,8 +193,16 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>, now: Timest
                 ended.cost = cost;
                 add(&mut plan.cost, cost);
             }
+            End::Skipped { reason, removed } if entry.brings_forward() => {
+                ended.state = "skipped";
+                ended.reason = Some(reason);
+                ended.cost.chunks_removed = removed.len() as u64;
+                plan.withdrawn.push((document, revision));
+                plan.dropping.push((document, revision));
+                plan.removed.extend(removed);
+            }
             // Overtaken: readers see no effect, and what was staged stays known until the next publication.
-            End::Published { .. } => {
+            End::Published { .. } | End::Skipped { .. } => {
                 ended.state = "superseded";
                 ended.superseded_by = Some(entry.newest);
             }
@@ -198,8 +211,12 @@ fn plan(before: &HashMap<Sequence, Before>, finished: Vec<Finished>, now: Timest
                 plan.dropping.push((document, revision));
                 plan.removed.extend(removed);
             }
-            End::Failed { stage, reason } => ended.fail(stage, reason),
+            End::Failed { stage, reason } => {
+                plan.failed.push((document, revision));
+                ended.fail(stage, reason);
+            }
             End::Faulted { stage, reason } => {
+                plan.failed.push((document, revision));
                 ended.fail(stage, reason);
                 let pause = retry::pause(ended.attempt, sequence.0);
                 ended.next_retry_at = pause.map(|pause| now.as_millisecond().saturating_add(pause.as_millis() as i64));
@@ -233,6 +250,12 @@ async fn apply(connection: &mut SqliteConnection, publication: Publication, plan
     }
     if plan.ends.iter().any(EntryEnd::keeps_content) {
         trim_failed(connection).await?;
+    }
+    if !plan.withdrawn.is_empty() {
+        withdraw(connection, &plan.withdrawn).await?;
+    }
+    if !plan.failed.is_empty() {
+        readmit::forget(connection, plan.failed, true).await?;
     }
     trim_events(connection).await?;
     account(connection, plan.cost).await?;
@@ -323,6 +346,21 @@ async fn show(
     .execute(&mut *connection)
     .await?;
     release::trim_revisions(connection, &list).await
+}
+
+/// Takes what was published of dropped documents from the readers (I-2).
+async fn withdraw(connection: &mut SqliteConnection, withdrawn: &[(DocumentId, Revision)]) -> Result<(), Trouble> {
+    let list = json_revisions(withdrawn.iter().copied());
+    sqlx::query(
+        "UPDATE document SET published_revision = NULL, chunks = 0
+         WHERE id IN (SELECT unhex(value ->> 0) FROM json_each(?))",
+    )
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    release::trim_revisions(connection, &list).await?;
+    let documents: Vec<DocumentId> = withdrawn.iter().map(|(document, _)| *document).collect();
+    readmit::orphans_among(connection, &documents).await
 }
 
 async fn account(connection: &mut SqliteConnection, cost: Cost) -> Result<(), Trouble> {

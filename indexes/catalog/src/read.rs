@@ -176,6 +176,7 @@ impl SqliteCatalog {
             match row.try_get("state")? {
                 "failed" => status.failed = documents,
                 "quarantined" => status.quarantined = documents,
+                "skipped" => status.skipped = documents,
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! What may be forgotten after a publication?
 //!
 //! Invariants:
-//! - Of a deleted text nothing remains: no revision, no chunk, no vector that nothing else needs.
+//! - Of a deleted text nothing remains: no revision, no chunk, no signature, no vector that nothing else needs.
 //! - A removed chunk is remembered until a view that fell behind has had its chance, up to a bound; beyond it the
 //!   catalog knows that a replay would be incomplete and says so.
 //! - Vectors that an edit freed are kept as spare ones, up to a bound, oldest out first (I-9).
@@ -14,6 +14,7 @@ use wellspring_core::limits;
 use wellspring_core::view::Publication;
 
 use crate::publisher::REPLAYABLE;
+use crate::readmit;
 use crate::rows::{self, integer, json_array, json_list, json_revisions};
 use crate::trouble::Trouble;
 
@@ -46,6 +47,7 @@ pub(crate) async fn release(
     }
     if !erasing.is_empty() {
         erase(connection, erasing).await?;
+        readmit::forget(connection, erasing.iter().map(|erasure| (erasure.document, erasure.through)), false).await?;
     }
     trim_spare_vectors(connection).await
 }

@@ -13,6 +13,7 @@ use wellspring_core::catalog::{Cost, EntryState, Stage};
 use wellspring_core::chunk::{ChunkId, EmbeddingKey};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::screen::TextDigest;
 use wellspring_core::span::Span;
 
 use crate::trouble::Trouble;
@@ -39,7 +40,7 @@ macro_rules! identity {
     )* };
 }
 
-identity!(ChunkId, DocumentId, EmbeddingKey, SpaceId);
+identity!(ChunkId, DocumentId, EmbeddingKey, SpaceId, TextDigest);
 
 /// The identity in a column.
 pub(crate) fn identity<I: Identity>(row: &SqliteRow, column: &'static str) -> Result<I, Trouble> {
@@ -121,6 +122,7 @@ pub(crate) fn entry_state(row: &SqliteRow) -> Result<EntryState, Trouble> {
             next_retry_at: timestamp_if_any(row, "next_retry_at")?,
         }),
         "quarantined" => Ok(EntryState::Quarantined { reason: reason()? }),
+        "skipped" => Ok(EntryState::Skipped { reason: reason()? }),
         _ => Err(Trouble::Damaged("state")),
     }
 }

@@ -34,8 +34,10 @@ impl SqliteCatalog {
         let mut chunks = Vec::new();
         let mut embeddings = Vec::new();
         for revision in revisions {
-            let StagedRevision { document, revision, text, title, chunks: own, embeddings: new } = revision;
-            save_text(&mut transaction, document, revision, text, title).await?;
+            let StagedRevision { document, revision, text, title, screening, chunks: own, embeddings: new } = revision;
+            // Plain data with string keys, which JSON can always hold.
+            let screening = serde_json::to_string(&screening).expect("decisions are representable in JSON");
+            save_text(&mut transaction, document, revision, text, title, screening).await?;
             chunks.extend(own.into_iter().map(|chunk| (document, revision, chunk)));
             embeddings.extend(new);
         }
@@ -101,16 +103,19 @@ async fn save_text(
     revision: Revision,
     text: String,
     title: Option<String>,
+    screening: String,
 ) -> Result<(), Trouble> {
     // Content that the text repeats byte by byte is kept once.
     sqlx::query(
-        "UPDATE revision SET text = ?1, title = ?2, content = iif(content = CAST(?1 AS BLOB), NULL, content)
+        "UPDATE revision SET text = ?1, title = ?2, content = iif(content = CAST(?1 AS BLOB), NULL, content),
+                             screening = ?5
          WHERE document = ?3 AND revision = ?4",
     )
     .bind(text)
     .bind(title)
     .bind(document.as_bytes().as_slice())
     .bind(integer(revision.0))
+    .bind(screening)
     .execute(connection)
     .await?;
     Ok(())

@@ -72,6 +72,7 @@ fn staged(work: &Work, embeddings: Vec<(EmbeddingKey, Embedding)>) -> StagedRevi
         document: work.document,
         revision: work.revision,
         title: attributes.title.clone(),
+        screening: Vec::new(),
         chunks: vec![chunk],
         text,
         embeddings: all,

@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A section starts at a heading that follows something else than a heading: a heading directly above another one
 //!   stays with what it heads.
+//! - Boilerplate is in no section, and no section reaches across it: a chunk is one slice of the text.
 
 use wellspring_core::limits;
 
@@ -27,6 +28,14 @@ pub(super) fn sections<'b>(blocks: &'b [Block], title: Option<&str>) -> Vec<Sect
     let mut start = 0;
     let mut has_content = false;
     for (place, block) in blocks.iter().enumerate() {
+        if block.kind == BlockKind::Boilerplate {
+            if has_content {
+                sections.push(Section { heading: joined(&path, title), blocks: &blocks[start..place] });
+            }
+            start = place + 1;
+            has_content = false;
+            continue;
+        }
         let BlockKind::Heading { level, title: words } = &block.kind else {
             has_content = true;
             continue;
@@ -109,6 +118,27 @@ mod tests {
         assert_eq!(paths(&[heading(1, &long), heading(2, "inner end"), prose()], None), [("inner end".to_owned(), 3)]);
         let longer = "河".repeat(500);
         assert_eq!(paths(&[heading(1, &longer), prose()], None)[0].0.chars().count(), limits::CHUNK_HEADING_CHARS_MAX);
+    }
+
+    #[test]
+    fn boilerplate_parts_sections_and_is_in_none() {
+        let boilerplate = || Block { range: 0..1, kind: BlockKind::Boilerplate };
+        let blocks = [
+            boilerplate(),
+            heading(1, "Rivers"),
+            prose(),
+            boilerplate(),
+            prose(),
+            prose(),
+            heading(2, "Elbe"),
+            boilerplate(),
+        ];
+        let expected = [("Rivers", 2), ("Rivers", 2), ("Rivers > Elbe", 0)];
+        assert_eq!(
+            paths(&blocks, None),
+            expected[..2].iter().map(|(path, count)| ((*path).to_owned(), *count)).collect::<Vec<_>>()
+        );
+        assert!(paths(&[boilerplate(), boilerplate()], None).is_empty());
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub enum BlockKind {
     Table,
     /// Somebody else's prose.
     Quote,
+    /// What many documents of a source repeat: part of the text, and of no chunk. No parser says so; screening does.
+    Boilerplate,
 }
 
 /// Why a document was not read.

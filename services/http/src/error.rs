@@ -133,6 +133,8 @@ codes! {
     DocumentFailed = "document_failed", UNPROCESSABLE_ENTITY;
     /// The document killed its parser and is not tried again.
     DocumentQuarantined = "document_quarantined", UNPROCESSABLE_ENTITY;
+    /// The document was accepted and screening dropped it.
+    DocumentSkipped = "document_skipped", UNPROCESSABLE_ENTITY;
     /// More lines than one stream may have.
     TooManyLines = "too_many_lines", PAYLOAD_TOO_LARGE;
     /// One line of a stream is longer than the limit.
@@ -251,6 +253,11 @@ impl ApiError {
                 Code::DocumentQuarantined,
                 format!("the document was accepted but killed its parser: {reason}"),
                 "send it in another format",
+            )),
+            EntryState::Skipped { reason } => Some(Self::new(
+                Code::DocumentSkipped,
+                format!("the document was accepted but screening dropped it: {reason}"),
+                "its content is kept: change the rule in the service's settings, then retry the document",
             )),
             EntryState::Pending
             | EntryState::Parsed

@@ -98,6 +98,8 @@ pub enum StateName {
     Failed,
     /// It killed the parser too often.
     Quarantined,
+    /// Screening dropped it; the revision before it is not searchable either.
+    Skipped,
 }
 
 /// What a write did.
@@ -137,7 +139,7 @@ pub struct DocumentInfo {
     pub state: StateName,
     /// Where it failed: `parse`, `embed` or `apply`.
     pub stage: Option<String>,
-    /// Why it failed or was quarantined.
+    /// Why it failed, was quarantined or skipped.
     pub reason: Option<String>,
     /// How often it was tried, where it failed.
     pub attempt: Option<u32>,
@@ -157,6 +159,23 @@ pub struct DocumentInfo {
     pub cost: Cost,
     /// What is said about it.
     pub attributes: Attributes,
+    /// What screening said about the newest revision.
+    pub screening: Vec<Decision>,
+}
+
+/// What one rule of screening said about a revision.
+#[derive(Debug, ToSchema)]
+pub struct Decision {
+    /// `exact_duplicate`, `near_duplicate`, `boilerplate`, `entropy`, `language` or `flood`.
+    pub rule: String,
+    /// `marked`; `trimmed`, published without some paragraphs; or `dropped`, not published.
+    pub verdict: String,
+    /// Why, for people.
+    pub reason: String,
+    /// The key of the document that it repeats.
+    pub duplicate_of: Option<String>,
+    /// How much of both documents is common, 0 to 1.
+    pub similarity: Option<f64>,
 }
 
 /// What publishing a revision cost and saved.
@@ -408,6 +427,8 @@ pub struct CatalogStatus {
     pub failed: u64,
     /// Documents whose newest revision is quarantined.
     pub quarantined: u64,
+    /// Documents whose newest revision screening dropped.
+    pub skipped: u64,
     /// Vectors kept, spare ones included.
     pub vectors: u64,
     /// The newest write.

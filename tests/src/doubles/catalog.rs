@@ -15,6 +15,7 @@ use wellspring_core::document::{
 };
 use wellspring_core::embedding::{Embedding, Lane, SpaceId};
 use wellspring_core::push::IdempotencyKey;
+use wellspring_core::screen::{Arrival, Decision, Record};
 use wellspring_core::source::{SourceName, SourceRecord, UrlMemory};
 use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
@@ -23,6 +24,7 @@ mod journal;
 mod publisher;
 mod reader;
 mod replay;
+mod screen;
 mod sources;
 mod trace;
 
@@ -55,6 +57,10 @@ struct State {
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.
     removed: BTreeMap<ChunkId, (Publication, u64)>,
+    /// What was screened, in the order of its latest record.
+    screened: Vec<Record>,
+    /// One for each document that was counted in a budget.
+    arrivals: Vec<Arrival>,
     /// The place given last in a replay.
     last_place: u64,
     published: Publication,
@@ -94,6 +100,7 @@ struct Stored {
     attributes: Attributes,
     title: Option<String>,
     text: Option<String>,
+    screening: Vec<Decision>,
     accepted_at: Timestamp,
 }
 

@@ -259,7 +259,9 @@ impl Import {
         for sequence in std::mem::take(&mut self.sequences) {
             match self.shared.service.writes.settled(sequence, wait_max).await {
                 Ok(Some(EntryState::Published)) => waited.searchable += 1,
-                Ok(Some(EntryState::Failed { .. } | EntryState::Quarantined { .. })) => waited.unpublished += 1,
+                Ok(Some(EntryState::Failed { .. } | EntryState::Quarantined { .. } | EntryState::Skipped { .. })) => {
+                    waited.unpublished += 1
+                }
                 Ok(Some(EntryState::Superseded)) => continue,
                 Ok(Some(EntryState::Pending | EntryState::Parsed | EntryState::Embedded) | None) => break,
                 Err(error) => {

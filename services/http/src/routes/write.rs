@@ -364,6 +364,7 @@ pub(super) fn state_name(state: &EntryState) -> &'static str {
         EntryState::Superseded => "superseded",
         EntryState::Failed { .. } => "failed",
         EntryState::Quarantined { .. } => "quarantined",
+        EntryState::Skipped { .. } => "skipped",
     }
 }
 

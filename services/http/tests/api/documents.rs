@@ -108,8 +108,13 @@ async fn a_wait_ends_with_what_became_of_the_document() {
     assert_eq!(refusal(put("4")).await, (422, "document_quarantined".into()));
     let (_, quarantined) = json(server.get("/v1/documents/a")).await;
     assert_eq!((&quarantined["state"], quarantined["reason"].is_string()), (&body!("quarantined"), true));
+    set(Fate::Skipped);
+    assert_eq!(refusal(put("5")).await, (422, "document_skipped".into()));
+    let (_, skipped) = json(server.get("/v1/documents/a")).await;
+    assert_eq!((&skipped["state"], &skipped["reason"]), (&body!("skipped"), &body!("it says the same as `b`")));
+    assert_eq!(json(server.get("/v1/documents?state=skipped")).await.0, 200);
     set(Fate::Published);
-    assert_eq!(json(put("5")).await.0, 200);
+    assert_eq!(json(put("6")).await.0, 200);
     set(Fate::Pending);
     assert_eq!(json(server.delete("/v1/documents/a?wait=searchable")).await.0, 202);
 }

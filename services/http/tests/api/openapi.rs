@@ -10,6 +10,7 @@ use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Ou
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::retriever::ArmStatus;
+use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
 use wellspring_core::trace::{CatalogResidue, Event, EventKind};
@@ -112,6 +113,13 @@ fn schemas_are_what_is_written() {
     };
     let ranked = ranked();
     let passage = &ranked.passage;
+    let decision = Decision {
+        rule: Rule::NearDuplicate,
+        verdict: Verdict::Marked,
+        reason: "r".into(),
+        duplicate_of: Some(passage.document.clone()),
+        similarity: Some(0.5),
+    };
     let failed = || EntryState::Failed {
         stage: Stage::Parse,
         reason: "r".into(),
@@ -136,6 +144,7 @@ fn schemas_are_what_is_written() {
             chunks: 1,
             cost: Cost::default(),
             attributes: attributes.clone(),
+            screening: vec![decision.clone()],
         },
     );
     same_fields("Attributes", attributes);
@@ -144,6 +153,7 @@ fn schemas_are_what_is_written() {
     same_fields("Source", source);
     same_name("Remains", Remains::Keep);
     same_name("Remains", Remains::Delete);
+    same_fields("Decision", decision);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
     let (title, chunk) = (passage.title.clone(), passage.chunk);
@@ -177,8 +187,9 @@ fn schemas_are_what_is_written() {
     same_name("ArmState", ArmStatus::Skipped { reason: "r".into() });
     same_name("ArmState", ArmStatus::Failed { reason: "r".into() });
     let quarantined = EntryState::Quarantined { reason: "r".into() };
+    let skipped = EntryState::Skipped { reason: "r".into() };
     let states = [EntryState::Pending, EntryState::Parsed, EntryState::Embedded, EntryState::Published];
-    for state in states.into_iter().chain([EntryState::Superseded, failed(), quarantined]) {
+    for state in states.into_iter().chain([EntryState::Superseded, failed(), quarantined, skipped]) {
         same_name("StateName", state);
     }
     for outcome in [Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Deleted, Outcome::Absent] {

@@ -31,6 +31,7 @@ pub(crate) enum Fate {
     Parsed,
     Failed,
     Quarantined,
+    Skipped,
 }
 
 struct Stored {
@@ -123,6 +124,7 @@ impl Store {
                 EntryState::Failed { stage: Stage::Parse, reason: "no text".into(), attempt: 1, next_retry_at: None }
             }
             Fate::Quarantined => EntryState::Quarantined { reason: "killed the parser 3 times".into() },
+            Fate::Skipped => EntryState::Skipped { reason: "it says the same as `b`".into() },
         }
     }
 
@@ -200,6 +202,7 @@ impl Store {
             chunks: 1,
             cost: Cost::default(),
             attributes: stored.draft.attributes.clone(),
+            screening: Vec::new(),
         }
     }
 }

@@ -114,6 +114,7 @@ fn state(document: &DocumentInfo) -> String {
         EntryState::Failed { reason, next_retry_at: Some(at), .. } => format!("failed, again at {at}: {reason}"),
         EntryState::Failed { reason, .. } => format!("failed: {reason}"),
         EntryState::Quarantined { reason } => format!("quarantined: {reason}"),
+        EntryState::Skipped { reason } => format!("skipped: {reason}"),
     }
 }
 

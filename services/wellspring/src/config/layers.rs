@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use wellspring_ingest::screen::ScreenSettings;
 use wellspring_core::source::SourceSettings;
 
 use super::ConfigError;
@@ -53,6 +54,7 @@ pub(crate) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
     key: Option<String>,
     sources: Vec<SourceSettings>,
+    screen: ScreenSettings,
 }
 
 impl Layers {
@@ -83,7 +85,7 @@ impl Layers {
         environment: impl Iterator<Item = (String, String)>,
         flags: &Values,
     ) -> Result<Self, ConfigError> {
-        let mut layers = Self { values: defaults(), key: None, sources: Vec::new() };
+        let mut layers = Self { values: defaults(), key: None, sources: Vec::new(), screen: ScreenSettings::default() };
         if let Some((path, text)) = file {
             layers.add_file(&path, &text)?;
         }
@@ -103,10 +105,13 @@ impl Layers {
     }
 
     fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
-        let table = text
+        let mut table = text
             .parse::<toml::Table>()
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let origin = Origin::File(path.to_owned());
+        if let Some(rules) = table.remove(SCREEN) {
+            self.screen = screen(rules, &origin)?;
+        }
         for (name, value) in flatten(table) {
             if name == "key" {
                 return Err(ConfigError::SecretInFile { origin });
@@ -140,6 +145,11 @@ impl Layers {
         };
         self.values.insert(setting.name, (from_text(setting, &value), origin));
         Ok(())
+    }
+
+    /// The screening rules of the file; no other layer has any.
+    pub(crate) fn screen(&self) -> &ScreenSettings {
+        &self.screen
     }
 
     /// The sources that the file names; no other layer has any.
@@ -277,6 +287,20 @@ fn sources(value: Value, folder: &Path, origin: &Origin) -> Result<Vec<SourceSet
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// The name of the table of screening rules; the environment and the flags have no form for it.
+const SCREEN: &str = "screen";
+
+/// Reads the file's screening rules.
+fn screen(rules: Value, origin: &Origin) -> Result<ScreenSettings, ConfigError> {
+    let refused = |reason: String| ConfigError::Screen { origin: origin.clone(), reason };
+    let settings: ScreenSettings =
+        rules.try_into().map_err(|error: toml::de::Error| refused(error.message().to_owned()))?;
+    match settings.problem() {
+        Some(problem) => Err(refused(problem)),
+        None => Ok(settings),
+    }
 }
 
 /// Turns tables into dotted names.

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use wellspring_core::document::CollectionName;
 use wellspring_core::source::SourceSettings;
 use wellspring_http::AccessKey;
+use wellspring_ingest::screen::ScreenSettings;
 
 pub(crate) use layers::{Flags, Layers, Origin};
 pub(crate) use settings::SETTINGS;
@@ -59,6 +60,14 @@ pub(crate) enum ConfigError {
     SecretInFile {
         /// Where it was.
         origin: Origin,
+    },
+    /// Screening rules that cannot be meant.
+    #[error("[screen] in {origin}: {reason}")]
+    Screen {
+        /// Where.
+        origin: Origin,
+        /// What is wrong.
+        reason: String,
     },
     /// A value that does not fit.
     #[error("`{name}` from {origin} is `{value}`: {expected}")]
@@ -129,6 +138,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<SourceSettings>,
     /// No outgoing socket, ever.
     pub(crate) offline: bool,
+    /// What is screened, and how.
+    pub(crate) screen: ScreenSettings,
     /// Requests an hour to all sources together.
     pub(crate) poll_requests_per_hour: f64,
     /// Seconds an hour that embedding what they bring may take.
@@ -179,6 +190,7 @@ impl Config {
                 .parse()
                 .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
             sources: layers.sources().to_vec(),
+            screen: layers.screen().clone(),
             offline: layers.boolean("offline")?,
             poll_requests_per_hour: layers.integer("poll.requests_per_hour", 1, 1_000_000)? as f64,
             poll_embedding_seconds_per_hour: layers.integer("poll.embedding_seconds_per_hour", 1, 1_000_000)? as f64,
@@ -325,6 +337,17 @@ mod tests {
         ] {
             let error = layers(bad, &[], &[]).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("wellspring.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn screening_rules_are_read_and_checked() {
+        let rules = |file: &str| layers(file, &[], &[]).map(|layers| Config::validate(&layers).unwrap().screen);
+        assert_eq!(rules("").unwrap(), ScreenSettings::default());
+        let dropped = rules("[screen]\nnear_duplicate = \"drop\"").unwrap();
+        assert_ne!(dropped, ScreenSettings::default());
+        for wrong in ["[screen]\nnear = \"drop\"", "[screen]\nsimilarity_min = 0.0", "screen = 3"] {
+            assert!(matches!(rules(wrong), Err(ConfigError::Screen { .. })), "{wrong}");
         }
     }
 

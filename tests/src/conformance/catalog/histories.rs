@@ -156,7 +156,9 @@ impl<S: Subject> History<S> {
         let (removed, upserted) = match &finished.end {
             End::Published { removed, upserted, .. } => (removed, upserted),
             End::Deleted { removed } => (removed, &empty),
-            End::Failed { .. } | End::Faulted { .. } | End::Quarantined { .. } => panic!("staging does not fail"),
+            End::Failed { .. } | End::Faulted { .. } | End::Quarantined { .. } | End::Skipped { .. } => {
+                panic!("staging does not fail")
+            }
         };
         for chunk in removed {
             self.view.remove(chunk);

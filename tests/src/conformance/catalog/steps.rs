@@ -136,6 +136,7 @@ pub async fn prepare(catalog: &impl Publisher, work: &Work) -> StagedRevision {
         revision: work.revision,
         text,
         title: attributes.title.clone(),
+        screening: Vec::new(),
         chunks,
         embeddings,
     }

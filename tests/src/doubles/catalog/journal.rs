@@ -140,6 +140,7 @@ impl State {
             title: draft.attributes.title.clone(),
             attributes: draft.attributes,
             text: None,
+            screening: Vec::new(),
             accepted_at: Timestamp::now(),
         };
         document.revisions.insert(document.revision, stored);

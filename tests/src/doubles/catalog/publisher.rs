@@ -168,13 +168,14 @@ impl State {
             document: id,
             collection: document.collection.clone(),
             key: document.key.clone(),
+            source: document.source.clone(),
             revision: entry.revision,
             task,
         }
     }
 
     fn stage(&mut self, space: SpaceId, staged: StagedRevision) {
-        let StagedRevision { document: id, revision, text, title, chunks, embeddings } = staged;
+        let StagedRevision { document: id, revision, text, title, screening, chunks, embeddings } = staged;
         let claimed = self.claimed.get(&id).map(|sequence| self.journal[sequence].revision);
         assert_eq!(claimed, Some(revision), "only claimed work is staged");
         let ids: HashSet<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
@@ -196,6 +197,7 @@ impl State {
         if let Some(stored) = document.revisions.get_mut(&revision) {
             stored.title = title;
             stored.text = Some(text);
+            stored.screening = screening;
         }
         for (key, embedding) in embeddings {
             let spare = (!needed.contains(&key)).then_some((self.published, None));
@@ -216,8 +218,9 @@ impl State {
         let document = self.documents.get_mut(&id).expect("claimed work has its document");
         let entry = self.journal.get_mut(&sequence).expect("claimed work has its entry");
         assert_eq!(entry.revision, revision, "an entry is of one revision");
-        if document.published.is_none() {
-            let through = document.erased_through.min(revision);
+        let hidden = document.published.is_none();
+        let through = document.erased_through.min(revision);
+        if hidden {
             document.revisions.retain(|revision, _| *revision > through);
         }
         let mut erased = document.published.is_none() && document.erased_through > Revision(0);
@@ -233,7 +236,13 @@ impl State {
                 self.drop_chunks(publication, id, revision, &removed);
                 EntryState::Published
             }
-            End::Published { .. } => EntryState::Superseded,
+            End::Skipped { reason, removed } if forward => {
+                entry.cost.chunks_removed = removed.len() as u64;
+                document.withdraw(revision);
+                self.drop_chunks(publication, id, revision, &removed);
+                EntryState::Skipped { reason }
+            }
+            End::Published { .. } | End::Skipped { .. } => EntryState::Superseded,
             End::Deleted { removed } => {
                 assert!(!entry.put, "only a deletion ends as one");
                 entry.cost.chunks_removed = removed.len() as u64;
@@ -259,12 +268,24 @@ impl State {
                 EntryState::Published => Some(EventKind::Removed),
                 EntryState::Failed { .. } => Some(EventKind::Failed),
                 EntryState::Quarantined { .. } => Some(EventKind::Quarantined),
+                EntryState::Skipped { .. } => Some(EventKind::Skipped),
                 _ => None,
             };
+            let (failed, skipped) =
+                (matches!(state, EntryState::Failed { .. }), matches!(state, EntryState::Skipped { .. }));
             self.journal.get_mut(&sequence).expect("it was there above").state = state;
             if let Some(kind) = kind {
                 self.tell(sequence, kind);
             }
+            if failed {
+                self.forget_screened(id, |screened| screened == revision);
+            }
+            if skipped {
+                self.reopen_orphan(id);
+            }
+        }
+        if hidden && through > Revision(0) {
+            self.forget_screened(id, |screened| screened <= through);
         }
         if erased {
             self.embeddings.retain(|_, vector| vector.spare.and_then(|(_, document)| document) != Some(id));
@@ -342,6 +363,20 @@ impl Document {
         let staged = self.revisions.get(&revision).is_some_and(|stored| stored.text.is_some());
         assert!(staged, "a revision is staged before it is published");
         self.published = Some(revision);
+        self.trim(revision);
+    }
+
+    /// Takes what is published from the readers, for a staged revision without chunks.
+    fn withdraw(&mut self, revision: Revision) {
+        let staged = self.revisions.get(&revision).is_some_and(|stored| stored.text.is_some());
+        assert!(staged, "a revision is staged before it is skipped");
+        assert!(self.chunks.iter().all(|stored| stored.revision != revision), "a skipped revision has no chunks");
+        self.published = None;
+        self.trim(revision);
+    }
+
+    /// Keeps the text of the newest older revisions.
+    fn trim(&mut self, revision: Revision) {
         let older: Vec<Revision> = self.revisions.range(..revision).rev().map(|(revision, _)| *revision).collect();
         for old in older.into_iter().skip(limits::REVISIONS_KEPT as usize) {
             self.revisions.remove(&old);

@@ -98,6 +98,7 @@ impl CatalogReader for MemoryCatalog {
             pending: state.journal.values().filter(|entry| entry.state == EntryState::Pending).count() as u64,
             failed: count("failed"),
             quarantined: count("quarantined"),
+            skipped: count("skipped"),
             vectors: state.embeddings.len() as u64,
             sequence: state.journal.last_key_value().map_or(0, |(sequence, _)| sequence.0),
             publication: state.published.0,
@@ -122,6 +123,7 @@ impl State {
             EntryState::Superseded => "superseded",
             EntryState::Failed { .. } => "failed",
             EntryState::Quarantined { .. } => "quarantined",
+            EntryState::Skipped { .. } => "skipped",
         }
     }
 
@@ -144,6 +146,7 @@ impl State {
             chunks: document.published_chunks().count() as u64,
             cost: entry.cost,
             attributes: newest.attributes.clone(),
+            screening: newest.screening.clone(),
         }
     }
 
