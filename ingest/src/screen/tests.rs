@@ -170,7 +170,8 @@ async fn whatever_the_order_each_pair_of_copies_is_marked_once() {
 
 #[tokio::test]
 async fn boilerplate_is_left_out_once_there_are_enough_documents() {
-    let settings = ScreenSettings { boilerplate_documents_min: 5, ..ScreenSettings::default() };
+    let settings =
+        ScreenSettings { boilerplate: Mode::Drop, boilerplate_documents_min: 5, ..ScreenSettings::default() };
     let bench = Bench::new(settings);
     let page = |number: usize| {
         format!("# Page\n\n{}\n\nAll rights reserved by the harbour.", document(number * 3..number * 3 + 3))
@@ -197,7 +198,11 @@ async fn boilerplate_is_left_out_once_there_are_enough_documents() {
 
 #[tokio::test]
 async fn copies_do_not_make_their_text_boilerplate() {
-    let bench = Bench::new(ScreenSettings { boilerplate_documents_min: 2, ..ScreenSettings::default() });
+    let bench = Bench::new(ScreenSettings {
+        boilerplate: Mode::Drop,
+        boilerplate_documents_min: 2,
+        ..ScreenSettings::default()
+    });
     for number in 0..8 {
         let screened = bench.screen(&number.to_string(), &document(0..4)).await;
         assert!(rules(&screened).iter().all(|(rule, _)| *rule == Rule::ExactDuplicate));

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
-use wellspring_ingest::screen::ScreenSettings;
 use wellspring_core::source::SourceSettings;
+use wellspring_ingest::screen::ScreenSettings;
 
 use super::ConfigError;
 use super::settings::{Kind, SETTINGS, Setting};
