@@ -150,6 +150,9 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 
 /// Texts waiting for the embedder in one lane; a publication's worth and some queries.
 pub const EMBED_QUEUE_MAX: usize = 4096;
+/// Texts of a batch embedded before the batch looks whether the other lane waits for one of its own: about a second's
+/// worth, so that the embedder's threads seldom wait for each other.
+pub const EMBED_PIECE_TEXTS_MAX: usize = 32;
 /// Tokens embedded in one model run: short texts share a run, long ones go alone, since padding costs more.
 pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
 /// Bytes of a text looked at for each token the embedder reads: what lies beyond cannot count and must not cost.

@@ -15,6 +15,7 @@ use wellspring_core::catalog::{Cost, End, Finished, Publisher, Stage, StagedRevi
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, Lane};
+use wellspring_core::limits;
 use wellspring_core::screen::Decision;
 use wellspring_core::view::{Change, KeywordEntry, VectorEntry};
 
@@ -166,21 +167,39 @@ impl EmbedStage {
         }
         order.retain(|key| !vectors.known.contains_key(key));
 
+        while !order.is_empty() {
+            // What the other lane waits for comes first, so that it waits for one piece and not for an import.
+            order.sort_by_key(|key| !vectors.taken.is_awaited(key));
+            let rest = order.split_off(order.len().min(limits::EMBED_PIECE_TEXTS_MAX));
+            self.compute(vectors, &order, wanted, stop).await?;
+            order = rest;
+        }
+        Some(())
+    }
+
+    /// Computes vectors that nobody has. `None` when stopped.
+    async fn compute(
+        &self,
+        vectors: &mut Vectors,
+        keys: &[EmbeddingKey],
+        wanted: &Wanted<'_>,
+        stop: &CancellationToken,
+    ) -> Option<()> {
         let input = |key: &EmbeddingKey| {
             let (_, chunk, title) = wanted[key];
             Chunk::embedding_input(title, &chunk.heading, &chunk.text)
         };
-        match self.run(order.iter().map(input).collect(), stop).await? {
+        match self.run(keys.iter().map(input).collect(), stop).await? {
             Ok(embeddings) => {
-                for (key, embedding) in order.iter().zip(embeddings) {
+                for (key, embedding) in keys.iter().zip(embeddings) {
                     let (document, chunk, _) = wanted[key];
                     vectors.learn(*key, embedding);
                     vectors.computed.insert(*key, (document, chunk.tokens));
                 }
             }
-            // The model refused the batch: find out which documents it refuses, so that the others go on.
+            // The model refused the piece: find out which documents it refuses, so that the others go on.
             Err(_) => {
-                for key in &order {
+                for key in keys {
                     let (document, chunk, _) = wanted[key];
                     match self.run(vec![input(key)], stop).await? {
                         Ok(embeddings) => {

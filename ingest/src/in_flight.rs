@@ -69,6 +69,12 @@ impl Taken {
         self.keys.contains_key(key)
     }
 
+    /// Whether another batch waits for a taken key.
+    pub(crate) fn is_awaited(&self, key: &EmbeddingKey) -> bool {
+        // One receiver is the register's own.
+        self.keys.get(key).is_some_and(|sender| sender.receiver_count() > 1)
+    }
+
     /// Tells whoever waits what a taken key's vector is.
     pub(crate) fn tell(&self, key: &EmbeddingKey, embedding: &Embedding) {
         if let Some(sender) = self.keys.get(key) {
@@ -112,6 +118,7 @@ mod tests {
         assert!(awaited.is_empty() && first.holds(&key("a")));
         let (second, awaited) = in_flight.take(&[key("b"), key("c")]);
         assert!(!second.holds(&key("b")) && second.holds(&key("c")));
+        assert!(first.is_awaited(&key("b")) && !first.is_awaited(&key("a")));
         first.tell(&key("b"), &direction());
         // Told before its owner let go: still there to be had.
         drop(first);

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{CatalogReader, EntryState, Sequence, Write};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
+use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{
     Change, KeywordSearch, Publication, VectorEntry, ViewError, ViewErrorKind, ViewName, ViewWriter,
@@ -51,6 +53,8 @@ struct CountingEmbedder {
     inner: HashEmbedder,
     embedded: AtomicUsize,
     failures: AtomicUsize,
+    /// Whether texts that say they are slow may be embedded.
+    open: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -65,6 +69,9 @@ impl Embedder for CountingEmbedder {
         }
         if texts.iter().any(|text| text.contains("refuse")) {
             return Err(EmbedError::new(EmbedErrorKind::Model, "could not embed that"));
+        }
+        if texts.iter().any(|text| text.contains("slow")) {
+            self.open.subscribe().wait_for(|open| *open).await.unwrap();
         }
         self.embedded.fetch_add(texts.len(), Ordering::SeqCst);
         self.inner.embed_passages(texts, lane).await
@@ -124,6 +131,18 @@ impl ViewWriter<VectorEntry> for FailingVectors {
     }
 }
 
+fn put(key: &str, text: &str) -> Write {
+    Write::Put(Draft {
+        collection: CollectionName::default(),
+        key: key.parse().unwrap(),
+        source: SourceName::push(),
+        media_type: MediaType::Text,
+        content: text.as_bytes().to_vec(),
+        attributes: Attributes::default(),
+        fingerprint: None,
+    })
+}
+
 /// A running write path.
 struct Path {
     catalog: Arc<MemoryCatalog>,
@@ -141,6 +160,7 @@ impl Path {
             inner: HashEmbedder::new(DIMENSION),
             embedded: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
+            open: watch::Sender::new(false),
         };
         let vectors = FailingVectors { inner: Arc::new(MemoryVectors::new(DIMENSION)), failures: AtomicUsize::new(0) };
         Self::over(
@@ -184,17 +204,16 @@ impl Path {
     }
 
     async fn accept(&self, key: &str, text: &str) -> Sequence {
-        let draft = Draft {
-            collection: CollectionName::default(),
-            key: key.parse().unwrap(),
-            source: SourceName::push(),
-            media_type: MediaType::Text,
-            content: text.as_bytes().to_vec(),
-            attributes: Attributes::default(),
-            fingerprint: None,
-        };
-        let receipts = self.intake.accept(vec![Write::Put(draft)]).await.unwrap();
+        let receipts = self.intake.accept(vec![put(key, text)]).await.unwrap();
         receipts[0].as_ref().unwrap().sequence.unwrap()
+    }
+
+    /// Accepts so many documents at once that they are an import.
+    async fn import(&self, texts: &[String]) -> Vec<Sequence> {
+        assert!(texts.len() > limits::INTERACTIVE_WRITES_MAX);
+        let writes = texts.iter().enumerate().map(|(number, text)| put(&format!("import{number}"), text)).collect();
+        let receipts = self.intake.accept(writes).await.unwrap();
+        receipts.into_iter().map(|receipt| receipt.unwrap().sequence.unwrap()).collect()
     }
 
     async fn found(&self, word: &str) -> usize {
@@ -261,6 +280,31 @@ async fn i8_documents_that_cannot_be_read_are_recorded_and_block_nobody() {
     assert_eq!(state(fine).await, EntryState::Published);
     assert_eq!(path.found("ordinary").await, 1);
     assert_eq!(path.put("refused", "now it is agreeable").await, EntryState::Published);
+}
+
+#[tokio::test]
+async fn an_edit_overtakes_an_import() {
+    let path = Path::start().await;
+    let texts: Vec<String> = (0..20).map(|number| format!("a slow import, number {number}")).collect();
+    let import = path.import(&texts).await;
+    assert_eq!(path.put("edit", "somebody waits for this").await, EntryState::Published);
+    assert_eq!(path.catalog.entry_state(import[0]).await.unwrap(), Some(EntryState::Pending));
+    path.embedder.open.send_replace(true);
+    for sequence in import {
+        assert_eq!(path.intake.settled(sequence, PATIENCE).await.unwrap(), Some(EntryState::Published));
+    }
+}
+
+#[tokio::test]
+async fn i9_a_text_that_an_import_is_embedding_is_not_embedded_again_for_an_edit() {
+    let path = Path::start().await;
+    let texts: Vec<String> = (0..20).map(|number| format!("a slow import, number {number}")).collect();
+    path.import(&texts).await;
+    let edit = path.accept("edit", &texts[7]).await;
+    path.embedder.open.send_replace(true);
+    assert_eq!(path.intake.settled(edit, PATIENCE).await.unwrap(), Some(EntryState::Published));
+    assert_eq!(path.put("later", "somebody waits for this").await, EntryState::Published);
+    assert_eq!(path.embedder.embedded.load(Ordering::SeqCst), texts.len() + 1);
 }
 
 #[tokio::test]
