@@ -50,6 +50,8 @@ pub struct Start {
     pub environment: Vec<(String, String)>,
     /// The generator; `off` when empty.
     pub generator: String,
+    /// Whether sources may be visited; the default is offline.
+    pub online: bool,
 }
 
 /// A running service.
@@ -78,8 +80,16 @@ impl Service {
         rustls::crypto::ring::default_provider().install_default().ok();
         let generator = if start.generator.is_empty() { "off" } else { &start.generator };
         let mut command = Command::new(binary());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--offline", "--generator-model", generator, "--data-dir"]);
-        command.arg(data).args(&start.arguments).env_remove("WELLSPRING_KEY").env("WELLSPRING_LOG", "info");
+        command.args(["serve", "--listen", "127.0.0.1:0", "--generator-model", generator]);
+        if !start.online {
+            command.arg("--offline");
+        }
+        command
+            .arg("--data-dir")
+            .arg(data)
+            .args(&start.arguments)
+            .env_remove("WELLSPRING_KEY")
+            .env("WELLSPRING_LOG", "info");
         for folder in &start.watch {
             command.arg("--watch").arg(folder);
         }

@@ -35,7 +35,7 @@ fn faulted() -> End {
 }
 
 async fn claim(catalog: &SqliteCatalog) -> Option<Work> {
-    catalog.claim(1, usize::MAX).await.unwrap().pop()
+    catalog.claim(None, 1, usize::MAX).await.unwrap().pop()
 }
 
 async fn finish(catalog: &SqliteCatalog, work: &Work, end: End) {

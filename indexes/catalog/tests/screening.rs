@@ -110,7 +110,7 @@ impl Bench {
     }
 
     async fn claim(&self) -> Option<Work> {
-        self.catalog.claim(1, usize::MAX).await.unwrap().pop()
+        self.catalog.claim(None, 1, usize::MAX).await.unwrap().pop()
     }
 
     async fn end(&self, work: &Work, end: End) {
@@ -134,6 +134,7 @@ impl Bench {
             heading: String::new(),
             tokens: 1,
             embedding_key: EmbeddingKey::of(&text),
+            places: Vec::new(),
         };
         let embeddings = vec![(chunk.embedding_key, Embedding::new(vec![3.0, 4.0]).unwrap())];
         let staged = StagedRevision {

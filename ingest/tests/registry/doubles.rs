@@ -10,10 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use wellspring_core::catalog::{Accepted, CatalogError, CatalogErrorKind, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{
+    Accepted, CatalogError, CatalogErrorKind, Journal, Outcome, Refusal, Retried, Sequence, Write,
+};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::fetch::Validators;
 use wellspring_core::limits;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::{
     DocumentCounts, Remains, SourceName, SourceRecord, SourceSettings, SourceStore, UrlMemory, Visit,
 };
@@ -175,6 +178,14 @@ impl Accept for Store {
 impl Journal for Store {
     async fn accept(&self, _: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         unreachable!("sources write through the intake")
+    }
+
+    async fn push(&self, _: Push) -> Result<Pushed, CatalogError> {
+        unreachable!("sources write through the intake")
+    }
+
+    async fn retry(&self, _: &CollectionName, _: &DocumentKey) -> Result<Retried, CatalogError> {
+        unreachable!("only a person tries again")
     }
 
     async fn source_items(

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::fetch::{Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
 use wellspring_core::limits;
+use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::source::Accept;
@@ -222,6 +223,14 @@ impl Accept for Store {
 impl Journal for Store {
     async fn accept(&self, _: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         unreachable!("the source writes through the intake")
+    }
+
+    async fn push(&self, _: Push) -> Result<Pushed, CatalogError> {
+        unreachable!("the source writes through the intake")
+    }
+
+    async fn retry(&self, _: &CollectionName, _: &DocumentKey) -> Result<Retried, CatalogError> {
+        unreachable!("only a person tries again")
     }
 
     async fn source_items(

@@ -5,5 +5,7 @@ mod commands;
 mod folder;
 mod generator;
 mod locks;
+mod pushes;
 mod recovery;
+mod sources;
 mod writes;

@@ -33,12 +33,13 @@ mod site;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::Journal;
 use wellspring_core::fetch::Fetch;
-use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory, Visit};
+use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory};
 
 use super::Accept;
 use crate::parse::ParsePool;

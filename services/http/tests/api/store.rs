@@ -40,10 +40,13 @@ struct Stored {
     sequence: u64,
 }
 
+/// A request's digest and what it was answered.
+type Remembered = (ContentHash, Vec<Result<Accepted, Refusal>>);
+
 /// A catalog in memory: publishes at once, or whatever `fate` says.
 pub(crate) struct Store {
     documents: Mutex<BTreeMap<DocumentKey, Stored>>,
-    pushed: Mutex<HashMap<IdempotencyKey, (ContentHash, Vec<Result<Accepted, Refusal>>)>>,
+    pushed: Mutex<HashMap<IdempotencyKey, Remembered>>,
     sequence: AtomicU64,
     pub(crate) fate: Mutex<Fate>,
     /// What happened, and the number of the first that is kept.

@@ -72,11 +72,12 @@ impl SourceStore for MemoryCatalog {
         let mut counts = BTreeMap::<SourceName, DocumentCounts>::new();
         for document in state.documents.values().filter(|document| !document.deleted) {
             let word = match state.journal[&document.newest].state {
-                EntryState::Pending => "pending",
+                EntryState::Pending | EntryState::Parsed | EntryState::Embedded => "pending",
                 EntryState::Published => "published",
                 EntryState::Superseded => "superseded",
                 EntryState::Failed { .. } => "failed",
                 EntryState::Quarantined { .. } => "quarantined",
+                EntryState::Skipped { .. } => "skipped",
             };
             *counts.entry(document.source.clone()).or_default().entry(word.to_owned()).or_default() += 1;
         }
