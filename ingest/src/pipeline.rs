@@ -15,10 +15,8 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{End, Publisher, Sequence};
 use wellspring_core::embedding::{Embedder, Lane};
@@ -86,7 +84,10 @@ async fn prepare_loop(
 ) {
     let mut published = signals.published.subscribe();
     let accepted = signals.waiting(lane);
-    let mut reading = FuturesUnordered::new();
+    let preparer = Arc::new(preparer);
+    // Tasks, not futures of this loop: one that holds the catalog's writer goes on while the loop claims, or both would
+    // wait for each other for ever.
+    let mut reading = JoinSet::new();
     let mut bytes_read = 0;
     loop {
         // A slow document does not keep newer ones from being claimed, but what is claimed stays bounded (I-7).
@@ -98,13 +99,13 @@ async fn prepare_loop(
             for work in work {
                 let size = work.content_bytes();
                 bytes_read += size;
-                let prepared = preparer.prepare(work, &stop);
-                reading.push(async move { prepared.await.map(|prepared| (prepared, size)) });
+                let (preparer, stop) = (preparer.clone(), stop.clone());
+                reading.spawn(async move { preparer.prepare(work, &stop).await.map(|prepared| (prepared, size)) });
             }
         }
         let first = tokio::select! {
             () = stop.cancelled() => return,
-            Some(first) = reading.next() => first,
+            Some(first) = reading.join_next() => done(first),
             () = accepted.notified() => continue,
             // Claiming finds what failed and whose time to be tried again has come.
             () = tokio::time::sleep(limits::RETRY_LOOK_INTERVAL) => continue,
@@ -121,7 +122,7 @@ async fn prepare_loop(
         loop {
             tokio::select! {
                 () = &mut gathered => break,
-                next = reading.next() => match next {
+                next = reading.join_next() => match next.map(done) {
                     Some(Some(prepared)) => ready.push(prepared),
                     Some(None) => return,
                     None => break,
@@ -135,6 +136,14 @@ async fn prepare_loop(
         if to_embed.send(batch).await.is_err() {
             return;
         }
+    }
+}
+
+/// What a task came to; a panic there is a panic here, where the service notices.
+fn done<T>(task: Result<T, JoinError>) -> T {
+    match task {
+        Ok(result) => result,
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }
 }
 

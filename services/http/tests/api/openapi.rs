@@ -9,6 +9,7 @@ use wellspring_core::answer::{LookedAt, Spent};
 use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Outcome, Stage};
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
+use wellspring_core::place::Place;
 use wellspring_core::retriever::ArmStatus;
 use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
@@ -156,6 +157,8 @@ fn schemas_are_what_is_written() {
     same_fields("Decision", decision);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
+    same_fields("Place", Place::Row { sheet: Some("s".into()), number: 1 });
+    same_fields("PlaceMark", &passage.places[0]);
     let (title, chunk) = (passage.title.clone(), passage.chunk);
     same_fields("LookedAt", LookedAt { document: passage.document.clone(), title, chunk, score: 0.5 });
     same_fields("Hit", &ranked);

@@ -15,6 +15,7 @@ use wellspring_core::answer::{
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::hit::Passage;
+use wellspring_core::place::{Place, PlaceMark};
 use wellspring_core::retriever::{
     ArmStatus, Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
 };
@@ -45,7 +46,7 @@ pub(crate) fn ranked() -> Ranked {
             published_at: None,
             accepted_at: "2026-11-05T08:30:00Z".parse().unwrap(),
             source: SourceName::push(),
-            places: Vec::new(),
+            places: vec![PlaceMark { start: 0, place: Place::Page { number: 3 } }],
         },
         score: 0.5,
         keyword_score: Some(7.25),
@@ -131,7 +132,7 @@ pub(crate) fn citation() -> Citation {
         support: Support::Supported,
         title: passage.title,
         url: None,
-        place: None,
+        place: Some(Place::Page { number: 3 }),
     }
 }
 
