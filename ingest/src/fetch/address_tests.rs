@@ -1,3 +1,5 @@
+//! Which addresses may be asked, in every form they can be written in.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What must come out of an encoded body, however it is cut.
+
 use std::io::Write;
 
 use flate2::Compression;

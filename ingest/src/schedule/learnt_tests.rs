@@ -1,3 +1,5 @@
+//! What is kept of a source, and what is made of broken remains.
+
 use proptest::prelude::*;
 use serde_json::json;
 

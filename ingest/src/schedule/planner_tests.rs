@@ -1,3 +1,5 @@
+//! Who is visited when, within the budget and without starving anybody.
+
 use proptest::prelude::*;
 
 use super::*;

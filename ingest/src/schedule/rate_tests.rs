@@ -1,3 +1,5 @@
+//! How near the learnt rate comes to the true one.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! When a visit is worth its price.
+
 use super::super::rate::{BELIEFS, Seen};
 use super::*;
 

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
+use wellspring_core::document::{DocumentKey, NameError};
+
 use crate::environment;
 
 /// The longest line of a streamed response: an answer with its citations, or the passages of a question.
@@ -24,6 +26,14 @@ pub(crate) enum ClientError {
     Address {
         /// As given.
         server: String,
+    },
+    /// The key is none.
+    #[error("the key `{key}` {reason}")]
+    Key {
+        /// As given.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Nobody answers.
     #[error("no Wellspring server answers at {server}")]
@@ -59,6 +69,7 @@ impl ClientError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Address { .. } => Some("name it as http://HOST:PORT, such as http://127.0.0.1:7700".to_owned()),
+            Self::Key { .. } => Some("`wellspring documents` lists the keys".to_owned()),
             Self::Unreachable { .. } => {
                 Some("start it with `wellspring serve`, or name another with --server URL".to_owned())
             }
@@ -198,7 +209,11 @@ pub(crate) fn lines(response: Response) -> impl Stream<Item = Result<String, Cli
 const ACTIONS: &[&str] = &["/residue", "/retry"];
 
 /// A document's path in the API; the key's slashes stay, everything else that is not plain is escaped.
-pub(crate) fn document_path(key: &str) -> String {
+pub(crate) fn document_path(key: &str) -> Result<String, ClientError> {
+    // A `..` would be folded on the way, escaped or not, and the request would be about another document.
+    let key: DocumentKey =
+        key.parse().map_err(|error: NameError| ClientError::Key { key: key.to_owned(), reason: error.to_string() })?;
+    let key = key.as_str();
     let mut path = String::from("/v1/documents/");
     // A key may end like one of the actions that paths end with: then its slash is escaped.
     let action = ACTIONS.iter().filter(|action| key.ends_with(**action)).map(|action| key.len() - action.len()).next();
@@ -209,7 +224,7 @@ pub(crate) fn document_path(key: &str) -> String {
             other => path.push_str(&format!("%{other:02X}")),
         }
     }
-    path
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -218,7 +233,8 @@ mod tests {
 
     #[test]
     fn keys_are_escaped_into_paths() {
-        assert_eq!(document_path("a/b c?#%河"), "/v1/documents/a/b%20c%3F%23%25%E6%B2%B3");
-        assert_eq!(document_path("a/retry"), "/v1/documents/a%2Fretry");
+        assert_eq!(document_path("a/b c?#%河").unwrap(), "/v1/documents/a/b%20c%3F%23%25%E6%B2%B3");
+        assert_eq!(document_path("a/retry").unwrap(), "/v1/documents/a%2Fretry");
+        assert!(document_path("a/../b").is_err());
     }
 }

@@ -96,7 +96,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         return 4;
     }
     match error.downcast_ref::<ClientError>() {
-        Some(ClientError::Address { .. } | ClientError::Refused { status: 400 | 422, .. }) => 2,
+        Some(
+            ClientError::Address { .. } | ClientError::Key { .. } | ClientError::Refused { status: 400 | 422, .. },
+        ) => 2,
         Some(ClientError::Unreachable { .. }) => 3,
         Some(ClientError::Refused { status: 404, .. }) => 4,
         _ => 1,

@@ -1,3 +1,5 @@
+//! How often a host's rules are asked for, and what their absence means.
+
 use std::collections::VecDeque;
 
 use async_trait::async_trait;

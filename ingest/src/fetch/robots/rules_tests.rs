@@ -1,3 +1,5 @@
+//! What a robots.txt means to us.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -25,7 +25,7 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             let revision = revision.map(|revision| revision.to_string());
             let mut query = vec![collection];
             query.extend(revision.as_deref().map(|revision| ("revision", revision)));
-            let request = client.request(Method::GET, &document_path(key)).query(&query);
+            let request = client.request(Method::GET, &document_path(key)?).query(&query);
             let document: Value = client.json(request).await?;
             if json {
                 return output::json(&document);
@@ -36,7 +36,7 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             Ok(())
         }
         Some(DocumentsAction::Retry { key }) => {
-            let path = format!("{}/retry", document_path(key));
+            let path = format!("{}/retry", document_path(key)?);
             let query = [collection, ("wait", "searchable")];
             let retried: Value = client.json(client.request(Method::POST, &path).query(&query)).await?;
             if json {
@@ -47,7 +47,7 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             Ok(())
         }
         Some(DocumentsAction::Residue { key }) => {
-            let path = format!("{}/residue", document_path(key));
+            let path = format!("{}/residue", document_path(key)?);
             let residue: Value = client.json(client.request(Method::GET, &path).query(&[collection])).await?;
             if json {
                 return output::json(&residue);
@@ -59,7 +59,7 @@ pub(crate) async fn run(client: &Client, arguments: &DocumentsArguments, json: b
             let if_match = if_match.map(|revision| revision.to_string());
             let mut query = vec![collection];
             query.extend(if_match.as_deref().map(|revision| ("if_match", revision)));
-            let request = client.request(Method::DELETE, &document_path(key)).query(&query);
+            let request = client.request(Method::DELETE, &document_path(key)?).query(&query);
             let receipt: Value = client.json(request).await?;
             if json {
                 return output::json(&receipt);

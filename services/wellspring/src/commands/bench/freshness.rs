@@ -124,7 +124,7 @@ async fn push(client: &Client, words: &mut Words, key: &str) -> anyhow::Result<f
     let text: String = sections.collect::<Vec<_>>().join("\n");
     let started = Instant::now();
     let request = client
-        .request(Method::PUT, &document_path(key))
+        .request(Method::PUT, &document_path(key)?)
         .query(&[("wait", "searchable")])
         .header("content-type", "text/markdown")
         .body(text);

@@ -116,7 +116,7 @@ async fn measure(config: &Config, folder: &Path, limit: Option<usize>) -> anyhow
         for edit in &event.changes {
             if matches!(edit.op, Operation::Delete) {
                 state.remove(&edit.path);
-                let path = document_path(&edit.path);
+                let path = document_path(&edit.path)?;
                 service.client.send(service.client.request(Method::DELETE, &path)).await?;
                 continue;
             }
