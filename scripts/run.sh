@@ -81,8 +81,8 @@ first_question() {
         return
     }
     echo "Ready at $WELLSPRING_SERVER after $SECONDS s. Reading $documents"
-    if [[ -z $(find "$documents" -type f \( -name '*.md' -o -name '*.txt' -o -name '*.htm*' \) -print -quit) ]]; then
-        echo "There is nothing to read there yet: put Markdown, text or HTML files into it, then ask." >&2
+    if [[ -z $(find "$documents" -type f -not -name '.*' -print -quit) ]]; then
+        echo "There is nothing to read there yet: put documents into it, then ask." >&2
         return
     fi
     wait_for "$searchable_seconds_max" is_searchable ||

@@ -190,7 +190,8 @@ impl ServiceFlags {
 /// `add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddArguments {
-    /// Files (.md, .txt, .html), folders, or .jsonl/.ndjson files with one document a line.
+    /// Files in any format that is read (Markdown, PDF, Word, tables, …), folders of them, or .jsonl/.ndjson files with
+    /// one document a line.
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// The collection to add to.

@@ -153,13 +153,13 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<String>)>> {
         } else {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if MediaType::of_file_name(&name).is_none() {
-                bail!("{} is not a format that Wellspring reads (.md, .txt, .html, .jsonl)", path.display());
+                bail!("{} is not in a format that Wellspring reads; the README lists them", path.display());
             }
             files.push((path.clone(), Some(name)));
         }
     }
     if files.is_empty() {
-        bail!("there is no .md, .txt or .html file in these folders");
+        bail!("these folders hold no file in a format that Wellspring reads; the README lists them");
     }
     Ok(files)
 }
