@@ -19,8 +19,8 @@ use crate::output;
 
 /// Sections of a pushed document; each becomes a chunk.
 const SECTIONS: usize = 5;
-/// Words of a section: some 150 tokens.
-const SECTION_WORDS: usize = 100;
+/// Words of a section: made-up ones of some four tokens each, so that a section is one chunk.
+const SECTION_WORDS: usize = 48;
 
 /// Milliseconds from a push to its being searchable.
 #[derive(Debug, Serialize)]
