@@ -62,6 +62,9 @@ pub(crate) enum Command {
   wellspring search --limit 3 \"winter timetable\"")]
     Search(SearchArguments),
     /// Show how the service is doing.
+    #[command(after_help = "Examples:
+  wellspring status                          readiness, documents by state, models, sources
+  wellspring status --json                   the same for programs")]
     Status,
     /// List, show or delete documents.
     #[command(after_help = "Examples:
@@ -87,6 +90,9 @@ pub(crate) enum Command {
   wellspring models verify                   reads every file again and compares its SHA-256")]
     Models(ModelsArguments),
     /// Check this machine, the configuration and the models, and say what to do about what is wrong.
+    #[command(after_help = "Examples:
+  wellspring doctor                          every check, with what to do about a failed one
+  wellspring doctor --data-dir /srv/ws       the same for another data folder")]
     Doctor(ServiceFlags),
     /// Measure this machine.
     #[command(after_help = "Example:
