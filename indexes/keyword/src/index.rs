@@ -27,10 +27,15 @@ use wellspring_core::view::{
 };
 
 use crate::schema::{CHUNK, Fields};
+use crate::statistics::Lengths;
 use crate::{analyser, query, tokenizer};
 
 const INDEX: &str = "index";
 const LOCK_FILE: &str = "lock";
+/// Results looked at beyond the limit at first, in case the limit falls among equals.
+const TIES_AT_FIRST: usize = 16;
+/// Results beyond which equals are no more told apart.
+const TIES_MAX: usize = 4096;
 
 /// What a commit carries.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -51,6 +56,7 @@ struct Inner {
     fields: Fields,
     index: Index,
     reader: IndexReader,
+    lengths: Lengths,
     writer: Mutex<Writer>,
     // Declared last, so that the folder is given up after the index has closed.
     _lock: File,
@@ -92,7 +98,8 @@ impl TantivyKeywords {
         let tantivy = index.writer_with_num_threads(1, limits::KEYWORD_WRITER_BYTES).map_err(unreadable)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(unreadable)?;
         let writer = Mutex::new(Writer { tantivy, broken: false });
-        Ok(Self { inner: Arc::new(Inner { dir: folder, fields, index, reader, writer, _lock: lock }) })
+        let lengths = Lengths::default();
+        Ok(Self { inner: Arc::new(Inner { dir: folder, fields, index, reader, lengths, writer, _lock: lock }) })
     }
 
     /// Runs a call on a blocking thread. It goes on when the caller hangs up: a write is idempotent.
@@ -215,20 +222,37 @@ impl Inner {
 
     fn search(&self, collection: &CollectionName, question: &str, limit: usize) -> Result<Vec<Hit>, TantivyError> {
         let searcher = self.reader.searcher();
-        // Room for `limit` results is reserved, so a limit beyond the index would only cost memory.
-        let limit = limit.min(usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX));
-        let query = query::build(&self.fields, &searcher, collection, question)?;
-        let (Some(query), 1..) = (query, limit) else {
+        let statistics = self.lengths.of(&searcher);
+        // Room for the results is reserved, so a limit beyond the index would only cost memory.
+        let everything = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
+        let query = query::build(&self.fields, &searcher, &statistics, collection, question)?;
+        let (Some(query), 1..) = (query, limit.min(everything)) else {
             return Ok(Vec::new());
         };
-        let best = searcher.search(&query, &TopDocs::with_limit(limit).order_by_score())?;
+        // Equal scores are ordered by chunk, and the index knows an order of its own: where the limit falls among
+        // equals, all of them are looked at, so that not the order of writing decides who is within it.
+        let mut depth = limit.saturating_add(TIES_AT_FIRST);
+        let best = loop {
+            let best = TopDocs::with_limit(depth.min(everything)).order_by_score();
+            let best = searcher.search_with_statistics_provider(&query, &best, &statistics)?;
+            let tied = best.len() == depth && best.get(limit - 1).map(score) == best.last().map(score);
+            if !tied || depth >= TIES_MAX {
+                break best;
+            }
+            depth = depth.saturating_mul(8);
+        };
         let mut hits = Vec::with_capacity(best.len());
         for (score, address) in best {
             hits.extend(chunk_at(&searcher, address)?.map(|chunk| Hit { chunk, score }));
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+        hits.truncate(limit);
         Ok(hits)
     }
+}
+
+fn score(best: &(f32, tantivy::DocAddress)) -> f32 {
+    best.0
 }
 
 /// The chunk that a match is of.

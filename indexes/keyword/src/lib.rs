@@ -6,12 +6,14 @@
 //! - The checkpoint travels inside the commit it belongs to, and the folder is synced after it (I-3); a writer that
 //!   failed once is never trusted again: the view then refuses to write until it is reopened.
 //! - Index and query go through one analyser; an index made by another version of it starts anew.
+//! - Deleted chunks count in no score: what ranks depends on what is there, not on what was.
 //! - No text is a syntax error.
 
 mod analyser;
 mod index;
 mod query;
 mod schema;
+mod statistics;
 mod stop_words;
 mod tokenizer;
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery};
+use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery};
 use tantivy::schema::{IndexRecordOption, Term};
 use tantivy::{Searcher, TantivyError};
 use wellspring_core::document::CollectionName;
@@ -16,6 +16,7 @@ use wellspring_core::limits;
 
 use crate::analyser;
 use crate::schema::Fields;
+use crate::statistics::LiveStatistics;
 
 /// BM25 of the title counts this much beside the body's, which measured best on English sets.
 const TITLE_WEIGHT: f32 = 0.2;
@@ -26,6 +27,7 @@ const HEADING_WEIGHT: f32 = 0.3;
 pub(crate) fn build(
     fields: &Fields,
     searcher: &Searcher,
+    statistics: &LiveStatistics<'_>,
     collection: &CollectionName,
     question: &str,
 ) -> Result<Option<Box<dyn Query>>, TantivyError> {
@@ -38,7 +40,7 @@ pub(crate) fn build(
     // Sums of floats depend on their order: the same question must score the same every time.
     terms.sort_by(|a, b| a.0.cmp(&b.0));
     if terms.len() > limits::QUERY_TERMS_MAX {
-        terms = rarest(fields, searcher, terms)?;
+        terms = rarest(fields, statistics, terms)?;
     }
     let weights = [(fields.body, 1.0), (fields.heading, HEADING_WEIGHT), (fields.title, TITLE_WEIGHT)];
     let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len() * weights.len());
@@ -64,10 +66,14 @@ pub(crate) fn build(
 }
 
 /// The terms that the fewest bodies have; those that none has come last, since only a title may have them.
-fn rarest(fields: &Fields, searcher: &Searcher, terms: Vec<(String, f32)>) -> Result<Vec<(String, f32)>, TantivyError> {
+fn rarest(
+    fields: &Fields,
+    statistics: &LiveStatistics<'_>,
+    terms: Vec<(String, f32)>,
+) -> Result<Vec<(String, f32)>, TantivyError> {
     let mut ranked = Vec::with_capacity(terms.len());
     for (text, count) in terms {
-        let bodies = searcher.doc_freq(&Term::from_field_text(fields.body, &text))?;
+        let bodies = statistics.doc_freq(&Term::from_field_text(fields.body, &text))?;
         ranked.push((if bodies == 0 { u64::MAX } else { bodies }, text, count));
     }
     ranked.sort_by_key(|(bodies, ..)| *bodies);
