@@ -64,8 +64,9 @@ pub(crate) enum Command {
     /// Show how the service is doing.
     #[command(after_help = "Examples:
   wellspring status                          readiness, documents by state, models, sources
-  wellspring status --json                   the same for programs")]
-    Status,
+  wellspring status --watch                  bars that move while documents arrive, until Ctrl-C
+  wellspring status --json                   the same for programs; with --watch, a line at each change")]
+    Status(StatusArguments),
     /// List, show or delete documents.
     #[command(after_help = "Examples:
   wellspring documents                       every document and its state
@@ -194,6 +195,13 @@ impl ServiceFlags {
 }
 
 /// `add`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// Go on looking, once a second, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AddArguments {
     /// Files in any format that is read (Markdown, PDF, Word, tables, …), folders of them, or .jsonl/.ndjson files with

@@ -40,7 +40,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Add(arguments) => block_on(add::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Ask(arguments) => block_on(ask::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Search(arguments) => block_on(search::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
-        Command::Status => block_on(status::run(&Client::new(&cli.server)?, cli.json))?,
+        Command::Status(arguments) => block_on(status::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Sources(arguments) => block_on(sources::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Documents(arguments) => block_on(documents::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
     }

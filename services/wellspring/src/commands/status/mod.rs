@@ -1,13 +1,19 @@
-//! `status`: how the service is doing.
+//! `status`: how the service is doing, once or for as long as one looks.
+
+mod watch;
 
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::cli::StatusArguments;
 use crate::client::Client;
 use crate::output;
 
 /// Fetches and prints the status.
-pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, arguments: &StatusArguments, json: bool) -> anyhow::Result<()> {
+    if arguments.watch {
+        return watch::run(client, json).await;
+    }
     let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
     if json {
         return output::json(&status);
