@@ -20,6 +20,8 @@ use crate::error::{ApiError, Code};
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     idle_timeout: Duration,
+    /// For a small body as a whole.
+    request_timeout: Duration,
     budget: Arc<Semaphore>,
 }
 
@@ -64,7 +66,8 @@ impl Held {
 impl Bodies {
     /// Reads bodies whose next piece comes within `idle_timeout`.
     pub(crate) fn new(idle_timeout: Duration) -> Self {
-        Self { idle_timeout, budget: Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX)) }
+        let budget = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
+        Self { idle_timeout, request_timeout: limits::REQUEST_BODY_TIMEOUT, budget }
     }
 
     /// How long a sender may be silent.
@@ -84,7 +87,10 @@ impl Bodies {
             return Err(too_large(bytes_max));
         }
         let mut stream = body.into_data_stream();
-        match tokio::time::timeout(limits::BODY_TIMEOUT, self.collect_stream(&mut stream, bytes_max)).await {
+        // A question is short: who drips it would hold a place among the requests for as long as an upload may take.
+        let whole =
+            if bytes_max <= limits::REQUEST_BODY_BYTES_MAX { self.request_timeout } else { limits::BODY_TIMEOUT };
+        match tokio::time::timeout(whole, self.collect_stream(&mut stream, bytes_max)).await {
             Err(_) => Err(body_timeout()),
             Ok(Err(error)) if error.code() == Code::BodyTooLarge.as_str() => {
                 discard(&mut stream).await;
@@ -304,5 +310,21 @@ mod tests {
         let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         let error = Bodies::new(Duration::from_millis(20)).collect(body, 10).await.unwrap_err();
         assert_eq!(error.code(), "body_timeout");
+    }
+
+    #[tokio::test]
+    async fn i7_a_question_that_drips_is_cut_off_and_an_upload_is_not() {
+        let drip = || {
+            let piece = |left: u32| async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                (left > 0).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"x")), left - 1))
+            };
+            Body::from_stream(stream::unfold(20u32, piece))
+        };
+        let bodies = Bodies { request_timeout: Duration::from_millis(50), ..Bodies::new(Duration::from_secs(1)) };
+        let error = bodies.collect(drip(), limits::REQUEST_BODY_BYTES_MAX).await.unwrap_err();
+        assert_eq!(error.code(), "body_timeout");
+        let upload = bodies.collect(drip(), limits::DOCUMENT_BODY_BYTES_MAX).await.unwrap();
+        assert_eq!(upload.bytes.len(), 20);
     }
 }
