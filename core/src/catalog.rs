@@ -271,7 +271,7 @@ pub enum Task {
 pub struct KnownChunk {
     /// The chunk.
     pub id: ChunkId,
-    /// The digest of what was embedded for it.
+    /// What its vector was made of.
     pub embedding_key: EmbeddingKey,
     /// Whether it is in the published revision and no attempt since has touched it: then both views hold it, durably.
     pub published: bool,
@@ -292,7 +292,7 @@ pub struct StagedRevision {
     pub screening: Vec<Decision>,
     /// Its chunks, by ordinal; none for a revision that is skipped.
     pub chunks: Vec<Chunk>,
-    /// Vectors that the catalog did not have.
+    /// The vectors of its chunks' parts: those that the catalog did not have, at least.
     pub embeddings: Vec<(EmbeddingKey, Embedding)>,
 }
 

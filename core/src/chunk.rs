@@ -4,8 +4,11 @@
 //! - `document.text[chunk.span] == chunk.text`, on character boundaries.
 //! - A chunk's id depends on its document, its text and which occurrence of that text it is: an edit elsewhere
 //!   leaves the id, and with it the vector, untouched.
-//! - The embedding key digests exactly what the embedder reads, title and headings included: equal keys, equal
-//!   vectors (I-9).
+//! - An embedding key digests exactly what the embedder reads, or which parts make a vector: equal keys, equal vectors
+//!   (I-9). A chunk is embedded by its parts, so that an edit costs the part it touches: a paragraph, not its chunk,
+//!   and a heading, not its section.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +39,60 @@ impl EmbeddingKey {
     pub fn of(input: &str) -> Self {
         Self::derive("wellspring embedding input 1", &[input.as_bytes()])
     }
+
+    /// Derives the key of a vector made of parts: that of a lone part is the part's own.
+    pub fn of_parts(parts: &[Part]) -> Self {
+        match parts {
+            [lone] => lone.key,
+            _ => {
+                let made_of = |part: &Part| [part.key.as_bytes().as_slice(), &part.weight.to_le_bytes()].concat();
+                let made_of: Vec<Vec<u8>> = parts.iter().map(made_of).collect();
+                Self::derive("wellspring parts 1", &made_of.iter().map(Vec::as_slice).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+/// What the title weighs beside a chunk's text, which weighs 1. Measured on two English sets, see
+/// [ADR 0009](../../../docs/adr/0009-embedding-by-parts.md).
+pub const TITLE_WEIGHT: f32 = 0.2;
+/// What the headings weigh beside a chunk's text.
+pub const HEADING_WEIGHT: f32 = 0.2;
+
+/// A piece of what is embedded for a chunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The digest of what the embedder reads.
+    pub key: EmbeddingKey,
+    /// What it weighs in the chunk's vector. Parts of the text share 1 by their tokens.
+    pub weight: f32,
+    /// What the embedder reads, in its tokens, special ones included.
+    pub tokens: u32,
+    /// Where that is written.
+    pub reads: Reads,
+}
+
+/// Where the text of a part is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// The document's title, its first [`limits::CHUNK_TITLE_CHARS_MAX`] characters.
+    Title,
+    /// The chunk's headings.
+    Heading,
+    /// These bytes of the chunk's text.
+    Text(Range<u32>),
+}
+
+impl Part {
+    /// A part that is the whole of a text and makes a vector alone.
+    pub fn whole(text: &str, tokens: u32) -> Self {
+        Self { key: EmbeddingKey::of(text), weight: 1.0, tokens, reads: Reads::Text(0..text.len() as u32) }
+    }
 }
 
 /// A retrievable slice of one revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chunk {
     /// Its identity.
     pub id: ChunkId,
@@ -51,9 +104,11 @@ pub struct Chunk {
     pub text: String,
     /// The headings above it, outermost first, joined by `" > "`; empty when there are none.
     pub heading: String,
-    /// Its length in the embedder's tokens, heading and title included.
+    /// The length of `text` in the embedder's tokens, special ones left out.
     pub tokens: u32,
-    /// The digest of [`Chunk::embedding_input`].
+    /// What its vector is made of, the title and the headings included.
+    pub parts: Vec<Part>,
+    /// [`EmbeddingKey::of_parts`] of `parts`.
     pub embedding_key: EmbeddingKey,
     /// Where in the original it stands, by bytes of its text; empty for formats that have no places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,14 +116,35 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// What the embedder reads: title and heading in front of the text, which measures .02 to .07 nDCG better than
-    /// the text alone. Of the title it reads the first [`limits::CHUNK_TITLE_CHARS_MAX`] characters.
-    pub fn embedding_input(title: Option<&str>, heading: &str, text: &str) -> String {
-        let title = title.unwrap_or("");
-        let title_end = title.char_indices().nth(limits::CHUNK_TITLE_CHARS_MAX).map_or(title.len(), |(byte, _)| byte);
-        let parts = [title[..title_end].trim_end(), heading, text];
+    /// What the embedder reads for a part.
+    ///
+    /// # Panics
+    /// When the part is not of this chunk.
+    pub fn reads<'c>(&'c self, part: &Part, title: Option<&'c str>) -> &'c str {
+        match &part.reads {
+            Reads::Title => embedded_title(title),
+            Reads::Heading => &self.heading,
+            Reads::Text(range) => &self.text[range.start as usize..range.end as usize],
+        }
+    }
+
+    /// The keys of its parts.
+    pub fn part_keys(&self) -> impl Iterator<Item = EmbeddingKey> {
+        self.parts.iter().map(|part| part.key)
+    }
+
+    /// A sentence with the title and the headings it stands under, as one text.
+    pub fn in_context(title: Option<&str>, heading: &str, text: &str) -> String {
+        let parts = [embedded_title(title), heading, text];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// What an embedder reads of a title.
+pub fn embedded_title(title: Option<&str>) -> &str {
+    let title = title.unwrap_or("");
+    let end = title.char_indices().nth(limits::CHUNK_TITLE_CHARS_MAX).map_or(title.len(), |(byte, _)| byte);
+    title[..end].trim()
 }
 
 #[cfg(test)]
@@ -84,7 +160,16 @@ mod tests {
 
     #[test]
     fn empty_context_leaves_no_blank_lines() {
-        assert_eq!(Chunk::embedding_input(None, "", "text"), "text");
-        assert_eq!(Chunk::embedding_input(Some("T"), "H", "text"), "T\nH\ntext");
+        assert_eq!(Chunk::in_context(None, "", "text"), "text");
+        assert_eq!(Chunk::in_context(Some("T"), "H", "text"), "T\nH\ntext");
+    }
+
+    #[test]
+    fn i9_the_key_of_a_vector_tells_what_it_is_made_of() {
+        let (a, b) = (Part::whole("a", 3), Part::whole("b", 3));
+        assert_eq!(EmbeddingKey::of_parts(std::slice::from_ref(&a)), EmbeddingKey::of("a"));
+        let both = EmbeddingKey::of_parts(&[a.clone(), b.clone()]);
+        assert_ne!(both, EmbeddingKey::of_parts(&[b.clone(), a.clone()]));
+        assert_ne!(both, EmbeddingKey::of_parts(&[a, Part { weight: 0.5, ..b }]));
     }
 }

@@ -88,6 +88,19 @@ impl Embedding {
         Ok(Self(values))
     }
 
+    /// The direction of a weighted sum, such as that of a chunk's parts. Sums are made in the order given, so that equal
+    /// parts give equal values.
+    pub fn sum<'e>(weighted: impl IntoIterator<Item = (f32, &'e Self)>) -> Result<Self, EmbeddingError> {
+        let mut sum: Vec<f32> = Vec::new();
+        for (weight, Self(values)) in weighted {
+            sum.resize(sum.len().max(values.len()), 0.0);
+            for (sum, value) in sum.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
+        }
+        Self::new(sum)
+    }
+
     /// The values.
     pub fn values(&self) -> &[f32] {
         &self.0
@@ -163,6 +176,16 @@ mod tests {
         assert_eq!(Embedding::new(vec![1.0, f32::NAN]), Err(EmbeddingError::NotFinite));
         assert_eq!(Embedding::new(vec![0.0; 4]), Err(EmbeddingError::NoLength));
         assert_eq!(Embedding::new(vec![]), Err(EmbeddingError::NoLength));
+    }
+
+    #[test]
+    fn a_sum_points_between_its_parts() {
+        let (east, north) = (Embedding::new(vec![1.0, 0.0]).unwrap(), Embedding::new(vec![0.0, 2.0]).unwrap());
+        assert_eq!(Embedding::sum([(3.0, &east), (4.0, &north)]).unwrap().values(), [0.6, 0.8]);
+        assert_eq!(Embedding::sum([(1.0, &east)]).unwrap(), east);
+        let west = Embedding::new(vec![-1.0, 0.0]).unwrap();
+        assert_eq!(Embedding::sum([(1.0, &east), (1.0, &west)]), Err(EmbeddingError::NoLength));
+        assert_eq!(Embedding::sum([]), Err(EmbeddingError::NoLength));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub const QUESTIONS_MAX: usize = 16;
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body's next piece must arrive within this.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A small body, such as a question, must be there whole within this.
+pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A body that is collected whole must be there within this, however steadily it drips.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// The rest of a refused body is read and dropped for this long, so that the refusal is not lost in a reset.
@@ -79,7 +81,7 @@ pub const PUBLICATIONS_IN_FLIGHT: usize = 1;
 pub const TEXT_BYTES_MAX: usize = 32 << 20;
 /// Chunks of one document.
 pub const CHUNKS_MAX: usize = 50_000;
-/// Tokens of a chunk with its context: what the default embedder reads.
+/// Tokens of a chunk, special ones included: what the default embedder reads.
 pub const CHUNK_TOKENS_MAX: usize = 256;
 /// Characters of the title that an embedder reads in front of a chunk: a longer one would crowd out the text.
 pub const CHUNK_TITLE_CHARS_MAX: usize = 120;
@@ -119,7 +121,7 @@ pub const PARSE_WORKERS: usize = 2;
 /// Older revisions of a document whose text stays readable, so that a citation can be checked after an edit.
 pub const REVISIONS_KEPT: u64 = 8;
 /// Vectors kept although no chunk needs them now, because text that was cut often comes back.
-pub const SPARE_VECTORS_MAX: u64 = 20_000;
+pub const SPARE_VECTORS_MAX: u64 = 60_000;
 /// Removed chunks the catalog remembers for a view that fell behind; one further behind is rebuilt.
 pub const REMOVED_CHUNKS_MAX: u64 = 100_000;
 /// Connections that read the catalog at once; more than the cores only wait for each other.
@@ -150,9 +152,9 @@ pub const FOLDER_DEPTH_MAX: usize = 64;
 
 /// Texts waiting for the embedder in one lane; a publication's worth and some queries.
 pub const EMBED_QUEUE_MAX: usize = 4096;
-/// Texts of a batch embedded before the batch looks whether the other lane waits for one of its own: about a second's
-/// worth, so that the embedder's threads seldom wait for each other.
-pub const EMBED_PIECE_TEXTS_MAX: usize = 32;
+/// Tokens of a batch embedded before the batch looks whether the other lane waits for a text of its own: about a
+/// second's worth, so that the embedder's threads seldom wait for each other.
+pub const EMBED_PIECE_TOKENS_MAX: usize = 8192;
 /// Tokens embedded in one model run: short texts share a run, long ones go alone, since padding costs more.
 pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
 /// Bytes of a text looked at for each token the embedder reads: what lies beyond cannot count and must not cost.

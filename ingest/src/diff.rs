@@ -53,7 +53,7 @@ mod tests {
     }
 
     fn known(text: &str, context: &str, published: bool) -> KnownChunk {
-        let embedding_key = EmbeddingKey::of(&Chunk::embedding_input(Some(context), "", text));
+        let embedding_key = EmbeddingKey::of(&format!("{context} {text}"));
         KnownChunk { id: id(text), embedding_key, published }
     }
 
@@ -65,7 +65,8 @@ mod tests {
             text: text.to_owned(),
             heading: String::new(),
             tokens: 1,
-            embedding_key: EmbeddingKey::of(&Chunk::embedding_input(Some(context), "", text)),
+            parts: Vec::new(),
+            embedding_key: EmbeddingKey::of(&format!("{context} {text}")),
             places: Vec::new(),
         }
     }

@@ -3,25 +3,30 @@
 //! The second stage: look up the vectors that the catalog has, embed only the others, stage everything.
 //!
 //! Invariants:
+//! - A chunk's vector is the weighted sum of its parts' vectors; parts are what is looked up, embedded and kept.
 //! - A text is embedded once in a space (I-9): the batches of a lane pass here one at a time, each staged before the
 //!   next one looks up, and what the other lane is embedding is waited for ([`crate::in_flight`]).
 //! - Chunks are staged before any view sees them: the catalog knows whatever a view may hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{Cost, End, Finished, Publisher, Stage, StagedRevision};
-use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, Lane};
 use wellspring_core::limits;
 use wellspring_core::screen::Decision;
+use wellspring_core::source::SourceName;
 use wellspring_core::view::{Change, KeywordEntry, VectorEntry};
 
+use crate::diff::ChunkDiff;
 use crate::in_flight::{InFlight, Taken};
 use crate::prepare::{Entry, Prepared, Step};
 use crate::retry::until_done;
+use crate::schedule::EmbeddingMeter;
 
 /// A staged batch: what both views must do, and how each entry ends once they have.
 #[derive(Debug, Default)]
@@ -39,11 +44,16 @@ pub(crate) struct EmbedStage {
     pub(crate) in_flight: Arc<InFlight>,
     /// Who waits for these batches.
     pub(crate) lane: Lane,
+    /// Told what each source's documents took.
+    pub(crate) meter: Arc<EmbeddingMeter>,
 }
 
 /// The vectors of a batch, and which document paid for which.
 struct Vectors {
+    /// Of parts.
     known: HashMap<EmbeddingKey, Embedding>,
+    /// Of chunks, each made of its parts.
+    made: HashMap<EmbeddingKey, Embedding>,
     /// The keys that are this batch's to compute, held until it is staged.
     taken: Taken,
     /// Computed now: the key, with the document and tokens it is accounted to.
@@ -52,8 +62,16 @@ struct Vectors {
     refused: HashMap<DocumentId, String>,
 }
 
-/// What is to be embedded: for whose account, which chunk, under which title.
-type Wanted<'a> = HashMap<EmbeddingKey, (DocumentId, &'a Chunk, Option<&'a str>)>;
+/// What is to be embedded.
+type Wanted<'a> = HashMap<EmbeddingKey, Want<'a>>;
+
+/// A text, and for whose account it is embedded.
+struct Want<'a> {
+    text: &'a str,
+    tokens: u32,
+    payer: DocumentId,
+    source: &'a SourceName,
+}
 
 impl EmbedStage {
     /// Embeds and stages a batch. `None` when stopped.
@@ -86,10 +104,10 @@ impl EmbedStage {
                     batch.add(&entry, title.as_deref(), &upserted, &diff.removed, &vectors);
                     let end = End::Published {
                         upserted: upserted.iter().map(|chunk| chunk.id).collect(),
-                        cost: vectors.cost(entry.document, &chunks, diff.kept, diff.removed.len()),
+                        cost: vectors.cost(entry.document, &chunks, &diff),
                         removed: diff.removed,
                     };
-                    let embeddings = vectors.of(&upserted);
+                    let embeddings = vectors.parts_of(&upserted);
                     staged.push(stage(&entry, text, title, screening, chunks, embeddings));
                     end
                 }
@@ -111,14 +129,17 @@ impl EmbedStage {
         for Prepared { entry, step } in prepared {
             let Step::Publish { title, chunks, diff, .. } = step else { continue };
             for chunk in diff.upsert.iter().map(|&index| &chunks[index]) {
-                wanted.entry(chunk.embedding_key).or_insert_with(|| {
-                    order.push(chunk.embedding_key);
-                    (entry.document, chunk, title.as_deref())
-                });
+                for part in &chunk.parts {
+                    wanted.entry(part.key).or_insert_with(|| {
+                        order.push(part.key);
+                        let text = chunk.reads(part, title.as_deref());
+                        Want { text, tokens: part.tokens, payer: entry.document, source: &entry.source }
+                    });
+                }
             }
         }
         let (taken, awaited) = self.in_flight.take(&order);
-        let mut vectors = Vectors { known: HashMap::new(), taken, computed: HashMap::new(), refused: HashMap::new() };
+        let mut vectors = Vectors::of(taken);
         order.retain(|key| vectors.taken.holds(key));
         self.fill(&mut vectors, order, &wanted, stop).await?;
         for (key, awaited) in awaited {
@@ -132,7 +153,7 @@ impl EmbedStage {
                 None => self.take_over(&mut vectors, key, &wanted, stop).await?,
             }
         }
-        vectors.refuse_sharers(prepared);
+        vectors.make(prepared);
         Some(vectors)
     }
 
@@ -170,7 +191,15 @@ impl EmbedStage {
         while !order.is_empty() {
             // What the other lane waits for comes first, so that it waits for one piece and not for an import.
             order.sort_by_key(|key| !vectors.taken.is_awaited(key));
-            let rest = order.split_off(order.len().min(limits::EMBED_PIECE_TEXTS_MAX));
+            let mut tokens = 0;
+            let fits = |key: &&EmbeddingKey| {
+                tokens += wanted[key].tokens as usize;
+                tokens <= limits::EMBED_PIECE_TOKENS_MAX
+            };
+            let piece = order.iter().take_while(fits).count().max(1);
+            let rest = order.split_off(piece);
+            // Texts of one length share a run of the model without padding.
+            order.sort_by_key(|key| wanted[key].tokens);
             self.compute(vectors, &order, wanted, stop).await?;
             order = rest;
         }
@@ -185,33 +214,35 @@ impl EmbedStage {
         wanted: &Wanted<'_>,
         stop: &CancellationToken,
     ) -> Option<()> {
-        let input = |key: &EmbeddingKey| {
-            let (_, chunk, title) = wanted[key];
-            Chunk::embedding_input(title, &chunk.heading, &chunk.text)
-        };
+        let input = |key: &EmbeddingKey| wanted[key].text.to_owned();
+        let began = Instant::now();
         match self.run(keys.iter().map(input).collect(), stop).await? {
             Ok(embeddings) => {
                 for (key, embedding) in keys.iter().zip(embeddings) {
-                    let (document, chunk, _) = wanted[key];
                     vectors.learn(*key, embedding);
-                    vectors.computed.insert(*key, (document, chunk.tokens));
+                    vectors.computed.insert(*key, (wanted[key].payer, wanted[key].tokens));
                 }
             }
             // The model refused the piece: find out which documents it refuses, so that the others go on.
             Err(_) => {
                 for key in keys {
-                    let (document, chunk, _) = wanted[key];
+                    let Want { payer, tokens, .. } = wanted[key];
                     match self.run(vec![input(key)], stop).await? {
                         Ok(embeddings) => {
                             embeddings.into_iter().for_each(|embedding| vectors.learn(*key, embedding));
-                            vectors.computed.insert(*key, (document, chunk.tokens));
+                            vectors.computed.insert(*key, (payer, tokens));
                         }
                         Err(error) => {
-                            vectors.refused.insert(document, error.chain());
+                            vectors.refused.insert(payer, error.chain());
                         }
                     }
                 }
             }
+        }
+        let total: u32 = keys.iter().map(|key| wanted[key].tokens).sum();
+        let second_per_token = began.elapsed().as_secs_f64() / f64::from(total.max(1));
+        for want in keys.iter().map(|key| &wanted[key]) {
+            self.meter.add(want.source, second_per_token * f64::from(want.tokens));
         }
         Some(())
     }
@@ -232,40 +263,57 @@ impl EmbedStage {
 }
 
 impl Vectors {
+    fn of(taken: Taken) -> Self {
+        let (known, made, computed, refused) = Default::default();
+        Self { known, made, taken, computed, refused }
+    }
+
     /// Keeps a vector, and gives it to whoever waits for it.
     fn learn(&mut self, key: EmbeddingKey, embedding: Embedding) {
         self.taken.tell(&key, &embedding);
         self.known.insert(key, embedding);
     }
 
-    /// A document that shares a refused text with another is refused too: it would be published with a hole.
-    fn refuse_sharers(&mut self, prepared: &[Prepared]) {
+    /// Makes the vectors of all chunks to write. A document that shares a refused text with another is refused too: it
+    /// would be published with a hole.
+    fn make(&mut self, prepared: &[Prepared]) {
         for Prepared { entry, step } in prepared {
             let Step::Publish { chunks, diff, .. } = step else { continue };
-            let missing = diff.upsert.iter().any(|&index| !self.known.contains_key(&chunks[index].embedding_key));
-            if missing {
-                self.refused.entry(entry.document).or_insert_with(|| "the embedder refused a chunk of it".to_owned());
+            for chunk in diff.upsert.iter().map(|&index| &chunks[index]) {
+                if self.made.contains_key(&chunk.embedding_key) {
+                    continue;
+                }
+                let part = |part: &Part| self.known.get(&part.key).map(|vector| (part.weight, vector));
+                let parts: Option<Vec<(f32, &Embedding)>> = chunk.parts.iter().map(part).collect();
+                let made = parts.ok_or("the embedder refused a chunk of it".to_owned());
+                match made.and_then(|parts| Embedding::sum(parts).map_err(|error| error.to_string())) {
+                    Ok(vector) => _ = self.made.insert(chunk.embedding_key, vector),
+                    Err(reason) => _ = self.refused.entry(entry.document).or_insert(reason),
+                }
             }
         }
     }
 
     /// What publishing a document costs and saves.
-    fn cost(&self, document: DocumentId, chunks: &[Chunk], kept: usize, removed: usize) -> Cost {
-        let paid = self.computed.values().filter(|(payer, _)| *payer == document);
-        let (embedded, tokens) = paid.fold((0, 0), |(count, sum), (_, tokens)| (count + 1, sum + u64::from(*tokens)));
+    fn cost(&self, document: DocumentId, chunks: &[Chunk], diff: &ChunkDiff) -> Cost {
+        let paid = |part: &Part| self.computed.get(&part.key).is_some_and(|(payer, _)| *payer == document);
+        let upserted = diff.upsert.iter().map(|&index| &chunks[index]);
+        let bill = self.computed.values().filter(|(payer, _)| *payer == document);
         Cost {
             chunks: chunks.len() as u64,
-            chunks_embedded: embedded,
-            tokens_embedded: tokens,
-            chunks_kept: kept as u64,
-            chunks_removed: removed as u64,
+            chunks_embedded: upserted.filter(|chunk| chunk.parts.iter().any(paid)).count() as u64,
+            tokens_embedded: bill.map(|(_, tokens)| u64::from(*tokens)).sum(),
+            chunks_kept: diff.kept as u64,
+            chunks_removed: diff.removed.len() as u64,
         }
     }
 
-    /// The vectors of these chunks, for the catalog to keep. Those that it had are among them: spare ones may have been
-    /// given up since, and another lane's may not be there yet.
-    fn of(&self, chunks: &[&Chunk]) -> Vec<(EmbeddingKey, Embedding)> {
-        chunks.iter().map(|chunk| (chunk.embedding_key, self.known[&chunk.embedding_key].clone())).collect()
+    /// The vectors of these chunks' parts, for the catalog to keep. Those that it had are among them: spare ones may
+    /// have been given up since, and another lane's may not be there yet.
+    fn parts_of(&self, chunks: &[&Chunk]) -> Vec<(EmbeddingKey, Embedding)> {
+        let mut seen = HashSet::new();
+        let parts = chunks.iter().flat_map(|chunk| &chunk.parts).map(|part| part.key);
+        parts.filter(|key| seen.insert(*key)).map(|key| (key, self.known[&key].clone())).collect()
     }
 }
 
@@ -277,7 +325,7 @@ impl Batch {
                 chunk: chunk.id,
                 document: entry.document,
                 collection: entry.collection.clone(),
-                embedding: vectors.known[&chunk.embedding_key].clone(),
+                embedding: vectors.made[&chunk.embedding_key].clone(),
             });
             self.keyword.upserts.push(KeywordEntry {
                 chunk: chunk.id,

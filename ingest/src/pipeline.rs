@@ -30,6 +30,7 @@ use crate::intake::Signals;
 use crate::prepare::{Parser, Prepared, Preparer, Step};
 use crate::progress::Progress;
 use crate::retry::until_done;
+use crate::schedule::EmbeddingMeter;
 use crate::screen::Screener;
 
 /// What the pipeline is made of.
@@ -47,6 +48,8 @@ pub struct PipelineParts {
     pub views: Views,
     /// Shared with the intake.
     pub signals: Arc<Signals>,
+    /// Shared with whoever plans visits.
+    pub meter: Arc<EmbeddingMeter>,
 }
 
 /// Runs until stopped. `published` is where recovery left both views.
@@ -56,9 +59,9 @@ pub async fn run(parts: PipelineParts, published: Publication, stop: Cancellatio
     let mut lane = |lane: Lane| {
         let (to_embed, from_prepare) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
         let (to_apply, from_embed) = mpsc::channel(limits::PUBLICATIONS_IN_FLIGHT);
-        let PipelineParts { publisher, parser, screener, embedder, signals, .. } = parts.clone();
+        let PipelineParts { publisher, parser, screener, embedder, signals, meter, .. } = parts.clone();
         let preparer = Preparer { publisher: publisher.clone(), parser, screener, embedder: embedder.clone() };
-        let embed_stage = EmbedStage { publisher, embedder, in_flight: in_flight.clone(), lane };
+        let embed_stage = EmbedStage { publisher, embedder, in_flight: in_flight.clone(), lane, meter };
         stages.spawn(prepare_loop(preparer, lane, signals.clone(), to_embed, stop.clone()));
         stages.spawn(embed_loop(embed_stage, from_prepare, to_apply, signals, stop.clone()));
         from_embed

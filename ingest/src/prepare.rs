@@ -17,6 +17,7 @@ use wellspring_core::document::{Attributes, CollectionName, DocumentId, MediaTyp
 use wellspring_core::embedding::Embedder;
 use wellspring_core::failure::Failure;
 use wellspring_core::screen::Decision;
+use wellspring_core::source::SourceName;
 
 use crate::chunk::chunk;
 use crate::diff::{ChunkDiff, diff};
@@ -44,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) sequence: wellspring_core::catalog::Sequence,
     pub(crate) document: DocumentId,
     pub(crate) collection: CollectionName,
+    /// Who sent it, and pays.
+    pub(crate) source: SourceName,
     pub(crate) revision: Revision,
 }
 
@@ -88,7 +91,7 @@ impl Preparer {
     /// Prepares one entry; many may be prepared side by side. `None` when stopped.
     pub(crate) async fn prepare(&self, work: Work, stop: &CancellationToken) -> Option<Prepared> {
         let Work { sequence, document, collection, key, source, revision, task } = work;
-        let entry = Entry { sequence, document, collection: collection.clone(), revision };
+        let entry = Entry { sequence, document, collection: collection.clone(), source: source.clone(), revision };
         let known = until_done("look up known chunks", stop, || self.publisher.known_chunks(document)).await?;
         let step = match task {
             Task::Delete => Step::Remove(known.into_iter().map(|chunk| chunk.id).collect()),

@@ -193,6 +193,7 @@ impl Path {
             embedder: embedder.clone(),
             views,
             signals,
+            meter: Arc::default(),
         };
         let task = tokio::spawn(pipeline::run(parts, published, stop.clone()));
         Self { catalog, vectors, keywords, embedder, intake, stop, task }

@@ -12,7 +12,7 @@ use wellspring_catalog::SqliteCatalog;
 use wellspring_core::catalog::{
     CatalogReader, Cost, End, Finished, Journal, Publisher, StagedRevision, Task, Work, Write,
 };
-use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{Attributes, CollectionName, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, SpaceId};
 use wellspring_core::source::SourceName;
@@ -95,6 +95,7 @@ fn prepare(work: &Work) -> Attempt<StagedRevision> {
         let embedding_key = EmbeddingKey::of(&format!("{ordinal} {part}"));
         let values = (0..DIMENSION).map(|place| f32::from(embedding_key.as_bytes()[place % 16]) + 1.0).collect();
         embeddings.push((embedding_key, Embedding::new(values)?));
+        let parts = vec![Part { key: embedding_key, ..Part::whole(&part, 240) }];
         chunks.push(Chunk {
             id: ChunkId::of(work.document, &part, u32::try_from(ordinal)?),
             ordinal: u32::try_from(ordinal)?,
@@ -102,6 +103,7 @@ fn prepare(work: &Work) -> Attempt<StagedRevision> {
             text: part,
             heading: String::new(),
             tokens: 240,
+            parts,
             embedding_key,
             places: Vec::new(),
         });

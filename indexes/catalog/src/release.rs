@@ -24,11 +24,17 @@ pub(crate) struct Erasure {
     pub(crate) through: Revision,
 }
 
-/// A chunk row that went.
-struct Dropped {
+/// A vector that a document's dropped chunks needed.
+pub(crate) struct Freed {
     document: DocumentId,
-    chunk: ChunkId,
-    embedding_key: EmbeddingKey,
+    key: EmbeddingKey,
+}
+
+impl Freed {
+    /// Reads the columns `document` and `key`.
+    pub(crate) fn of(row: &SqliteRow) -> Result<Self, Trouble> {
+        Ok(Self { document: rows::identity(row, "document")?, key: rows::identity(row, "key")? })
+    }
 }
 
 /// Takes away the chunks of revisions before the given ones, remembers what left the views, and erases.
@@ -40,10 +46,9 @@ pub(crate) async fn release(
     erasing: &[Erasure],
 ) -> Result<(), Trouble> {
     if !dropping.is_empty() {
-        let dropped = drop_chunks(connection, &json_revisions(dropping)).await?;
-        let gone = removed.into_iter().chain(dropped.iter().map(|dropped| dropped.chunk));
-        remember_removed(connection, publication, gone).await?;
-        free_vectors(connection, publication, &dropped).await?;
+        let (dropped, freed) = drop_chunks(connection, &json_revisions(dropping)).await?;
+        remember_removed(connection, publication, removed.into_iter().chain(dropped)).await?;
+        free_vectors(connection, publication, &freed).await?;
     }
     if !erasing.is_empty() {
         erase(connection, erasing).await?;
@@ -52,20 +57,29 @@ pub(crate) async fn release(
     trim_spare_vectors(connection).await
 }
 
-/// Takes away chunk rows of older revisions, and strays: attempts before this publication are history.
-async fn drop_chunks(connection: &mut SqliteConnection, dropping: &str) -> Result<Vec<Dropped>, Trouble> {
+/// Takes away chunk rows of older revisions, and strays: attempts before this publication are history. Returns the
+/// chunks, and the vectors that they needed.
+async fn drop_chunks(connection: &mut SqliteConnection, dropping: &str) -> Result<(Vec<ChunkId>, Vec<Freed>), Trouble> {
+    let freed = sqlx::query(
+        "SELECT DISTINCT chunk.document, part.key FROM json_each(?) AS item
+         CROSS JOIN chunk ON chunk.document = unhex(item.value ->> 0) AND chunk.revision < item.value ->> 1
+         CROSS JOIN part ON part.chunk = chunk.number",
+    )
+    .bind(dropping)
+    .fetch_all(&mut *connection)
+    .await?;
     let mut rows = sqlx::query(
         "WITH older AS MATERIALIZED (
              SELECT chunk.number FROM json_each(?) AS item
              CROSS JOIN chunk ON chunk.document = unhex(item.value ->> 0) AND chunk.revision < item.value ->> 1)
-         DELETE FROM chunk WHERE number IN older RETURNING document, id, embedding_key",
+         DELETE FROM chunk WHERE number IN older RETURNING id",
     )
     .bind(dropping)
     .fetch_all(&mut *connection)
     .await?;
     let strays = sqlx::query(
         "DELETE FROM stray_chunk WHERE document IN (SELECT unhex(value ->> 0) FROM json_each(?))
-         RETURNING document, id, embedding_key",
+         RETURNING id",
     )
     .bind(dropping)
     .fetch_all(&mut *connection)
@@ -75,15 +89,8 @@ async fn drop_chunks(connection: &mut SqliteConnection, dropping: &str) -> Resul
         .execute(connection)
         .await?;
     rows.extend(strays);
-    rows.iter().map(dropped).collect()
-}
-
-fn dropped(row: &SqliteRow) -> Result<Dropped, Trouble> {
-    Ok(Dropped {
-        document: rows::identity(row, "document")?,
-        chunk: rows::identity(row, "id")?,
-        embedding_key: rows::identity(row, "embedding_key")?,
-    })
+    let chunks = rows.iter().map(|row| rows::identity(row, "id")).collect::<Result<_, _>>()?;
+    Ok((chunks, freed.iter().map(Freed::of).collect::<Result<_, _>>()?))
 }
 
 /// Remembers chunks that no revision holds any more, and forgets the oldest beyond the bound.
@@ -123,17 +130,17 @@ async fn remember_removed(
     Ok(())
 }
 
-/// Marks vectors that no chunk needs any more as spare, each with the document that needed it last.
-async fn free_vectors(
+/// Marks those vectors that no chunk needs any more as spare, each with the document that needed it last.
+pub(crate) async fn free_vectors(
     connection: &mut SqliteConnection,
     publication: Publication,
-    dropped: &[Dropped],
+    freed: &[Freed],
 ) -> Result<(), Trouble> {
-    let list = json_array(dropped, |json, dropped| {
+    let list = json_array(freed, |json, freed| {
         json.push('[');
-        rows::hexadecimal(json, &dropped.embedding_key);
+        rows::hexadecimal(json, &freed.key);
         json.push(',');
-        rows::hexadecimal(json, &dropped.document);
+        rows::hexadecimal(json, &freed.document);
         json.push(']');
     });
     sqlx::query(
@@ -142,7 +149,7 @@ async fn free_vectors(
          UPDATE embedding SET spare_since = ?2, freed_by = freed.document
          FROM freed
          WHERE embedding.key = freed.key AND embedding.spare_since IS NULL
-           AND NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.embedding_key = freed.key)",
+           AND NOT EXISTS (SELECT 1 FROM part WHERE part.key = freed.key)",
     )
     .bind(list)
     .bind(integer(publication.0))

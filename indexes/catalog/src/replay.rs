@@ -5,16 +5,18 @@
 //!   took away and that is not published now. Nothing is skipped silently: a chunk without a vector is an error.
 //! - A chunk that moves while pages are read only moves towards the end, so it is met again rather than missed.
 
+use std::collections::HashMap;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use wellspring_core::catalog::{ReplayChunk, ReplayCursor, ReplayPage};
 use wellspring_core::chunk::ChunkId;
-use wellspring_core::embedding::SpaceId;
+use wellspring_core::embedding::{Embedding, SpaceId};
 use wellspring_core::view::Publication;
 
 use crate::open::SqliteCatalog;
 use crate::publisher::{REPLAYABLE, checkpoint};
-use crate::rows::{self, integer};
+use crate::rows::{self, integer, json_array};
 use crate::trouble::Trouble;
 
 /// Set in a cursor among the removals; without it, a cursor is the number of the last chunk that was inserted.
@@ -36,11 +38,12 @@ impl SqliteCatalog {
         let place = cursor.map_or(0, |cursor| cursor.0);
         let mut page = ReplayPage { upserts: Vec::new(), removals: Vec::new(), next: None };
         if place & AMONG_REMOVALS == 0 {
-            let rows = upserts(&mut read, space, after, place, limit).await?;
+            let rows = upserts(&mut read, after, place, limit).await?;
             if let Some(last) = rows.last() {
                 page.next = Some(ReplayCursor(rows::number(last, "number")?));
             }
-            page.upserts = rows.iter().map(replay_chunk).collect::<Result<_, _>>()?;
+            let mut vectors = vectors(&mut read, space, &rows).await?;
+            page.upserts = rows.iter().map(|row| replay_chunk(row, &mut vectors)).collect::<Result<_, _>>()?;
             if rows.len() == limit {
                 return Ok(Some(page));
             }
@@ -62,7 +65,6 @@ impl SqliteCatalog {
 /// it is gone the replay starts over, since applying twice does no harm.
 async fn upserts(
     connection: &mut SqliteConnection,
-    space: SpaceId,
     after: Publication,
     cursor: u64,
     limit: usize,
@@ -76,17 +78,14 @@ async fn upserts(
         None => (integer(after.0), i64::MAX),
     };
     let rows = sqlx::query(
-        "SELECT chunk.number, chunk.id, chunk.document, document.collection, revision.title, chunk.heading, chunk.text,
-                embedding.vector
+        "SELECT chunk.number, chunk.id, chunk.document, document.collection, revision.title, chunk.heading, chunk.text
          FROM chunk INDEXED BY chunk_by_publication
          CROSS JOIN document ON document.id = chunk.document AND document.published_revision = chunk.revision
                             AND document.deleted = 0
          CROSS JOIN revision ON revision.document = chunk.document AND revision.revision = chunk.revision
-         LEFT JOIN embedding ON embedding.key = chunk.embedding_key AND embedding.space = ?1
-         WHERE chunk.publication IS NOT NULL AND (chunk.publication, chunk.number) > (?2, ?3)
-         ORDER BY chunk.publication, chunk.number LIMIT ?4",
+         WHERE chunk.publication IS NOT NULL AND (chunk.publication, chunk.number) > (?1, ?2)
+         ORDER BY chunk.publication, chunk.number LIMIT ?3",
     )
-    .bind(space.as_bytes().as_slice())
     .bind(publication)
     .bind(number)
     .bind(integer(limit as u64))
@@ -95,11 +94,41 @@ async fn upserts(
     Ok(rows)
 }
 
-fn replay_chunk(row: &SqliteRow) -> Result<ReplayChunk, Trouble> {
-    let document = rows::identity(row, "document")?;
-    if row.try_get::<Option<&[u8]>, _>("vector")?.is_none() {
-        return Err(Trouble::MissingVector(document));
+/// What the vectors of chunk rows are made of, by the chunks' numbers, in the order of their parts.
+async fn vectors(
+    connection: &mut SqliteConnection,
+    space: SpaceId,
+    chunks: &[SqliteRow],
+) -> Result<HashMap<u64, Vec<(f32, Option<Embedding>)>>, Trouble> {
+    let numbers = chunks.iter().map(|row| rows::number(row, "number")).collect::<Result<Vec<u64>, _>>()?;
+    let parts = sqlx::query(
+        "SELECT part.chunk, part.weight, embedding.vector FROM json_each(?1) AS item
+         CROSS JOIN part ON part.chunk = item.value
+         LEFT JOIN embedding ON embedding.key = part.key AND embedding.space = ?2
+         ORDER BY part.chunk, part.place",
+    )
+    .bind(json_array(&numbers, |json, number| json.push_str(&number.to_string())))
+    .bind(space.as_bytes().as_slice())
+    .fetch_all(connection)
+    .await?;
+    let mut vectors: HashMap<u64, Vec<(f32, Option<Embedding>)>> = HashMap::with_capacity(numbers.len());
+    for part in &parts {
+        let held = part.try_get::<Option<&[u8]>, _>("vector")?.is_some();
+        let vector = if held { Some(rows::embedding(part, "vector")?) } else { None };
+        vectors.entry(rows::number(part, "chunk")?).or_default().push((part.try_get("weight")?, vector));
     }
+    Ok(vectors)
+}
+
+fn replay_chunk(
+    row: &SqliteRow,
+    vectors: &mut HashMap<u64, Vec<(f32, Option<Embedding>)>>,
+) -> Result<ReplayChunk, Trouble> {
+    let document = rows::identity(row, "document")?;
+    let parts = vectors.remove(&rows::number(row, "number")?).unwrap_or_default();
+    let parts: Option<Vec<(f32, &Embedding)>> =
+        parts.iter().map(|(weight, vector)| vector.as_ref().map(|vector| (*weight, vector))).collect();
+    let embedding = parts.and_then(|parts| Embedding::sum(parts).ok()).ok_or(Trouble::MissingVector(document))?;
     Ok(ReplayChunk {
         chunk: rows::identity(row, "id")?,
         document,
@@ -107,7 +136,7 @@ fn replay_chunk(row: &SqliteRow) -> Result<ReplayChunk, Trouble> {
         title: row.try_get("title")?,
         heading: row.try_get("heading")?,
         text: row.try_get("text")?,
-        embedding: rows::embedding(row, "vector")?,
+        embedding,
     })
 }
 

@@ -10,16 +10,18 @@ use std::collections::HashSet;
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use wellspring_core::catalog::StagedRevision;
-use wellspring_core::chunk::{Chunk, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, EmbeddingKey, Part};
 use wellspring_core::document::{DocumentId, Revision};
 use wellspring_core::embedding::{Embedding, SpaceId};
 use wellspring_core::place::PlaceMark;
 
 use crate::open::SqliteCatalog;
+use crate::publisher::{CATALOG, checkpoint};
+use crate::release::{Freed, free_vectors};
 use crate::rows::{integer, json_list, json_revisions};
 use crate::trouble::Trouble;
 
-/// Rows of one insert: 14 parameters each stay well below SQLite's bound, and a whole block reuses one statement.
+/// Rows of one insert: 15 parameters each stay well below SQLite's bound, and a whole block reuses one statement.
 const INSERT_ROWS_MAX: usize = 100;
 
 impl SqliteCatalog {
@@ -29,7 +31,7 @@ impl SqliteCatalog {
         }
         let mut transaction = self.begin_write().await?;
         refuse_published(&mut transaction, &revisions).await?;
-        clear_attempts(&mut transaction, &revisions).await?;
+        let given_up = clear_attempts(&mut transaction, &revisions).await?;
 
         let mut chunks = Vec::new();
         let mut embeddings = Vec::new();
@@ -43,9 +45,12 @@ impl SqliteCatalog {
         }
         save_chunks(&mut transaction, &chunks).await?;
         drop_strays_that_returned(&mut transaction, &chunks).await?;
-        let needed: HashSet<EmbeddingKey> = chunks.iter().map(|(.., chunk)| chunk.embedding_key).collect();
+        let parts = chunks.iter().flat_map(|(.., chunk)| &chunk.parts);
+        let needed: HashSet<EmbeddingKey> = parts.map(|part| part.key).collect();
         save_embeddings(&mut transaction, space, embeddings, &needed).await?;
         keep_embeddings(&mut transaction, &needed).await?;
+        let publication = checkpoint(&mut transaction, CATALOG).await?;
+        free_vectors(&mut transaction, publication, &given_up).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -68,7 +73,11 @@ async fn refuse_published(connection: &mut SqliteConnection, revisions: &[Staged
 }
 
 /// Takes earlier attempts at the same revisions away, remembers their chunks as strays, and counts the new attempts.
-async fn clear_attempts(connection: &mut SqliteConnection, revisions: &[StagedRevision]) -> Result<(), Trouble> {
+/// Returns whose vectors may be needed no more.
+async fn clear_attempts(
+    connection: &mut SqliteConnection,
+    revisions: &[StagedRevision],
+) -> Result<Vec<Freed>, Trouble> {
     let list = json_revisions(revisions.iter().map(|staged| (staged.document, staged.revision)));
     sqlx::query(
         "INSERT OR REPLACE INTO stray_chunk (document, id, embedding_key)
@@ -77,6 +86,14 @@ async fn clear_attempts(connection: &mut SqliteConnection, revisions: &[StagedRe
     )
     .bind(&list)
     .execute(&mut *connection)
+    .await?;
+    let given_up = sqlx::query(
+        "SELECT DISTINCT chunk.document, part.key FROM json_each(?) AS item
+         CROSS JOIN chunk ON chunk.document = unhex(item.value ->> 0) AND chunk.revision = item.value ->> 1
+         CROSS JOIN part ON part.chunk = chunk.number",
+    )
+    .bind(&list)
+    .fetch_all(&mut *connection)
     .await?;
     sqlx::query(
         "WITH attempt AS MATERIALIZED (
@@ -94,7 +111,7 @@ async fn clear_attempts(connection: &mut SqliteConnection, revisions: &[StagedRe
     .bind(&list)
     .execute(connection)
     .await?;
-    Ok(())
+    given_up.iter().map(Freed::of).collect()
 }
 
 async fn save_text(
@@ -125,13 +142,18 @@ async fn save_chunks(
     connection: &mut SqliteConnection,
     chunks: &[(DocumentId, Revision, Chunk)],
 ) -> Result<(), Trouble> {
-    for chunks in chunks.chunks(INSERT_ROWS_MAX) {
+    // Numbers are given here, since an insert says in no certain order which it gave.
+    let row = sqlx::query("SELECT seq FROM sqlite_sequence WHERE name = 'chunk'").fetch_optional(&mut *connection);
+    let last: i64 = row.await?.map_or(Ok(0), |row| row.try_get("seq"))?;
+    let numbered: Vec<(i64, &(DocumentId, Revision, Chunk))> = (last + 1..).zip(chunks).collect();
+    for chunks in numbered.chunks(INSERT_ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO chunk (document, revision, ordinal, id, start, \"end\", byte_start, byte_end, tokens,
+            "INSERT INTO chunk (number, document, revision, ordinal, id, start, \"end\", byte_start, byte_end, tokens,
                                 embedding_key, heading, text, places) ",
         );
-        insert.push_values(chunks, |mut row, (document, revision, chunk)| {
-            row.push_bind(document.as_bytes().as_slice())
+        insert.push_values(chunks, |mut row, (number, (document, revision, chunk))| {
+            row.push_bind(*number)
+                .push_bind(document.as_bytes().as_slice())
                 .push_bind(integer(revision.0))
                 .push_bind(i64::from(chunk.ordinal))
                 .push_bind(chunk.id.as_bytes().as_slice())
@@ -144,6 +166,18 @@ async fn save_chunks(
                 .push_bind(chunk.heading.as_str())
                 .push_bind(chunk.text.as_str())
                 .push_bind(places(&chunk.places));
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    let places = |(number, (.., chunk)): &(i64, &'_ (DocumentId, Revision, Chunk))| {
+        let number = *number;
+        (0i64..).zip(chunk.parts.clone()).map(move |(place, part)| (number, place, part)).collect::<Vec<_>>()
+    };
+    let parts: Vec<(i64, i64, Part)> = numbered.iter().flat_map(places).collect();
+    for parts in parts.chunks(INSERT_ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO part (chunk, place, key, weight) ");
+        insert.push_values(parts, |mut row, (chunk, place, part)| {
+            row.push_bind(*chunk).push_bind(*place).push_bind(part.key.as_bytes().as_slice()).push_bind(part.weight);
         });
         insert.build().execute(&mut *connection).await?;
     }
@@ -184,9 +218,7 @@ async fn save_embeddings(
     if embeddings.is_empty() {
         return Ok(());
     }
-    let row =
-        sqlx::query("SELECT publication FROM checkpoint WHERE name = 'catalog'").fetch_one(&mut *connection).await?;
-    let publication: i64 = row.try_get("publication")?;
+    let publication = integer(checkpoint(connection, CATALOG).await?.0);
     for embeddings in embeddings.chunks(INSERT_ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO embedding (key, space, vector, spare_since) ");
         insert.push_values(embeddings, |mut row, (key, embedding)| {

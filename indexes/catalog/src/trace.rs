@@ -42,8 +42,8 @@ impl SqliteCatalog {
                         + (SELECT count(*) FROM stray_chunk WHERE document = ?1) AS chunks,
                     (SELECT count(*) FROM embedding WHERE freed_by = ?1)
                         + (SELECT count(*) FROM embedding WHERE freed_by IS NOT ?1 AND key IN (
-                               SELECT embedding_key FROM chunk WHERE document = ?1
-                               UNION SELECT embedding_key FROM stray_chunk WHERE document = ?1)) AS vectors,
+                               SELECT part.key FROM chunk CROSS JOIN part ON part.chunk = chunk.number
+                               WHERE chunk.document = ?1)) AS vectors,
                     (SELECT count(*) FROM journal WHERE document = ?1 AND state = 'pending') AS pending",
         )
         .bind(document.as_bytes().as_slice())

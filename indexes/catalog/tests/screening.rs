@@ -7,7 +7,7 @@ use wellspring_core::catalog::{
     CatalogReader, Cost, DocumentFilter, DocumentInfo, End, EntryState, Finished, Journal, Outcome, Publisher, Stage,
     StagedRevision, Task, Work, Write,
 };
-use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType, Revision};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
 use wellspring_core::limits;
@@ -133,6 +133,7 @@ impl Bench {
             text: text.clone(),
             heading: String::new(),
             tokens: 1,
+            parts: vec![Part::whole(&text, 1)],
             embedding_key: EmbeddingKey::of(&text),
             places: Vec::new(),
         };

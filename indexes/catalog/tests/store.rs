@@ -8,7 +8,7 @@ use wellspring_catalog::SqliteCatalog;
 use wellspring_core::catalog::{
     CatalogErrorKind, CatalogReader, Cost, End, Finished, Journal, Publisher, StagedRevision, Task, Work, Write,
 };
-use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{Attributes, CollectionName, ContentHash, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
 use wellspring_core::limits;
@@ -57,6 +57,7 @@ fn chunk_of(document: DocumentId, text: &str) -> Chunk {
         text: text.to_owned(),
         heading: format!("heading of {text}"),
         tokens: 3,
+        parts: vec![Part::whole(text, 3)],
         embedding_key: EmbeddingKey::of(text),
         places: Vec::new(),
     }

@@ -7,12 +7,14 @@
 //! Invariants:
 //! - `text[span] == chunk.text`; chunks rise and do not overlap; every character of a block that is not white space
 //!   is in a chunk.
-//! - A chunk with its context is no longer than [`limits::CHUNK_TOKENS_MAX`], special tokens included, as far as
-//!   tokens add up; it ends inside a sentence only when that sentence alone is longer.
-//! - A border depends on the text near it and on nothing else: an edit leaves all but a few chunks as they were, with
-//!   their ids and their vectors (I-9).
+//! - A chunk is no longer than [`limits::CHUNK_TOKENS_MAX`], special tokens included, as far as tokens add up; it ends
+//!   inside a sentence only when that sentence alone is longer.
+//! - A border depends on the text near it and on nothing else, neither title nor headings: an edit leaves all but a few
+//!   chunks as they were, with their ids and their vectors (I-9).
+//! - A chunk is embedded block by block ([`parts`]): of a chunk that an edit touches, only the block it touches is new.
 
 mod borders;
+mod parts;
 mod section;
 mod units;
 
@@ -28,13 +30,14 @@ use wellspring_core::span::SpanCursor;
 
 use crate::parse::Parsed;
 
+use parts::Context;
 use section::sections;
 use units::{Unit, units};
 
 /// Tokens that an embedder adds around its input.
 const SPECIAL_TOKENS: usize = 2;
-/// What a chunk's own text may hold at least, whatever its context takes.
-const TEXT_TOKENS_MIN: usize = 64;
+/// What a chunk's text may hold.
+const ROOM: usize = limits::CHUNK_TOKENS_MAX - SPECIAL_TOKENS;
 
 /// Why a document could not be cut.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -59,14 +62,14 @@ pub fn chunk(
     count_tokens: &dyn Fn(&str) -> usize,
 ) -> Result<Vec<Chunk>, ChunkError> {
     let text = parsed.text.as_str();
-    let title_tokens = count_tokens(&Chunk::embedding_input(title, "", ""));
+    let titled = Context::title(title, count_tokens);
     let mut spans = SpanCursor::new(text);
     let mut occurrences: HashMap<&str, u32> = HashMap::new();
     let mut chunks = Vec::new();
     for section in sections(&parsed.blocks, title) {
-        let heading = Context::of(section.heading, title_tokens, count_tokens);
-        let units = units(text, section.blocks, heading.room, count_tokens);
-        for piece in borders::cut(&units, heading.room) {
+        let heading = Context::heading(&section.heading, count_tokens);
+        let units = units(text, section.blocks, ROOM, count_tokens);
+        for piece in borders::cut(&units, ROOM) {
             if chunks.len() == limits::CHUNKS_MAX {
                 return Err(ChunkError::TooMany { max: limits::CHUNKS_MAX });
             }
@@ -74,41 +77,22 @@ pub fn chunk(
             let span = spans.span(members[0].range.start..members[members.len() - 1].range.end);
             let slice = &text[span.bytes()];
             let occurrence = occurrences.entry(slice).or_default();
-            let input = Chunk::embedding_input(title, &heading.path, slice);
+            let parts = parts::of(text, members, [titled.as_ref(), heading.as_ref()]);
             chunks.push(Chunk {
                 id: ChunkId::of(document, slice, *occurrence),
                 ordinal: chunks.len() as u32,
                 span,
                 text: slice.to_owned(),
-                heading: heading.path.clone(),
-                tokens: (heading.tokens + Unit::tokens_together(members)) as u32,
-                embedding_key: EmbeddingKey::of(&input),
+                heading: section.heading.clone(),
+                tokens: Unit::tokens_together(members) as u32,
+                embedding_key: EmbeddingKey::of_parts(&parts),
+                parts,
                 places: marks_within(&parsed.places, span.bytes()),
             });
             *occurrence += 1;
         }
     }
     Ok(chunks)
-}
-
-/// What stands in front of a section's chunks, and the room it leaves.
-struct Context {
-    path: String,
-    tokens: usize,
-    room: usize,
-}
-
-impl Context {
-    /// Gives up the headings when they would take more than half of a chunk.
-    fn of(path: String, title_tokens: usize, count_tokens: &dyn Fn(&str) -> usize) -> Self {
-        let heading_tokens = if path.is_empty() { 0 } else { count_tokens(&path) };
-        let whole = limits::CHUNK_TOKENS_MAX - SPECIAL_TOKENS;
-        let (path, tokens) = match title_tokens + heading_tokens {
-            tokens if tokens <= whole / 2 => (path, tokens),
-            _ => (String::new(), title_tokens),
-        };
-        Self { path, tokens, room: whole.saturating_sub(tokens).max(TEXT_TOKENS_MIN) }
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The laws of cutting, over generated documents and over random edits.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use proptest::prelude::*;
+use wellspring_core::chunk::Reads;
 use wellspring_core::document::MediaType;
 use wellspring_core::span::Span;
 
@@ -38,11 +40,11 @@ fn check_laws(title: Option<&str>, parsed: &Parsed) {
         assert_eq!(chunk.span, Span::of(text, chunk.span.bytes()));
         assert!(chunk.span.byte_start >= end && !chunk.text.trim().is_empty());
         end = chunk.span.byte_end;
-        covered[chunk.span.bytes()].fill(true);
-        let input = Chunk::embedding_input(title, &chunk.heading, &chunk.text);
-        assert_eq!(chunk.embedding_key, EmbeddingKey::of(&input));
-        assert!(count(&input) + SPECIAL_TOKENS <= limits::CHUNK_TOKENS_MAX, "{} tokens", count(&input));
-        assert!(count(&input) <= chunk.tokens as usize);
+        assert!(count(&chunk.text) + SPECIAL_TOKENS <= limits::CHUNK_TOKENS_MAX, "{} tokens", count(&chunk.text));
+        assert!(count(&chunk.text) <= chunk.tokens as usize);
+        for part in check_parts(title, chunk) {
+            covered[chunk.span.byte_start + part.start as usize..chunk.span.byte_start + part.end as usize].fill(true);
+        }
         assert!(ids.insert(chunk.id), "an id is given once");
     }
     for block in &parsed.blocks {
@@ -50,6 +52,26 @@ fn check_laws(title: Option<&str>, parsed: &Parsed) {
             assert!(c.is_whitespace() || covered[block.range.start + byte], "{c:?} of a block is in no chunk");
         }
     }
+}
+
+/// The parts of a chunk read its text in order, weigh 1 together, and say what they read. Returns the bytes they read.
+fn check_parts(title: Option<&str>, chunk: &Chunk) -> Vec<Range<u32>> {
+    assert_eq!(chunk.embedding_key, EmbeddingKey::of_parts(&chunk.parts));
+    let (mut read, mut weight) = (Vec::<Range<u32>>::new(), 0.0);
+    for part in &chunk.parts {
+        let text = chunk.reads(part, title);
+        assert_eq!(part.key, EmbeddingKey::of(text));
+        assert!(!text.trim().is_empty() && count(text) + SPECIAL_TOKENS <= part.tokens as usize);
+        if let Reads::Text(range) = &part.reads {
+            assert!(read.last().map_or(0, |before| before.end) <= range.start);
+            read.push(range.clone());
+            weight += part.weight;
+        }
+    }
+    assert!((weight - 1.0).abs() < 1e-4, "{weight}");
+    assert_eq!(chunk.parts.iter().any(|part| part.reads == Reads::Title), title.is_some());
+    assert_eq!(chunk.parts.iter().any(|part| part.reads == Reads::Heading), !chunk.heading.is_empty());
+    read
 }
 
 /// Pieces that make documents of all kinds, dull and hostile.
@@ -214,6 +236,23 @@ fn headings_stand_in_the_chunk_and_in_its_path() {
 }
 
 #[test]
+fn i9_an_edit_makes_only_the_block_new_that_it_touches() {
+    let keys = |title: &str, text: &str| -> HashSet<EmbeddingKey> {
+        cut(Some(title), &markdown(text)).iter().flat_map(Chunk::part_keys).collect()
+    };
+    let text = "# Rivers\n\n## Rhine\n\nLong.\n\n- wide\n- deep\n\n```\na\nb\n```\n\n## Elbe\n\nShort.\n";
+    let before = keys("Waters", text);
+    let new = |title: &str, text: &str| keys(title, text).difference(&before).copied().collect::<HashSet<_>>();
+    let expected = |texts: &[&str]| texts.iter().map(|text| EmbeddingKey::of(text)).collect::<HashSet<_>>();
+    assert_eq!(new("Waters", &text.replace("Long.", "Longer.")), expected(&["Longer."]));
+    assert_eq!(new("Waters", &text.replace("- deep\n", "")), expected(&[]));
+    assert_eq!(new("Streams", text), expected(&["Streams"]));
+    // The heading as a block, and twice as a path.
+    let renamed = text.replace("# Rivers", "# Streams");
+    assert_eq!(new("Waters", &renamed), expected(&["# Streams", "Streams > Rhine", "Streams > Elbe"]));
+}
+
+#[test]
 fn a_document_without_text_gives_no_chunks() {
     for text in ["", " \n\n ", "---\ntitle: x\n---\n", "[a]: http://example.org/\n"] {
         assert_eq!(cut(Some("t"), &markdown(text)), []);
@@ -237,7 +276,7 @@ fn too_many_chunks_are_an_error() {
 }
 
 #[test]
-fn a_long_context_leaves_room_for_text() {
+fn a_long_context_takes_no_room_from_the_text() {
     let title = "title ".repeat(1000);
     let parsed = markdown(&format!("# {}\n\n{}", "heading ".repeat(300), "Some words here. ".repeat(500)));
     for chunk in cut(Some(&title), &parsed) {

@@ -160,7 +160,7 @@ async fn weigh_by_meaning(
     let shortlist = found.len().min(limits::EVIDENCE_EMBEDDED_MAX);
     let inputs = found[..shortlist].iter().map(|candidate| {
         let passage = &passages[candidate.passage];
-        Chunk::embedding_input(passage.title.as_deref(), &passage.heading, &passage.text[candidate.range.clone()])
+        Chunk::in_context(passage.title.as_deref(), &passage.heading, &passage.text[candidate.range.clone()])
     });
     let inputs = inputs.collect();
     let embedded =

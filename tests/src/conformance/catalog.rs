@@ -60,6 +60,7 @@ macro_rules! catalog_conformance {
             $crate::catalog_conformance!(@cases $fresh, staging,
                 i2_staged_text_is_not_published,
                 i9_a_vector_is_found_again,
+                i9_parts_are_found_again,
                 a_chunk_in_two_revisions_is_known_once,
                 a_failed_attempt_stays_known_until_the_next_publication,
                 staging_again_forgets_no_chunk);

@@ -158,7 +158,8 @@ impl State {
 
     /// The keys that some chunk needs.
     fn needed(&self) -> HashSet<EmbeddingKey> {
-        self.documents.values().flat_map(|document| &document.chunks).map(|stored| stored.chunk.embedding_key).collect()
+        let chunks = self.documents.values().flat_map(|document| &document.chunks);
+        chunks.flat_map(|stored| stored.chunk.part_keys()).collect()
     }
 
     /// The document and the chunk row of a published chunk.

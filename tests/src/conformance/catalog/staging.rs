@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use wellspring_core::catalog::{CatalogReader, End, KnownChunk, Publisher, Stage, StagedRevision};
-use wellspring_core::chunk::{ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{ChunkId, EmbeddingKey, Part, Reads};
+
+use wellspring_core::embedding::Embedding;
+use wellspring_core::view::Publication;
 
 use super::Subject;
 use super::steps::*;
@@ -45,6 +48,32 @@ pub async fn i9_a_vector_is_found_again(subject: impl Subject) {
     assert!(prepare(catalog, &work).await.embeddings.is_empty(), "text of another document costs nothing");
 }
 
+/// I-9: of an edited chunk, only the part that changed is new; the others serve again, whoever's they are.
+pub async fn i9_parts_are_found_again(subject: impl Subject) {
+    let catalog = subject.catalog();
+    write_all(catalog, &[("a", "one|two|three")]).await;
+    accept(catalog, put("a", "one|new|three")).await;
+    let work = claim_one(catalog).await;
+    let keys = |staged: &StagedRevision| staged.embeddings.iter().map(|(key, _)| *key).collect::<Vec<_>>();
+    assert_eq!(keys(&prepare(catalog, &work).await), [EmbeddingKey::of("new")]);
+    let ended = stage(catalog, &work).await;
+    publish(catalog, vec![ended]).await;
+    let page = catalog.replay(space(), Publication(0), None, 10).await.unwrap().expect("from 0 everything is there");
+    let vectors = ["one", "new", "three"].map(|part| embedding(EmbeddingKey::of(part)));
+    let expected = Embedding::sum(vectors.iter().map(|vector| (1.0, vector))).unwrap();
+    assert!((page.upserts[0].embedding.cosine(&expected) - 1.0).abs() < 1e-6);
+
+    // What only the old revision needed is spare, and goes with the document; what another needs stays.
+    write_all(catalog, &[("b", "three|four")]).await;
+    let held = async |part: &str| !catalog.embeddings(space(), &[EmbeddingKey::of(part)]).await.unwrap().is_empty();
+    assert!(held("two").await);
+    accept(catalog, delete("a")).await;
+    publish_all(catalog).await;
+    for (part, expected) in [("one", false), ("two", false), ("new", false), ("three", true), ("four", true)] {
+        assert_eq!(held(part).await, expected, "{part}");
+    }
+}
+
 /// The published row answers for a chunk that a staged revision holds too. It counts as held by the views only where the
 /// attempt left it alone: one that was never published may have taken a chunk out of them, or replaced it.
 pub async fn a_chunk_in_two_revisions_is_known_once(subject: impl Subject) {
@@ -55,9 +84,10 @@ pub async fn a_chunk_in_two_revisions_is_known_once(subject: impl Subject) {
     let work = claim_one(catalog).await;
     let mut staged = prepare(catalog, &work).await;
     // A new title changes what is embedded for a chunk whose text stays.
-    let retitled = EmbeddingKey::of("title\ntitled");
-    staged.chunks[2].embedding_key = retitled;
-    staged.embeddings.push((retitled, embedding(retitled)));
+    let title = EmbeddingKey::of("title");
+    staged.chunks[2].parts.push(Part { key: title, weight: 0.2, tokens: 1, reads: Reads::Title });
+    staged.chunks[2].embedding_key = EmbeddingKey::of_parts(&staged.chunks[2].parts);
+    staged.embeddings.push((title, embedding(title)));
     catalog.stage(space(), vec![staged]).await.unwrap();
 
     let known = known(catalog, "a").await;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use wellspring_core::catalog::{
     Accepted, CatalogReader, Cost, End, Finished, Journal, KnownChunk, Publisher, StagedRevision, Task, Work, Write,
 };
-use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey};
+use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part, Reads};
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
 use wellspring_core::source::SourceName;
@@ -95,6 +95,7 @@ pub fn chunks(document: DocumentId, text: &str) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for paragraph in text.split("\n\n") {
         let occurrence = occurrences.entry(paragraph).or_default();
+        let parts = parts(paragraph);
         chunks.push(Chunk {
             id: ChunkId::of(document, paragraph, *occurrence),
             ordinal: chunks.len() as u32,
@@ -102,13 +103,26 @@ pub fn chunks(document: DocumentId, text: &str) -> Vec<Chunk> {
             text: paragraph.to_owned(),
             heading: String::new(),
             tokens: paragraph.split_whitespace().count() as u32,
-            embedding_key: EmbeddingKey::of(paragraph),
+            parts: parts.clone(),
+            embedding_key: EmbeddingKey::of_parts(&parts),
             places: Vec::new(),
         });
         *occurrence += 1;
         byte += paragraph.len() + 2;
     }
     chunks
+}
+
+/// What is embedded of a paragraph: the whole, or the sides of a bar one by one.
+pub fn parts(paragraph: &str) -> Vec<Part> {
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for side in paragraph.split('|') {
+        let reads = Reads::Text(start..start + side.len() as u32);
+        parts.push(Part { reads, ..Part::whole(side, 1) });
+        start += side.len() as u32 + 1;
+    }
+    parts
 }
 
 /// The id of the first chunk of a document of the default collection that reads `paragraph`.
@@ -127,7 +141,7 @@ pub async fn prepare(catalog: &impl Publisher, work: &Work) -> StagedRevision {
     let Task::Put { content, attributes, .. } = &work.task else { panic!("a deletion has no text") };
     let text = String::from_utf8(content.clone()).expect("the cases write text");
     let chunks = chunks(work.document, &text);
-    let keys: Vec<EmbeddingKey> = chunks.iter().map(|chunk| chunk.embedding_key).collect();
+    let keys: Vec<EmbeddingKey> = chunks.iter().flat_map(Chunk::part_keys).collect();
     let have: HashSet<EmbeddingKey> =
         catalog.embeddings(space(), &keys).await.expect("vectors").into_iter().map(|(key, _)| key).collect();
     let embeddings = keys.into_iter().filter(|key| !have.contains(key)).map(|key| (key, embedding(key))).collect();

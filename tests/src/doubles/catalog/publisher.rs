@@ -184,12 +184,11 @@ impl State {
             assert_eq!(chunk.ordinal as usize, ordinal, "chunks come by ordinal");
             assert_eq!(chunk.span.slice(&text), Some(chunk.text.as_str()), "a span holds its chunk's text");
         }
-        let needed: HashSet<EmbeddingKey> = chunks.iter().map(|chunk| chunk.embedding_key).collect();
+        let needed: HashSet<EmbeddingKey> = chunks.iter().flat_map(Chunk::part_keys).collect();
         let placed: Vec<(u64, Chunk)> = chunks.into_iter().map(|chunk| (self.next_place(), chunk)).collect();
         let document = self.documents.get_mut(&id).expect("claimed work has its document");
-        for earlier in document.chunks.extract_if(.., |stored| stored.revision == revision) {
-            document.strays.insert(earlier.chunk.id, earlier.chunk.embedding_key);
-        }
+        let given_up: Vec<StoredChunk> = document.chunks.extract_if(.., |stored| stored.revision == revision).collect();
+        document.strays.extend(given_up.iter().map(|stored| (stored.chunk.id, stored.chunk.embedding_key)));
         document.strays.retain(|stray, _| !ids.contains(stray));
         document.attempts += 1;
         let rows = placed.into_iter().map(|(place, chunk)| StoredChunk { revision, place, chunk, publication: None });
@@ -209,7 +208,19 @@ impl State {
             }
         }
         let vectors = needed.iter().all(|key| self.embeddings.contains_key(&(*key, space)));
-        assert!(vectors, "a staged chunk has its vector here, or brings it");
+        assert!(vectors, "a staged chunk has its parts' vectors here, or brings them");
+        self.free(self.published, id, &given_up);
+    }
+
+    /// Marks as spare what the dropped chunks of a document needed and no chunk needs now.
+    fn free(&mut self, publication: Publication, id: DocumentId, dropped: &[StoredChunk]) {
+        let needed = self.needed();
+        let freed: HashSet<EmbeddingKey> = dropped.iter().flat_map(|stored| stored.chunk.part_keys()).collect();
+        for ((key, _), vector) in &mut self.embeddings {
+            if freed.contains(key) && !needed.contains(key) {
+                vector.spare.get_or_insert((publication, Some(id)));
+            }
+        }
     }
 
     fn finish(&mut self, publication: Publication, finished: Finished) {
@@ -307,14 +318,7 @@ impl State {
             let place = self.next_place();
             self.removed.insert(*chunk, (publication, place));
         }
-        let needed = self.needed();
-        for stored in dropped.iter().filter(|stored| !needed.contains(&stored.chunk.embedding_key)) {
-            for ((key, _), vector) in &mut self.embeddings {
-                if *key == stored.chunk.embedding_key {
-                    vector.spare.get_or_insert((publication, Some(id)));
-                }
-            }
-        }
+        self.free(publication, id, &dropped);
     }
 
     fn trim_spare(&mut self) {

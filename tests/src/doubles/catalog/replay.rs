@@ -1,9 +1,9 @@
 //! Bringing a view forward, in memory.
 
 use wellspring_core::catalog::{CatalogError, ReplayChunk, ReplayCursor, ReplayPage};
-use wellspring_core::chunk::ChunkId;
+use wellspring_core::chunk::{ChunkId, Part};
 use wellspring_core::document::DocumentId;
-use wellspring_core::embedding::SpaceId;
+use wellspring_core::embedding::{Embedding, SpaceId};
 use wellspring_core::view::Publication;
 
 use super::State;
@@ -56,7 +56,9 @@ impl State {
 
     fn replay_chunk(&self, space: SpaceId, chunk: ChunkId, id: DocumentId) -> Result<ReplayChunk, CatalogError> {
         let (document, stored) = self.published_chunk(chunk).expect("it was found above");
-        let Some(vector) = self.embeddings.get(&(stored.chunk.embedding_key, space)) else {
+        let part = |part: &Part| Some((part.weight, &self.embeddings.get(&(part.key, space))?.embedding));
+        let parts: Option<Vec<(f32, &Embedding)>> = stored.chunk.parts.iter().map(part).collect();
+        let Some(embedding) = parts.and_then(|parts| Embedding::sum(parts).ok()) else {
             return Err(refused(&format!("a published chunk of document {id} has no vector in this embedding space")));
         };
         Ok(ReplayChunk {
@@ -66,7 +68,7 @@ impl State {
             title: document.revisions[&stored.revision].title.clone(),
             heading: stored.chunk.heading.clone(),
             text: stored.chunk.text.clone(),
-            embedding: vector.embedding.clone(),
+            embedding,
         })
     }
 }

@@ -16,8 +16,8 @@ impl Traces for MemoryCatalog {
     async fn residue(&self, id: DocumentId) -> Result<CatalogResidue, CatalogError> {
         let state = self.state();
         let Some(document) = state.documents.get(&id) else { return Ok(CatalogResidue::default()) };
-        let own = document.chunks.iter().map(|stored| stored.chunk.embedding_key);
-        let needed: HashSet<EmbeddingKey> = own.chain(document.strays.values().copied()).collect();
+        let needed: HashSet<EmbeddingKey> =
+            document.chunks.iter().flat_map(|stored| stored.chunk.part_keys()).collect();
         let held = state.embeddings.iter().filter(|((key, _), vector)| {
             needed.contains(key) || vector.spare.is_some_and(|(_, freed_by)| freed_by == Some(id))
         });

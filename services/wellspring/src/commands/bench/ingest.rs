@@ -1,11 +1,11 @@
 //! Ingestion: what does the service lose against its own embedder?
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use wellspring_core::chunk::Chunk;
 use wellspring_core::document::{CollectionName, DocumentId, MediaType};
 use wellspring_core::embedding::{Embedder, Lane};
 
@@ -49,11 +49,11 @@ pub(super) async fn run(config: &Config, corpus: &Path, sample: usize, json: boo
 }
 
 async fn ingest(config: &Config, corpus: &Path, sample: usize) -> anyhow::Result<IngestReport> {
-    let inputs = passages(config, corpus, sample).await?;
-    ensure!(!inputs.is_empty(), "{} holds no text", corpus.display());
-    let before = embedder_rate(config, &inputs).await?;
+    let sample = passages(config, corpus, sample).await?;
+    ensure!(sample.passages > 0, "{} holds no text", corpus.display());
+    let before = embedder_rate(config, &sample).await?;
     let measured = service(corpus).await?;
-    let after = embedder_rate(config, &inputs).await?;
+    let after = embedder_rate(config, &sample).await?;
     let service_rate = measured.passages as f64 / measured.seconds;
     Ok(IngestReport {
         documents: measured.documents,
@@ -68,8 +68,14 @@ async fn ingest(config: &Config, corpus: &Path, sample: usize) -> anyhow::Result
     })
 }
 
-/// What the embedder reads for passages spread over the corpus, at most `sample`.
-async fn passages(config: &Config, corpus: &Path, sample: usize) -> anyhow::Result<Vec<String>> {
+/// What the embedder reads for some passages.
+struct Sample {
+    passages: usize,
+    texts: Vec<String>,
+}
+
+/// Passages spread over the corpus, at most about `wanted`.
+async fn passages(config: &Config, corpus: &Path, wanted: usize) -> anyhow::Result<Sample> {
     #[derive(Deserialize)]
     struct Line {
         title: Option<String>,
@@ -78,27 +84,32 @@ async fn passages(config: &Config, corpus: &Path, sample: usize) -> anyhow::Resu
     let embedder = load_embedder(config).await?;
     let lines = std::fs::read_to_string(corpus).with_context(|| format!("could not read {}", corpus.display()))?;
     let total = lines.lines().count();
-    let step = (total / sample.max(1)).max(1);
+    let step = (total / wanted.max(1)).max(1);
     let document = DocumentId::of(&CollectionName::default(), &"bench".parse()?);
-    let mut inputs = Vec::new();
+    let mut sample = Sample { passages: 0, texts: Vec::new() };
+    let mut seen = HashSet::new();
     for line in lines.lines().step_by(step) {
         let Line { title, text } = serde_json::from_str(line).context("a line is not a document")?;
         let parsed = wellspring_ingest::parse::parse(MediaType::Text, text.as_bytes())?;
         let count = |text: &str| embedder.count_tokens(text);
         for chunk in wellspring_ingest::chunk::chunk(document, title.as_deref(), &parsed, &count)? {
-            inputs.push(Chunk::embedding_input(title.as_deref(), &chunk.heading, &chunk.text));
+            if sample.passages == wanted {
+                return Ok(sample);
+            }
+            sample.passages += 1;
+            let new = chunk.parts.iter().filter(|part| seen.insert(part.key));
+            sample.texts.extend(new.map(|part| chunk.reads(part, title.as_deref()).to_owned()));
         }
     }
-    inputs.truncate(sample);
-    Ok(inputs)
+    Ok(sample)
 }
 
 /// The embedder alone, as the service runs it.
-async fn embedder_rate(config: &Config, inputs: &[String]) -> anyhow::Result<f64> {
+async fn embedder_rate(config: &Config, sample: &Sample) -> anyhow::Result<f64> {
     let embedder = load_embedder(config).await?;
     let started = Instant::now();
-    embedder.embed_passages(inputs.to_vec(), Lane::Bulk).await?;
-    Ok(inputs.len() as f64 / started.elapsed().as_secs_f64())
+    embedder.embed_passages(sample.texts.clone(), Lane::Bulk).await?;
+    Ok(sample.passages as f64 / started.elapsed().as_secs_f64())
 }
 
 /// What the service did.
