@@ -18,6 +18,7 @@
 
 mod budget;
 mod learnt;
+mod meter;
 mod planner;
 mod price;
 mod rate;
@@ -28,5 +29,6 @@ mod worth;
 
 pub use budget::{BudgetError, PollBudget};
 pub use learnt::{Learnt, LearntFault, Nature};
+pub use meter::EmbeddingMeter;
 pub use planner::{Planned, Planner, SourcePlan};
 pub use shared::SharedPlanner;

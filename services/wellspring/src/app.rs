@@ -28,6 +28,7 @@ use wellspring_ingest::intake::{Intake, Signals};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::recover::recover;
+use wellspring_ingest::schedule::EmbeddingMeter;
 use wellspring_ingest::screen::Screener;
 use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
@@ -81,7 +82,8 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     }));
 
     let screener = Arc::new(Screener::new(config.screen.clone(), catalog.clone()));
-    let sources = sources::registry(&config, catalog.clone(), intake.clone(), parser.clone()).await?;
+    let meter = Arc::new(EmbeddingMeter::default());
+    let sources = sources::registry(&config, catalog.clone(), intake.clone(), parser.clone(), meter.clone()).await?;
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
     let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
     let service = Service {
@@ -123,7 +125,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         tracing::info!(publication = published.0, "ready");
         let mut work = JoinSet::new();
         work.spawn(sources.run(background.clone()));
-        let parts = PipelineParts { publisher, parser, screener, embedder, views, signals };
+        let parts = PipelineParts { publisher, parser, screener, embedder, views, signals, meter };
         work.spawn(pipeline::run(parts, published, background.clone()));
         while let Some(ended) = work.join_next().await {
             ended.context("a part of the write path failed unexpectedly")?;

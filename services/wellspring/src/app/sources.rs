@@ -17,7 +17,7 @@ use wellspring_core::source::{Origin, SourceSettings};
 use wellspring_ingest::fetch::{FetchOptions, HttpFetch, Robots};
 use wellspring_ingest::intake::Intake;
 use wellspring_ingest::parse::ParsePool;
-use wellspring_ingest::schedule::{PollBudget, SharedPlanner};
+use wellspring_ingest::schedule::{EmbeddingMeter, PollBudget, SharedPlanner};
 use wellspring_ingest::source::registry::{RegistryParts, SourceRegistry};
 use wellspring_ingest::source::web::{Releases, WebSource};
 
@@ -30,6 +30,7 @@ pub(super) async fn registry(
     catalog: Arc<SqliteCatalog>,
     intake: Arc<Intake>,
     parser: Arc<ParsePool>,
+    meter: Arc<EmbeddingMeter>,
 ) -> anyhow::Result<SourceRegistry> {
     let fetch: Arc<dyn Fetch> = match config.offline {
         true => Arc::new(Offline),
@@ -48,7 +49,7 @@ pub(super) async fn registry(
     };
     let budget = PollBudget::new(config.poll_requests_per_hour, config.poll_embedding_seconds_per_hour)
         .context("the polling budget")?;
-    let planner = SharedPlanner::new(budget, u64::from(std::process::id()), Timestamp::now);
+    let planner = SharedPlanner::new(budget, u64::from(std::process::id()), meter, Timestamp::now);
     let registry = SourceRegistry::new(RegistryParts {
         store: catalog.clone(),
         accept: intake,
