@@ -1,6 +1,7 @@
-//! What does this address say, and has it changed?
+//! What does this address say, and has it changed? And does it take what we have to tell?
 //!
-//! The seam to the outer world: every byte that a source takes from a network comes through a [`Fetch`].
+//! The seam to the outer world: every byte that a source takes from a network comes through a [`Fetch`], and every one
+//! that is sent out by ourselves goes through a [`Post`].
 //!
 //! Invariants:
 //! - What a server says about time and change is a hint to skip work; the content's hash is the truth.
@@ -112,4 +113,40 @@ pub trait Fetch: Send + Sync {
     /// Asks for at least this pause between two visits of the address's host, as its robots.txt does; capped, and
     /// forgotten with the host. What is not polite to anybody, such as a double in a test, need not listen.
     fn pause_at_least(&self, _url: &str, _pause: Duration) {}
+}
+
+/// Something to tell one address.
+#[derive(Debug, Clone)]
+pub struct PostRequest {
+    /// An absolute `http` or `https` address.
+    pub url: String,
+    /// Headers beyond those of every request, `content-type` among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Host names (and literal addresses) that may lie in a private network. All others may not.
+    pub private_hosts: Vec<String>,
+    /// The answer must be there within this, the connection included.
+    pub timeout: Duration,
+}
+
+/// What the address answered to it; the answer's body is nobody's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posted {
+    /// The HTTP status, whatever it is.
+    pub status: u16,
+    /// How long the server wants to be left alone (`Retry-After`); a hint.
+    pub retry_after: Option<Duration>,
+}
+
+/// Tells addresses. Contract for implementors:
+///
+/// - Any status is an answer, a redirect too: nothing is sent anywhere but to the address itself.
+/// - Only [`FetchErrorKind::Refused`] says that nothing was sent; after every other error it may have arrived.
+/// - One call waits for no other; the caller bounds how many there are at once.
+/// - Dropping the future gives up the request.
+#[async_trait]
+pub trait Post: Send + Sync {
+    /// Tells one address.
+    async fn post(&self, request: PostRequest) -> Result<Posted, FetchError>;
 }

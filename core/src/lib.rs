@@ -28,3 +28,4 @@ pub mod span;
 pub mod text;
 pub mod trace;
 pub mod view;
+pub mod webhook;

@@ -479,6 +479,28 @@ pub const EVENT_READERS_MAX: usize = 32;
 /// Between two signs of life on a stream of events on which nothing happens: proxies cut silent connections.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Webhooks in all: each is one request in flight at most, and one look at the events whenever something happens.
+pub const WEBHOOKS_MAX: usize = 32;
+/// An endpoint answers within this, its connection included, or the attempt came to nothing.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// The body of one message; an event has a key, some names and a reason, and never a document's text.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 16 << 10;
+/// Attempts at one message, about three days of them; then the endpoint is disabled until it is resumed.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 100;
+/// The pause after a first failed attempt; doubles up to the maximum.
+pub const WEBHOOK_PAUSE_MIN: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts: an endpoint that is back is told within the hour.
+pub const WEBHOOK_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Between two records of an endpoint's cursor while its messages are taken one after the other: each is a transaction
+/// of the catalog's one writer. What was taken since the last one is sent again after a crash.
+pub const WEBHOOK_RECORD_INTERVAL: Duration = Duration::from_secs(1);
+/// Test messages under way at once; each holds a request of its caller.
+pub const WEBHOOK_TESTS_MAX: usize = 4;
+/// Bytes read of the answer to something that was sent, so that its connection can serve again; they are dropped.
+pub const POST_ANSWER_BYTES_MAX: usize = 16 << 10;
+/// How long they are waited for.
+pub const POST_ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Minima of a signature: 256 bytes a document, and an estimate with a standard error of at most .044.
 pub const SCREEN_MINIMA: usize = 128;
 /// Originals that a document is compared with; more only share buckets with it by accident or by design.

@@ -1,25 +1,56 @@
-//! When is a failed document tried again?
+//! When is what failed tried again?
 //!
 //! Invariants:
 //! - Pauses grow and are bounded; so is the number of attempts.
-//! - Documents that failed together do not come back together: each pause is spread by the entry it is of.
+//! - What failed together does not come back together: each pause is spread by the thing it is of.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// How long to wait after the given failed attempt, from 1, of the thing that `seed` names; `None` when it was the last
-/// one. Between half of the doubling pause and all of it.
-pub fn pause(attempt: u32, seed: u64) -> Option<Duration> {
-    if attempt >= limits::RETRY_ATTEMPTS_MAX {
-        return None;
+/// How often something is tried, and how long is waited in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Attempts in all, the first one included.
+    pub attempts_max: u32,
+    /// The pause after the first failure; doubles up to the longest.
+    pub pause_min: Duration,
+    /// The longest pause.
+    pub pause_max: Duration,
+}
+
+impl Patience {
+    /// With documents that failed by a fault that may pass.
+    pub const DOCUMENTS: Self = Self {
+        attempts_max: limits::RETRY_ATTEMPTS_MAX,
+        pause_min: limits::RETRY_PAUSE_MIN,
+        pause_max: limits::RETRY_PAUSE_MAX,
+    };
+    /// With webhooks whose endpoint does not take a message.
+    pub const WEBHOOKS: Self = Self {
+        attempts_max: limits::WEBHOOK_ATTEMPTS_MAX,
+        pause_min: limits::WEBHOOK_PAUSE_MIN,
+        pause_max: limits::WEBHOOK_PAUSE_MAX,
+    };
+
+    /// How long to wait after the given failed attempt, from 1, of the thing that `seed` names; `None` when it was the
+    /// last one. Between half of the doubling pause and all of it.
+    pub fn pause(self, attempt: u32, seed: u64) -> Option<Duration> {
+        if attempt >= self.attempts_max {
+            return None;
+        }
+        let doublings = attempt.saturating_sub(1).min(31);
+        let whole = self.pause_min.saturating_mul(1 << doublings).min(self.pause_max);
+        let spread = mixed(seed ^ (u64::from(attempt) << 32)) >> 11;
+        // 53 bits are a fraction of 1 that a float holds exactly.
+        let fraction = spread as f64 / (1_u64 << 53) as f64;
+        Some(whole.mul_f64(0.5 + fraction / 2.0))
     }
-    let doublings = attempt.saturating_sub(1).min(31);
-    let whole = limits::RETRY_PAUSE_MIN.saturating_mul(1 << doublings).min(limits::RETRY_PAUSE_MAX);
-    let spread = mixed(seed ^ (u64::from(attempt) << 32)) >> 11;
-    // 53 bits are a fraction of 1 that a float holds exactly.
-    let fraction = spread as f64 / (1_u64 << 53) as f64;
-    Some(whole.mul_f64(0.5 + fraction / 2.0))
+}
+
+/// [`Patience::pause`] with documents.
+pub fn pause(attempt: u32, seed: u64) -> Option<Duration> {
+    Patience::DOCUMENTS.pause(attempt, seed)
 }
 
 /// Spreads neighbouring numbers over all of 64 bits (the finaliser of SplitMix64).
@@ -53,6 +84,16 @@ mod tests {
         assert!(pauses.len() > 95, "{}", pauses.len());
         let (first, last) = (pauses.first().unwrap(), pauses.last().unwrap());
         assert!(*last - *first > limits::RETRY_PAUSE_MIN / 3, "{first:?} to {last:?}");
+    }
+
+    #[test]
+    fn a_webhook_is_tried_for_days_and_not_for_ever() {
+        let pauses =
+            |attempts: std::ops::Range<u32>| attempts.map_while(|attempt| Patience::WEBHOOKS.pause(attempt, 3));
+        let tried: Duration = pauses(1..u32::MAX).sum();
+        let day = Duration::from_secs(86_400);
+        assert!(tried > 2 * day && tried < 4 * day, "{tried:?}");
+        assert!(pauses(1..2).sum::<Duration>() <= limits::WEBHOOK_PAUSE_MIN, "a hiccup is over soon");
     }
 
     proptest! {

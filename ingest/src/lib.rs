@@ -29,3 +29,4 @@ pub mod schedule;
 pub mod screen;
 pub mod source;
 pub mod trace;
+pub mod webhook;

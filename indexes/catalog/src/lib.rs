@@ -4,7 +4,7 @@
 //! [`wellspring_core::screen`] (`signatures`, `readmit`), over one database file. The path of
 //! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
 //! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
-//! `sources` keeps where documents come from.
+//! `sources` keeps where documents come from, `webhooks` who is told what happens to them.
 //!
 //! Invariants:
 //! - One writer: writes go through one connection, and a lock file keeps a second process away.
@@ -31,5 +31,6 @@ mod sources;
 mod stage;
 mod trace;
 mod trouble;
+mod webhooks;
 
 pub use open::{Clock, SqliteCatalog};

@@ -7,6 +7,8 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use wellspring_core::catalog::{Cost, EntryState, Stage};
@@ -188,6 +190,16 @@ pub(crate) fn hexadecimal<I: Identity>(json: &mut String, identity: &I) {
         let _ = write!(json, "{byte:02x}");
     }
     json.push('"');
+}
+
+/// Plain data as JSON, which can always hold it.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("settings, visits and progress are representable in JSON")
+}
+
+/// What was kept as JSON.
+pub(crate) fn parsed_json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, Trouble> {
+    serde_json::from_str(text).map_err(|_| Trouble::Damaged(column))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use wellspring_core::catalog::CatalogError;
@@ -21,7 +20,7 @@ use wellspring_core::source::{
 };
 
 use crate::open::SqliteCatalog;
-use crate::rows;
+use crate::rows::{self, json, parsed_json};
 use crate::trouble::Trouble;
 
 /// Rows of one insert of addresses, five parameters each: well below SQLite's bound on parameters.
@@ -110,7 +109,7 @@ impl SourceStore for SqliteCatalog {
 }
 
 /// A statement with its values.
-type Statement<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
+pub(crate) type Statement<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 impl SqliteCatalog {
     async fn all_sources(&self) -> Result<Vec<SourceRecord>, Trouble> {
@@ -212,7 +211,7 @@ impl SqliteCatalog {
     }
 
     /// Runs one statement; whether it found a row.
-    async fn update(&self, statement: Statement<'_>) -> Result<bool, Trouble> {
+    pub(crate) async fn update(&self, statement: Statement<'_>) -> Result<bool, Trouble> {
         let mut write = self.begin_write().await?;
         let done = statement.execute(&mut *write).await?;
         write.commit().await?;
@@ -256,13 +255,4 @@ fn memory(row: &SqliteRow) -> Result<UrlMemory, Trouble> {
             .transpose()
             .map_err(|_| Trouble::Damaged("body_hash"))?,
     })
-}
-
-/// Settings and visits are plain data, which JSON can always hold.
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("settings and visits are representable in JSON")
-}
-
-fn parsed_json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, Trouble> {
-    serde_json::from_str(text).map_err(|_| Trouble::Damaged(column))
 }

@@ -138,17 +138,8 @@ impl Question<'_> {
         Ok(Reply::Answer { answer: FetchAnswer::Content { content_type, body }, about, wire_bytes })
     }
 
-    /// A failure of the line, or of what was said over it.
     fn broken(&self, error: reqwest::Error) -> FetchError {
-        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-        let kind = match &error {
-            _ if causes.any(|cause| cause.is::<Forbidden>()) => FetchErrorKind::Refused,
-            // The address cannot be written into a request.
-            error if error.is_builder() => FetchErrorKind::Refused,
-            error if error.is_timeout() => FetchErrorKind::TimedOut,
-            _ => FetchErrorKind::Unreachable,
-        };
-        self.caused(kind, error.without_url())
+        line_error(&self.target.host, error)
     }
 
     fn bad_body(&self, error: impl Into<Box<dyn Error + Send + Sync>>) -> FetchError {
@@ -171,4 +162,17 @@ impl Question<'_> {
     fn caused(&self, kind: FetchErrorKind, error: impl Into<Box<dyn Error + Send + Sync>>) -> FetchError {
         FetchError::caused_by(kind, format!("could not fetch from {}", self.target.host), error)
     }
+}
+
+/// A failure of the line to a host, or of what was said over it.
+pub(super) fn line_error(host: &str, error: reqwest::Error) -> FetchError {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let kind = match &error {
+        _ if causes.any(|cause| cause.is::<Forbidden>()) => FetchErrorKind::Refused,
+        // The address cannot be written into a request.
+        error if error.is_builder() => FetchErrorKind::Refused,
+        error if error.is_timeout() => FetchErrorKind::TimedOut,
+        _ => FetchErrorKind::Unreachable,
+    };
+    FetchError::caused_by(kind, format!("could not reach {host}"), error.without_url())
 }

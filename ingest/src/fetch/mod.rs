@@ -14,12 +14,14 @@
 //! - Two clients, and so two pools of connections: one that a named host may use, and one that never saw an unchecked
 //!   address. A connection that one source was allowed is not lent to another.
 //! - No proxy, no cookie, no credential, no referrer. What validates an answer goes to no other host.
+//! - What is sent (`post`) passes the same checks, follows no redirect, and stands in no line.
 //! - Waiting is bounded everywhere but in front of a host's line, where it is fair and can be given up.
 
 mod address;
 mod decode;
 mod exchange;
 mod headers;
+mod post;
 mod resolve;
 mod robots;
 mod target;
@@ -94,7 +96,7 @@ pub enum FetchOptionsError {
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The guarded client. Reads over HTTP/1.1, with and without TLS.
+/// The guarded client. Reads and tells over HTTP/1.1, with and without TLS.
 pub struct HttpFetch {
     options: FetchOptions,
     rule: AddressRule,

@@ -111,7 +111,8 @@ fn folder(path: &Path) -> Result<PathBuf, SettingsError> {
     Ok(root)
 }
 
-fn address(field: &'static str, text: &str) -> Result<Url, SettingsError> {
+/// An address in its one form; it carries no credentials, since it is shown to everybody who may list.
+pub(crate) fn address(field: &'static str, text: &str) -> Result<Url, SettingsError> {
     let hint = "an address looks like `https://example.org/feed.xml`";
     if text.len() > limits::URL_BYTES_MAX {
         return Err(refused(field, &format!("is longer than {} bytes", limits::URL_BYTES_MAX), "use a shorter one"));
@@ -138,11 +139,12 @@ fn address(field: &'static str, text: &str) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
-fn hosts(hosts: Vec<String>) -> Result<Vec<String>, SettingsError> {
+/// Host names in their one form, in order.
+pub(crate) fn hosts(hosts: Vec<String>) -> Result<Vec<String>, SettingsError> {
     let hint = "a host looks like `wiki.internal` or `10.0.0.7`, without scheme, port or path";
     if hosts.len() > limits::PRIVATE_HOSTS_MAX {
         let what = format!("has more than {} entries", limits::PRIVATE_HOSTS_MAX);
-        return Err(refused("private_hosts", &what, "name the hosts that the source really visits"));
+        return Err(refused("private_hosts", &what, "name only the hosts that are needed"));
     }
     let checked = hosts.into_iter().map(|host| host_name(&host).ok_or(())).collect::<Result<Vec<_>, ()>>();
     let mut hosts = checked.map_err(|()| refused("private_hosts", "has an entry that is no host name", hint))?;

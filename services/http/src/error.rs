@@ -19,6 +19,7 @@ use wellspring_core::document::Revision;
 use wellspring_core::retriever::{SearchError, SearchErrorKind};
 use wellspring_core::source::SourceError;
 use wellspring_core::trace::{TraceError, TraceErrorKind};
+use wellspring_core::webhook::WebhookError;
 
 use crate::conditions::entity_tag;
 
@@ -75,6 +76,8 @@ codes! {
     UnknownRevision = "unknown_revision", NOT_FOUND;
     /// No such source.
     UnknownSource = "unknown_source", NOT_FOUND;
+    /// No such webhook.
+    UnknownWebhook = "unknown_webhook", NOT_FOUND;
     /// The path exists, but not with this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body did not arrive in time.
@@ -91,6 +94,12 @@ codes! {
     SourceRemoving = "source_removing", CONFLICT;
     /// No deletions are held back.
     NothingHeld = "nothing_held", CONFLICT;
+    /// A webhook with these settings is there already.
+    WebhookExists = "webhook_exists", CONFLICT;
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks = "too_many_webhooks", CONFLICT;
+    /// The service was told to open no outgoing connection.
+    Offline = "offline", CONFLICT;
     /// The document's newest revision has not failed.
     NotFailed = "not_failed", CONFLICT;
     /// The document's content is no longer kept.
@@ -362,6 +371,25 @@ impl From<SourceError> for ApiError {
     }
 }
 
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        let message = error.to_string();
+        match error {
+            WebhookError::Unknown => unknown_webhook(),
+            WebhookError::Exists(_) => {
+                let hint = "`POST` to its path with `/resume` lets a disabled one go on; remove it for a new secret";
+                Self::new(Code::WebhookExists, message, hint)
+            }
+            WebhookError::TooMany => Self::new(Code::TooManyWebhooks, message, "remove one that is not needed"),
+            WebhookError::Invalid(error) => Self::new(Code::InvalidField, message, error.hint),
+            WebhookError::Offline => Self::new(Code::Offline, message, "start the service without --offline"),
+            WebhookError::Busy => Self::new(Code::Busy, message, "try again in a moment"),
+            WebhookError::NoSecret => Self::new(Code::Internal, message, "see that the system has randomness"),
+            WebhookError::Catalog(error) => error.into(),
+        }
+    }
+}
+
 impl From<TraceError> for ApiError {
     fn from(error: TraceError) -> Self {
         tracing::error!(error = %error.chain(), "a store could not be looked into");
@@ -430,6 +458,11 @@ pub(crate) fn unknown_collection() -> ApiError {
 /// The error of a source that does not exist.
 pub(crate) fn unknown_source() -> ApiError {
     ApiError::new(Code::UnknownSource, "there is no such source", "`GET /v1/sources` lists them")
+}
+
+/// The error of a webhook that does not exist.
+pub(crate) fn unknown_webhook() -> ApiError {
+    ApiError::new(Code::UnknownWebhook, "there is no such webhook", "`GET /v1/webhooks` lists them")
 }
 
 /// The error of a document that does not exist or was deleted.

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::{ErrorBody, ErrorDetail};
-use crate::routes::{ask, documents, events, residue, retry, search, sources, status, upload, write};
+use crate::routes::{ask, documents, events, residue, retry, search, sources, status, upload, webhooks, write};
 use crate::schema;
 
 /// The API.
@@ -25,13 +25,15 @@ use crate::schema;
     paths(
         documents::list, write::post, write::put, documents::read, documents::delete, residue::residue, retry::retry,
         events::events, sources::list, sources::add, sources::show, sources::change, sources::remove, sources::refresh,
-        sources::release, search::search, search::search_by_url, ask::ask,
+        sources::release, webhooks::list, webhooks::add, webhooks::remove, webhooks::test, webhooks::resume,
+        search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),
     components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::Event, schema::request::Document, upload::UploadResponse)),
     tags(
         (name = "documents", description = "Write, read, list and delete documents"),
         (name = "sources", description = "Say where documents come from"),
+        (name = "webhooks", description = "Be told what happens to documents"),
         (name = "search", description = "Find passages"),
         (name = "ask", description = "Get answers with citations"),
         (name = "service", description = "How the service is")

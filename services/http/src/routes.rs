@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wellspring_core::document::CollectionName;
@@ -29,6 +29,7 @@ pub(crate) mod search;
 pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod upload;
+pub(crate) mod webhooks;
 pub(crate) mod write;
 
 /// What handlers share; cloning is cheap.
@@ -97,6 +98,10 @@ pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationT
         .route("/v1/sources/{name}", get(sources::show).patch(sources::change).delete(sources::remove))
         .route("/v1/sources/{name}/refresh", post(sources::refresh))
         .route("/v1/sources/{name}/release", post(sources::release))
+        .route("/v1/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/v1/webhooks/{id}", delete(webhooks::remove))
+        .route("/v1/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/webhooks/{id}/resume", post(webhooks::resume))
         .route("/v1/search", post(search::search).get(search::search_by_url))
         .route("/v1/ask", post(ask::ask))
         .fallback(unknown_route)

@@ -6,6 +6,7 @@
 use utoipa::ToSchema;
 
 pub mod request;
+pub mod webhook;
 
 /// A run of characters; half-open, in Unicode code points and in UTF-8 bytes.
 #[derive(Debug, ToSchema)]

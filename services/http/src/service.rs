@@ -23,6 +23,7 @@ use wellspring_core::push::{Push, Pushed};
 use wellspring_core::retriever::Retriever;
 use wellspring_core::source::SourceAdmin;
 use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
+use wellspring_core::webhook::WebhookAdmin;
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -148,6 +149,8 @@ pub struct Service {
     pub reader: Arc<dyn CatalogReader>,
     /// Adds, shows and steers sources.
     pub sources: Arc<dyn SourceAdmin>,
+    /// Adds, shows and steers webhooks.
+    pub webhooks: Arc<dyn WebhookAdmin>,
     /// Looks for what is left of documents.
     pub residues: Arc<dyn Residues>,
     /// Finds passages.

@@ -39,6 +39,7 @@ use crate::config::Config;
 
 mod folders;
 mod generator;
+mod hooks;
 mod seams;
 mod sources;
 mod status;
@@ -83,13 +84,18 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
 
     let screener = Arc::new(Screener::new(config.screen.clone(), catalog.clone()));
     let meter = Arc::new(EmbeddingMeter::default());
-    let sources = sources::registry(&config, catalog.clone(), intake.clone(), parser.clone(), meter.clone()).await?;
+    let client = sources::client(&config)?;
+    let sources =
+        sources::registry(&config, client.clone(), catalog.clone(), intake.clone(), parser.clone(), meter.clone())
+            .await?;
+    let webhooks = hooks::webhooks(catalog.clone(), &intake, client);
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
     let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
     let service = Service {
         writes: Arc::new(seams::IntakeWrites(intake.clone())),
         reader: catalog.clone(),
         sources: Arc::new(sources.clone()),
+        webhooks: Arc::new(webhooks.clone()),
         residues: Arc::new(seams::TracerResidues(Tracer::new(catalog.clone(), views.clone()))),
         retriever,
         answers: Arc::new(seams::AnswererAnswers(answerer)),
@@ -125,6 +131,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         tracing::info!(publication = published.0, "ready");
         let mut work = JoinSet::new();
         work.spawn(sources.run(background.clone()));
+        work.spawn(webhooks.run(background.clone()));
         let parts = PipelineParts { publisher, parser, screener, embedder, views, signals, meter };
         work.spawn(pipeline::run(parts, published, background.clone()));
         while let Some(ended) = work.join_next().await {

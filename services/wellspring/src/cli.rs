@@ -8,6 +8,12 @@ use wellspring_core::source::Remains;
 
 use crate::config::Flags;
 
+mod models;
+mod webhooks;
+
+pub(crate) use models::{ModelsAction, ModelsArguments};
+pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
+
 /// Private, cited answers over documents that keep changing.
 #[derive(Debug, Parser)]
 #[command(
@@ -83,6 +89,14 @@ pub(crate) enum Command {
   wellspring sources refresh blog.example                   visit it now
   wellspring sources remove notes --documents delete")]
     Sources(SourcesArguments),
+    /// Have other programs told what happens to documents, by signed requests to addresses of theirs.
+    #[command(after_help = "Examples:
+  wellspring webhooks                                       every webhook, how far it was told, its trouble
+  wellspring webhooks add https://ci.example/hook --state searchable --state deleted
+  wellspring webhooks test wh_0123456789abcdef              send a test message now
+  wellspring webhooks resume wh_0123456789abcdef            let a disabled one go on where it stopped
+  wellspring webhooks remove wh_0123456789abcdef")]
+    Webhooks(WebhooksArguments),
     /// List, fetch and check model files.
     #[command(after_help = "Examples:
   wellspring models list
@@ -478,37 +492,6 @@ impl From<Documents> for Remains {
             Documents::Delete => Self::Delete,
         }
     }
-}
-
-/// `models`.
-#[derive(Debug, Args)]
-pub(crate) struct ModelsArguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) action: ModelsAction,
-    /// The service's settings decide where models live.
-    #[command(flatten)]
-    pub(crate) service: ServiceFlags,
-}
-
-/// What to do with models.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelsAction {
-    /// List the manifest and what is on disk.
-    List,
-    /// Fetch models; what is there and whole is not fetched again, what was cut off goes on.
-    Pull {
-        /// Names from `models list`; the default set when none is given.
-        names: Vec<String>,
-        /// A named set: default, test, 1.5b.
-        #[arg(long)]
-        set: Option<String>,
-    },
-    /// Read files again and compare their SHA-256.
-    Verify {
-        /// Names from `models list`; everything on disk when none is given.
-        names: Vec<String>,
-    },
 }
 
 /// `config`.

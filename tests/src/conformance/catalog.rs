@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogReader, Journal, Publisher};
 use wellspring_core::source::SourceStore;
 use wellspring_core::trace::Traces;
+use wellspring_core::webhook::WebhookStore;
 
 pub mod accepting;
 pub mod claiming;
@@ -23,7 +24,7 @@ pub mod steps;
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
     /// The implementation.
-    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces;
+    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces + WebhookStore;
 
     /// The catalog.
     fn catalog(&self) -> &Self::Catalog;

@@ -5,6 +5,7 @@
 pub mod catalog;
 pub mod embedder;
 pub mod generator;
+pub mod hooks;
 pub mod keyword;
 pub mod sources;
 pub mod vector;

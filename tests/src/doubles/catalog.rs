@@ -19,6 +19,7 @@ use wellspring_core::screen::{Arrival, Decision, Record};
 use wellspring_core::source::{SourceName, SourceRecord, UrlMemory};
 use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
+use wellspring_core::webhook::WebhookRecord;
 
 mod journal;
 mod publisher;
@@ -27,6 +28,7 @@ mod replay;
 mod screen;
 mod sources;
 mod trace;
+mod webhooks;
 
 /// A catalog in memory.
 #[derive(Debug, Default)]
@@ -53,6 +55,8 @@ struct State {
     /// What happened, from number 1 on.
     events: Vec<(Sequence, EventKind, Timestamp)>,
     pushed: HashMap<IdempotencyKey, (ContentHash, Vec<Answer>)>,
+    /// By the time at which they were added.
+    webhooks: Vec<WebhookRecord>,
     claimed: HashMap<DocumentId, Sequence>,
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.

@@ -8,4 +8,5 @@ mod locks;
 mod pushes;
 mod recovery;
 mod sources;
+mod webhooks;
 mod writes;

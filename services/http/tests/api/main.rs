@@ -13,3 +13,4 @@ mod serving;
 mod sources;
 mod store;
 mod support;
+mod webhooks;

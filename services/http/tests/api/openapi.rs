@@ -15,6 +15,7 @@ use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
 use wellspring_core::trace::{CatalogResidue, Event, EventKind};
+use wellspring_core::webhook::WebhookState;
 use wellspring_http::openapi::document_json;
 
 use crate::support::{answer, citation, json, ranked, start};
@@ -52,6 +53,7 @@ fn every_path_is_described() {
     let expected = [
         "delete /v1/documents/{key}",
         "delete /v1/sources/{name}",
+        "delete /v1/webhooks/{id}",
         "get /healthz",
         "get /readyz",
         "get /v1/documents",
@@ -63,6 +65,7 @@ fn every_path_is_described() {
         "get /v1/sources",
         "get /v1/sources/{name}",
         "get /v1/status",
+        "get /v1/webhooks",
         "post /v1/ask",
         "post /v1/documents",
         "patch /v1/sources/{name}",
@@ -71,6 +74,9 @@ fn every_path_is_described() {
         "post /v1/sources",
         "post /v1/sources/{name}/refresh",
         "post /v1/sources/{name}/release",
+        "post /v1/webhooks",
+        "post /v1/webhooks/{id}/resume",
+        "post /v1/webhooks/{id}/test",
         "put /v1/documents/{key}",
     ];
     assert_eq!(described, expected.map(str::to_owned).into());
@@ -182,6 +188,11 @@ fn schemas_are_what_is_written() {
             reason: Some("r".into()),
         },
     );
+    same_fields("Webhook", crate::webhooks::full());
+    same_fields("WebhookTest", crate::webhooks::arrived());
+    for state in [WebhookState::Active, WebhookState::Failing, WebhookState::Disabled, WebhookState::Offline] {
+        same_name("WebhookState", state);
+    }
     for kind in EventKind::ALL {
         same_name("EventKind", kind);
     }

@@ -24,20 +24,27 @@ use wellspring_ingest::source::web::{Releases, WebSource};
 use super::folders::{self, WatchedFolder};
 use crate::config::Config;
 
+/// The one guarded client; `None` offline.
+pub(super) fn client(config: &Config) -> anyhow::Result<Option<Arc<HttpFetch>>> {
+    if config.offline {
+        return Ok(None);
+    }
+    let options = FetchOptions { contact: config.fetch_contact.clone(), ..FetchOptions::default() };
+    Ok(Some(Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)))
+}
+
 /// The registry with the sources that the configuration declares; nothing runs before its `run`.
 pub(super) async fn registry(
     config: &Config,
+    client: Option<Arc<HttpFetch>>,
     catalog: Arc<SqliteCatalog>,
     intake: Arc<Intake>,
     parser: Arc<ParsePool>,
     meter: Arc<EmbeddingMeter>,
 ) -> anyhow::Result<SourceRegistry> {
-    let fetch: Arc<dyn Fetch> = match config.offline {
-        true => Arc::new(Offline),
-        false => {
-            let options = FetchOptions { contact: config.fetch_contact.clone(), ..FetchOptions::default() };
-            Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)
-        }
+    let fetch: Arc<dyn Fetch> = match client {
+        None => Arc::new(Offline),
+        Some(client) => client,
     };
     let visitor = WebSource {
         robots: Arc::new(Robots::new(fetch.clone())),

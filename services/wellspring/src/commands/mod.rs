@@ -10,6 +10,7 @@ mod models;
 mod search;
 mod sources;
 mod status;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Search(arguments) => block_on(search::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Status(arguments) => block_on(status::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Sources(arguments) => block_on(sources::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
+        Command::Webhooks(arguments) => block_on(webhooks::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Documents(arguments) => block_on(documents::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -204,7 +204,7 @@ fn state(source: &Source) -> &'static str {
 }
 
 /// A length of time in its largest whole unit.
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),
