@@ -29,3 +29,4 @@ pub mod text;
 pub mod trace;
 pub mod view;
 pub mod webhook;
+pub mod websub;

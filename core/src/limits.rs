@@ -501,6 +501,33 @@ pub const POST_ANSWER_BYTES_MAX: usize = 16 << 10;
 /// How long they are waited for.
 pub const POST_ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Requests to hubs under way at once; each waits for another machine.
+pub const WEBSUB_REQUESTS_MAX: usize = 4;
+/// A hub answers a request within this.
+pub const WEBSUB_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a hub is asked to tell us; it may decide otherwise.
+pub const WEBSUB_LEASE: Duration = Duration::from_secs(7 * 86_400);
+/// The longest lease that is believed: a hub that forgot us would be trusted for as long.
+pub const WEBSUB_LEASE_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Between two renewals, however short the lease.
+pub const WEBSUB_RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(300);
+/// Requests that a hub does not confirm before it is given up: half a day of them.
+pub const WEBSUB_ATTEMPTS_MAX: u32 = 8;
+/// The pause after a first one, in which the hub asks back; doubles up to the maximum.
+pub const WEBSUB_PAUSE_MIN: Duration = Duration::from_secs(300);
+/// The longest pause between two.
+pub const WEBSUB_PAUSE_MAX: Duration = Duration::from_secs(6 * 3600);
+/// A hub that was given up is asked anew after this, if the source still names it.
+pub const WEBSUB_GIVEN_UP_PAUSE: Duration = Duration::from_secs(7 * 86_400);
+/// Between two visits of one source that its hub asked for: a hub that tells every second must not spend the budget.
+pub const WEBSUB_VISIT_INTERVAL_MIN: Duration = Duration::from_secs(60);
+/// A source whose hub tells of changes is still visited this often: hubs lose things.
+pub const WEBSUB_POLL_INTERVAL: Duration = Duration::from_secs(86_400);
+/// What a hub may send to a callback: its signature is over the whole, so all of it is read; larger ones are refused.
+pub const WEBSUB_BODY_BYTES_MAX: usize = 1 << 20;
+/// What a hub may ask to be repeated when it asks back.
+pub const WEBSUB_CHALLENGE_BYTES_MAX: usize = 1024;
+
 /// Minima of a signature: 256 bytes a document, and an estimate with a standard error of at most .044.
 pub const SCREEN_MINIMA: usize = 128;
 /// Originals that a document is compared with; more only share buckets with it by accident or by design.

@@ -32,6 +32,12 @@ impl Patience {
         pause_min: limits::WEBHOOK_PAUSE_MIN,
         pause_max: limits::WEBHOOK_PAUSE_MAX,
     };
+    /// With hubs that do not confirm what they were asked.
+    pub const HUBS: Self = Self {
+        attempts_max: limits::WEBSUB_ATTEMPTS_MAX,
+        pause_min: limits::WEBSUB_PAUSE_MIN,
+        pause_max: limits::WEBSUB_PAUSE_MAX,
+    };
 
     /// How long to wait after the given failed attempt, from 1, of the thing that `seed` names; `None` when it was the
     /// last one. Between half of the doubling pause and all of it.

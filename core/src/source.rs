@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::catalog::CatalogError;
 use crate::document::{CollectionName, ContentHash, NameError, short_name};
 use crate::fetch::Validators;
+use crate::websub::SubscriptionInfo;
 
 /// The name of a source, in the alphabet of short names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -195,6 +196,9 @@ pub struct Visit {
     /// A hub that tells of changes (WebSub), where the source names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
+    /// What the hub knows the source as, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
 }
 
 /// What is remembered of one address between visits.
@@ -337,6 +341,8 @@ pub struct SourceInfo {
     pub held_deletions: u64,
     /// Whether it is being visited now.
     pub visiting: bool,
+    /// How it stands with the hub that it names; `None` where it names none.
+    pub subscription: Option<SubscriptionInfo>,
 }
 
 /// How far a removal has come when it is answered.

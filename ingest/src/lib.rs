@@ -30,3 +30,4 @@ pub mod screen;
 pub mod source;
 pub mod trace;
 pub mod webhook;
+pub mod websub;

@@ -4,7 +4,8 @@
 //! [`wellspring_core::screen`] (`signatures`, `readmit`), over one database file. The path of
 //! a write, one file a step: [`journal`] accepts, `claim` hands out, `stage` keeps the parsed revision, `publish`
 //! makes it the one that readers see, `replay` brings a view that lost something forward again, `read` answers.
-//! `sources` keeps where documents come from, `webhooks` who is told what happens to them.
+//! `sources` keeps where documents come from, `webhooks` who is told what happens to them,
+//! `subscriptions` who tells us of changes.
 //!
 //! Invariants:
 //! - One writer: writes go through one connection, and a lock file keeps a second process away.
@@ -29,6 +30,7 @@ mod rows;
 mod signatures;
 mod sources;
 mod stage;
+mod subscriptions;
 mod trace;
 mod trouble;
 mod webhooks;

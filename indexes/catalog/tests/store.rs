@@ -303,6 +303,7 @@ async fn sources_and_what_is_remembered_of_them_survive_a_restart() {
         complete: true,
         not_before: None,
         hub: None,
+        topic: None,
     };
     catalog.record_visit(&name, &visit).await.unwrap();
     let later: Timestamp = "2026-05-06T13:00:00Z".parse().unwrap();

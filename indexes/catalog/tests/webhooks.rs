@@ -1,4 +1,4 @@
-//! What does the store on the disk remember of endpoints?
+//! What does the store on the disk remember of endpoints, and of subscriptions?
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly")]
 
 use jiff::Timestamp;
@@ -6,6 +6,9 @@ use wellspring_catalog::SqliteCatalog;
 use wellspring_core::trace::EventKind;
 use wellspring_core::webhook::{
     WebhookId, WebhookProgress, WebhookRecord, WebhookSecret, WebhookSettings, WebhookStore,
+};
+use wellspring_core::websub::{
+    SubscriptionProgress, SubscriptionRecord, SubscriptionSettings, SubscriptionState, SubscriptionStore, Unguessable,
 };
 
 fn record(number: u8) -> WebhookRecord {
@@ -59,4 +62,40 @@ async fn an_identity_is_taken_once() {
     let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
     catalog.put_webhook(&record(1)).await.unwrap();
     assert!(catalog.put_webhook(&record(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_subscription_survives_a_restart_and_outlives_its_source() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    let mut record = SubscriptionRecord {
+        token: Unguessable::from_bytes([1; 32]),
+        source: "blog".parse().unwrap(),
+        settings: SubscriptionSettings {
+            hub: "https://hub.example/".into(),
+            topic: "https://blog.example/feed".into(),
+            callback: "https://we.example/v1/websub/01".into(),
+            private_hosts: vec!["hub.example".into()],
+        },
+        secret: Unguessable::from_bytes([2; 32]),
+        progress: SubscriptionProgress {
+            state: SubscriptionState::Asked,
+            lease_until: None,
+            attempts: 0,
+            asked_at: None,
+            next_attempt_at: Some(Timestamp::UNIX_EPOCH),
+            last_error: None,
+        },
+    };
+    catalog.put_subscription(&record).await.unwrap();
+    record.progress.state = SubscriptionState::Active;
+    record.progress.lease_until = Some(Timestamp::UNIX_EPOCH);
+    catalog.put_subscription(&record).await.unwrap();
+    catalog.close().await;
+    drop(catalog);
+    let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
+    assert_eq!(catalog.subscriptions().await.unwrap(), [record.clone()]);
+    assert!(catalog.remove_subscription(&record.token).await.unwrap());
+    assert!(!catalog.remove_subscription(&record.token).await.unwrap());
+    assert!(catalog.subscriptions().await.unwrap().is_empty());
 }

@@ -101,6 +101,7 @@ fn planned(world: &World, requests_per_hour: f64, seed: u64) -> Result<Visits, S
             complete: true,
             not_before: None,
             hub: None,
+            topic: None,
         };
         planner.begin(&next.name, now);
         planner.record(&next.name, &visit, visit.changed as f64 * 0.1, now);

@@ -22,6 +22,7 @@ fn visit(hour: f64, changed: u64) -> Visit {
         complete: true,
         not_before: None,
         hub: None,
+        topic: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn visit(now: Timestamp, requests: u64, changed: u64) -> Visit {
         complete: true,
         not_before: None,
         hub: None,
+        topic: None,
     }
 }
 

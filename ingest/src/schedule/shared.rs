@@ -137,6 +137,7 @@ mod tests {
                 complete: true,
                 not_before: None,
                 hub: None,
+                topic: None,
             };
             planner.record(&name, &visit, at);
             meter.add(&name, [0.1, 300.0][place]);

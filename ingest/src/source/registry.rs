@@ -11,6 +11,7 @@
 //! - What was handed over during a visit is remembered after it was accepted: a crash in between costs a visit, never a
 //!   document.
 //! - Visits under way are bounded, and every task ends with the shutdown, within the drain.
+//! - A source whose hub tells of changes is still visited, seldom: what a hub loses is found.
 //! - A removal that was asked for goes on after a restart, wherever it stopped.
 
 mod admin;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use wellspring_core::catalog::Journal;
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, SourceRecord, SourceSettings, SourceStore, UrlMemory, Visit};
+use wellspring_core::websub::SubscriptionInfo;
 
 use super::Accept;
 use super::folder::FolderStatus;
@@ -105,6 +107,21 @@ pub trait VisitPlanner: Send + Sync {
     fn next(&self, now: Timestamp) -> Option<(SourceName, Timestamp)>;
 }
 
+/// Knows which sources have a hub that tells of changes (WebSub). Contract for implementors: no call waits or does I/O.
+pub trait HubWatcher: Send + Sync {
+    /// Takes note of what a visit said about a hub.
+    fn visited(&self, settings: &SourceSettings, visit: &Visit);
+
+    /// Takes note that a source is paused or on its way out: its hub is asked to stop.
+    fn rests(&self, source: &SourceName);
+
+    /// Until when the hub of a source tells of its changes; `None` where none does.
+    fn told_until(&self, source: &SourceName) -> Option<Timestamp>;
+
+    /// How it stands with the hub of a source, given its last visit; `None` where it names none.
+    fn info(&self, source: &SourceName, visit: &Visit) -> Option<SubscriptionInfo>;
+}
+
 /// What the registry works with.
 pub struct RegistryParts {
     /// Keeps sources.
@@ -117,6 +134,8 @@ pub struct RegistryParts {
     pub visitor: Arc<dyn WebVisitor>,
     /// Says when.
     pub planner: Arc<dyn VisitPlanner>,
+    /// Knows which sources have a hub that tells of changes.
+    pub hubs: Arc<dyn HubWatcher>,
     /// Tells the time.
     pub clock: fn() -> Timestamp,
     /// Visits under way at once, [`limits::VISITS_MAX`] in the service.

@@ -20,9 +20,10 @@ use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::{
     DocumentCounts, Remains, SourceName, SourceRecord, SourceSettings, SourceStore, UrlMemory, Visit,
 };
+use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
 use wellspring_ingest::source::Accept;
 use wellspring_ingest::source::registry::{
-    Plan, RegistryParts, SourceRegistry, VisitOutcome, VisitPlanner, WebVisitor,
+    HubWatcher, Plan, RegistryParts, SourceRegistry, VisitOutcome, VisitPlanner, WebVisitor,
 };
 
 /// Sources, addresses and documents in memory: what a restart finds again.
@@ -257,7 +258,8 @@ pub(crate) fn visit(complete: bool) -> Visit {
         errors: if complete { vec![] } else { vec!["cut off".to_owned()] },
         complete,
         not_before: None,
-        hub: None,
+        hub: Some("http://hub.example/".to_owned()),
+        topic: None,
     }
 }
 
@@ -334,11 +336,39 @@ impl VisitPlanner for FixedInterval {
     }
 }
 
+/// Hubs in memory, which are asked nothing.
+#[derive(Default)]
+pub(crate) struct Watched {
+    pub(crate) visited: Mutex<Vec<(String, Option<String>)>>,
+    pub(crate) rested: Mutex<Vec<String>>,
+    pub(crate) told_until: Mutex<Option<Timestamp>>,
+}
+
+impl HubWatcher for Watched {
+    fn visited(&self, settings: &SourceSettings, visit: &Visit) {
+        self.visited.lock().unwrap().push((settings.name.to_string(), visit.hub.clone()));
+    }
+
+    fn rests(&self, source: &SourceName) {
+        self.rested.lock().unwrap().push(source.to_string());
+    }
+
+    fn told_until(&self, _: &SourceName) -> Option<Timestamp> {
+        *self.told_until.lock().unwrap()
+    }
+
+    fn info(&self, _: &SourceName, visit: &Visit) -> Option<SubscriptionInfo> {
+        let lease_until = *self.told_until.lock().unwrap();
+        Some(SubscriptionInfo { hub: visit.hub.clone()?, state: SubscriptionState::Active, lease_until, note: None })
+    }
+}
+
 /// A registry at work.
 pub(crate) struct Running {
     pub(crate) registry: SourceRegistry,
     pub(crate) store: Arc<Store>,
     pub(crate) visitor: Arc<Visitor>,
+    pub(crate) hubs: Arc<Watched>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: Option<tokio::task::JoinHandle<()>>,
 }
@@ -356,17 +386,18 @@ impl Running {
 
     /// A registry that does not run yet.
     pub(crate) fn idle(store: Arc<Store>, interval: SignedDuration) -> Self {
-        let visitor = Arc::new(Visitor::default());
+        let (visitor, hubs) = (Arc::new(Visitor::default()), Arc::new(Watched::default()));
         let registry = SourceRegistry::new(RegistryParts {
             store: store.clone(),
             accept: store.clone(),
             journal: store.clone(),
             visitor: visitor.clone(),
             planner: Arc::new(FixedInterval::of(interval)),
+            hubs: hubs.clone(),
             clock: Timestamp::now,
             visits_max: 2,
         });
-        Self { registry, store, visitor, shutdown: CancellationToken::new(), task: None }
+        Self { registry, store, visitor, hubs, shutdown: CancellationToken::new(), task: None }
     }
 
     pub(crate) fn run(&mut self) {

@@ -3,5 +3,6 @@
 
 mod doubles;
 mod folders;
+mod hubs;
 mod removing;
 mod visiting;

@@ -212,11 +212,13 @@ pub(crate) async fn an_entity_bomb_does_no_harm() {
 
 pub(crate) async fn a_feed_says_when_it_wants_to_be_visited_and_who_tells_of_changes() {
     let mut world = feed_of(false);
-    let head = "<ttl>60</ttl><link xmlns='http://www.w3.org/2005/Atom' rel='hub' href='https://hub.example.org/'/>";
+    let head = "<ttl>60</ttl><link xmlns='http://www.w3.org/2005/Atom' rel='hub' href='https://hub.example.org/'/>\
+                <link xmlns='http://www.w3.org/2005/Atom' rel='self' href='https://example.org/own.xml'/>";
     serve(&world, &rss(head, &[item("a", "words")]));
     for _ in 0..2 {
         let outcome = world.visit().await;
         assert_eq!(outcome.visit.hub.as_deref(), Some("https://hub.example.org/"), "unchanged or not");
+        assert_eq!(outcome.visit.topic.as_deref(), Some("https://example.org/own.xml"));
         assert_eq!(outcome.visit.not_before.unwrap().to_string(), "2026-11-25T01:00:00Z");
     }
     *world.web.fresh_for.lock().unwrap() = Some(Duration::from_secs(365 * 24 * 3600));

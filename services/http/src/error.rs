@@ -104,6 +104,10 @@ codes! {
     NotFailed = "not_failed", CONFLICT;
     /// The document's content is no longer kept.
     ContentGone = "content_gone", GONE;
+    /// There is no such subscription, or no longer.
+    SubscriptionGone = "subscription_gone", GONE;
+    /// A subscription that was never asked for, or is not wanted any more.
+    SubscriptionUnwanted = "subscription_unwanted", NOT_FOUND;
     /// Events behind that number are no longer kept.
     EventsGone = "events_gone", GONE;
     /// The document is at another revision than the write was meant for.

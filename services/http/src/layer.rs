@@ -1,7 +1,7 @@
 //! What does every request pass, and what is written down about it?
 //!
 //! Invariants:
-//! - A request is let in by `auth`, then takes one of a bounded number of places, which it holds until the last byte
+//! - A request is let in by `auth`, or by the token in its path, then takes one of a bounded number of places, which it holds until the last byte
 //!   of its response is gone or its caller is.
 //! - The log knows a request by its id, method, route, status and milliseconds, and by nothing its caller wrote.
 //! - A panic in a handler is one failed request.
@@ -32,6 +32,8 @@ use crate::routes::Shared;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The paths that are answered always and to everybody: they tell nothing but life.
 const OPEN_ROUTES: &[&str] = &["/healthz", "/readyz"];
+/// The paths that a token guards instead of the key: hubs have no key of ours, and come from elsewhere.
+const TOKEN_ROUTES: &[&str] = &[crate::routes::websub::PATH];
 
 /// Numbers requests since the process began.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -43,7 +45,7 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
     let id = format!("{:08x}", REQUESTS.fetch_add(1, Ordering::Relaxed));
     let span = tracing::info_span!("request", %id, method = %request.method(), %route);
     let mut note = Note { span: span.clone(), started: Instant::now(), status: None, open };
-    let place = if open { Ok(None) } else { admit(&shared, &request).map(Some) };
+    let place = if open { Ok(None) } else { admit(&shared, &request, &route).map(Some) };
     let (response, place) = match place {
         Ok(place) => (run(request, next).instrument(span).await, place),
         Err(error) => (error.into_response(), None),
@@ -55,8 +57,10 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
 }
 
 /// Checks the caller and takes a place.
-fn admit(shared: &Shared, request: &Request) -> Result<OwnedSemaphorePermit, ApiError> {
-    auth::admit(shared.service.key.as_ref(), request.uri(), request.headers())?;
+fn admit(shared: &Shared, request: &Request, route: &str) -> Result<OwnedSemaphorePermit, ApiError> {
+    if !TOKEN_ROUTES.contains(&route) {
+        auth::admit(shared.service.key.as_ref(), request.uri(), request.headers())?;
+    }
     shared.requests.clone().try_acquire_owned().map_err(|_| {
         ApiError::new(Code::Overloaded, "too many requests are in work", "try again in a moment, with fewer at once")
     })

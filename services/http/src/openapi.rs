@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::{ErrorBody, ErrorDetail};
-use crate::routes::{ask, documents, events, residue, retry, search, sources, status, upload, webhooks, write};
+use crate::routes::{ask, documents, events, residue, retry, search, sources, status, upload, webhooks, websub, write};
 use crate::schema;
 
 /// The API.
@@ -26,6 +26,7 @@ use crate::schema;
         documents::list, write::post, write::put, documents::read, documents::delete, residue::residue, retry::retry,
         events::events, sources::list, sources::add, sources::show, sources::change, sources::remove, sources::refresh,
         sources::release, webhooks::list, webhooks::add, webhooks::remove, webhooks::test, webhooks::resume,
+        websub::confirm, websub::told,
         search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),

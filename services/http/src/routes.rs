@@ -30,6 +30,7 @@ pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod webhooks;
+pub(crate) mod websub;
 pub(crate) mod write;
 
 /// What handlers share; cloning is cheap.
@@ -102,6 +103,7 @@ pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationT
         .route("/v1/webhooks/{id}", delete(webhooks::remove))
         .route("/v1/webhooks/{id}/test", post(webhooks::test))
         .route("/v1/webhooks/{id}/resume", post(webhooks::resume))
+        .route(websub::PATH, get(websub::confirm).post(websub::told))
         .route("/v1/search", post(search::search).get(search::search_by_url))
         .route("/v1/ask", post(ask::ask))
         .fallback(unknown_route)

@@ -559,6 +559,8 @@ pub struct Source {
     pub held_deletions: u64,
     /// Whether it is being visited now.
     pub visiting: bool,
+    /// How it stands with the hub that it names; `null` where it names none.
+    pub subscription: Option<webhook::Subscription>,
 }
 
 /// What one visit of a source found and cost.
@@ -588,4 +590,6 @@ pub struct Visit {
     pub not_before: Option<String>,
     /// A hub that tells of changes (WebSub), where the source names one.
     pub hub: Option<String>,
+    /// What the hub knows the source as, where the source says so.
+    pub topic: Option<String>,
 }

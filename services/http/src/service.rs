@@ -24,6 +24,7 @@ use wellspring_core::retriever::Retriever;
 use wellspring_core::source::SourceAdmin;
 use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
 use wellspring_core::webhook::WebhookAdmin;
+use wellspring_core::websub::HubCallbacks;
 
 use crate::auth::AccessKey;
 use crate::schema;
@@ -151,6 +152,8 @@ pub struct Service {
     pub sources: Arc<dyn SourceAdmin>,
     /// Adds, shows and steers webhooks.
     pub webhooks: Arc<dyn WebhookAdmin>,
+    /// Answers hubs that tell of changes; `None` where none is asked to.
+    pub hubs: Option<Arc<dyn HubCallbacks>>,
     /// Looks for what is left of documents.
     pub residues: Arc<dyn Residues>,
     /// Finds passages.

@@ -22,6 +22,7 @@ use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::Embedder;
 use wellspring_core::limits;
 use wellspring_core::view::ViewName;
+use wellspring_core::websub::HubCallbacks;
 use wellspring_http::{HttpSettings, Readiness, Service};
 use wellspring_ingest::apply::Views;
 use wellspring_ingest::intake::{Intake, Signals};
@@ -47,6 +48,7 @@ mod views;
 
 pub(crate) use generator::load_embedder;
 
+use sources::SourceParts;
 use status::Status;
 
 /// Runs the service until it is told to stop.
@@ -85,9 +87,16 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let screener = Arc::new(Screener::new(config.screen.clone(), catalog.clone()));
     let meter = Arc::new(EmbeddingMeter::default());
     let client = sources::client(&config)?;
-    let sources =
-        sources::registry(&config, client.clone(), catalog.clone(), intake.clone(), parser.clone(), meter.clone())
-            .await?;
+    let hubs = hooks::hubs(&config, catalog.clone(), client.clone());
+    let parts = SourceParts {
+        client: client.clone(),
+        hubs: hooks::watcher(&config, hubs.as_ref()),
+        catalog: catalog.clone(),
+        intake: intake.clone(),
+        parser: parser.clone(),
+        meter: meter.clone(),
+    };
+    let sources = sources::registry(&config, parts).await?;
     let webhooks = hooks::webhooks(catalog.clone(), &intake, client);
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
     let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
@@ -96,6 +105,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         reader: catalog.clone(),
         sources: Arc::new(sources.clone()),
         webhooks: Arc::new(webhooks.clone()),
+        hubs: hubs.clone().map(|hubs| Arc::new(hubs) as Arc<dyn HubCallbacks>),
         residues: Arc::new(seams::TracerResidues(Tracer::new(catalog.clone(), views.clone()))),
         retriever,
         answers: Arc::new(seams::AnswererAnswers(answerer)),
@@ -130,6 +140,9 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         readiness.send_replace(Readiness::ready());
         tracing::info!(publication = published.0, "ready");
         let mut work = JoinSet::new();
+        if let Some(hubs) = hubs {
+            work.spawn(hubs.run(hooks::visit_soon(&sources), background.clone()));
+        }
         work.spawn(sources.run(background.clone()));
         work.spawn(webhooks.run(background.clone()));
         let parts = PipelineParts { publisher, parser, screener, embedder, views, signals, meter };

@@ -149,6 +149,9 @@ pub(crate) struct ServiceFlags {
     /// Never open an outgoing socket.
     #[arg(long, global = true)]
     offline: bool,
+    /// The address under which the hubs of feeds reach this service; without it feeds are polled.
+    #[arg(long, global = true, value_name = "URL")]
+    serve_public_url: Option<String>,
     /// Requests an hour to all feeds, sites and pages together [default: 600].
     #[arg(long, global = true, value_name = "N")]
     poll_requests_per_hour: Option<String>,
@@ -186,6 +189,7 @@ impl ServiceFlags {
             ("data_dir", &self.data_dir),
             ("models_dir", &self.models_dir),
             ("collection", &self.collection),
+            ("serve.public_url", &self.serve_public_url),
             ("poll.requests_per_hour", &self.poll_requests_per_hour),
             ("poll.embedding_seconds_per_hour", &self.poll_embedding_seconds_per_hour),
             ("fetch.contact", &self.fetch_contact),

@@ -8,6 +8,7 @@ use wellspring_core::catalog::{CatalogReader, Journal, Publisher};
 use wellspring_core::source::SourceStore;
 use wellspring_core::trace::Traces;
 use wellspring_core::webhook::WebhookStore;
+use wellspring_core::websub::SubscriptionStore;
 
 pub mod accepting;
 pub mod claiming;
@@ -24,7 +25,7 @@ pub mod steps;
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
     /// The implementation.
-    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces + WebhookStore;
+    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces + WebhookStore + SubscriptionStore;
 
     /// The catalog.
     fn catalog(&self) -> &Self::Catalog;

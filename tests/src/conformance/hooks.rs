@@ -1,10 +1,13 @@
-//! Does a catalog keep who is told what happens, and how far, as the contract says?
+//! Does a catalog keep who is told what happens, how far, and who tells us, as the contract says?
 //!
 //! A test of an implementation is one line: `hooks_conformance!(name, fresh)`, with the subjects of the catalog's suite.
 
 use jiff::Timestamp;
 use serde_json::json;
 use wellspring_core::webhook::{WebhookId, WebhookProgress, WebhookRecord, WebhookSecret, WebhookStore};
+use wellspring_core::websub::{
+    SubscriptionProgress, SubscriptionRecord, SubscriptionSettings, SubscriptionState, SubscriptionStore, Unguessable,
+};
 
 use super::catalog::Subject;
 
@@ -48,6 +51,44 @@ pub async fn a_removed_webhook_stays_removed(subject: impl Subject) {
     assert!(catalog.webhooks().await.unwrap().is_empty());
 }
 
+fn subscription(number: u8, source: &str, state: SubscriptionState) -> SubscriptionRecord {
+    SubscriptionRecord {
+        token: Unguessable::from_bytes([number; 32]),
+        source: source.parse().expect("the cases use valid names"),
+        settings: SubscriptionSettings {
+            hub: "https://hub.example/".to_owned(),
+            topic: format!("https://{source}.example/feed"),
+            callback: format!("https://we.example/{number}"),
+            private_hosts: vec!["hub.example".to_owned()],
+        },
+        secret: Unguessable::from_bytes([number + 100; 32]),
+        progress: SubscriptionProgress {
+            state,
+            lease_until: Some(Timestamp::UNIX_EPOCH),
+            attempts: 1,
+            asked_at: Some(Timestamp::UNIX_EPOCH),
+            next_attempt_at: None,
+            last_error: Some("the hub answered 500".to_owned()),
+        },
+    }
+}
+
+/// A subscription is replaced by its token, survives a restart, needs no source, and is forgotten for good.
+pub async fn a_subscription_survives_a_restart_without_its_source(subject: impl Subject) {
+    let asked = subscription(1, "b", SubscriptionState::Asked);
+    let active = subscription(1, "b", SubscriptionState::Active);
+    let ending = subscription(2, "a", SubscriptionState::Ending);
+    for record in [&asked, &ending, &active] {
+        subject.catalog().put_subscription(record).await.unwrap();
+    }
+    let subject = subject.reopen().await;
+    let catalog = subject.catalog();
+    assert_eq!(catalog.subscriptions().await.unwrap(), [ending.clone(), active], "by source");
+    assert!(catalog.remove_subscription(&ending.token).await.unwrap());
+    assert!(!catalog.remove_subscription(&ending.token).await.unwrap());
+    assert_eq!(catalog.subscriptions().await.unwrap().len(), 1);
+}
+
 /// Writes one test for each case, in a module named `$name`, over subjects that `$fresh().await` makes.
 #[macro_export]
 macro_rules! hooks_conformance {
@@ -57,7 +98,8 @@ macro_rules! hooks_conformance {
 
             $crate::hooks_conformance!(@cases $fresh,
                 a_webhook_survives_a_restart,
-                a_removed_webhook_stays_removed);
+                a_removed_webhook_stays_removed,
+                a_subscription_survives_a_restart_without_its_source);
         }
     };
     (@cases $fresh:path, $($case:ident),+) => {

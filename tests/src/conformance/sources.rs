@@ -34,6 +34,7 @@ fn visit(began_at: Timestamp, complete: bool) -> Visit {
         complete,
         not_before: None,
         hub: None,
+        topic: None,
     }
 }
 

@@ -20,6 +20,7 @@ use wellspring_core::source::{SourceName, SourceRecord, UrlMemory};
 use wellspring_core::trace::EventKind;
 use wellspring_core::view::{Publication, ViewName};
 use wellspring_core::webhook::WebhookRecord;
+use wellspring_core::websub::SubscriptionRecord;
 
 mod journal;
 mod publisher;
@@ -27,6 +28,7 @@ mod reader;
 mod replay;
 mod screen;
 mod sources;
+mod subscriptions;
 mod trace;
 mod webhooks;
 
@@ -57,6 +59,7 @@ struct State {
     pushed: HashMap<IdempotencyKey, (ContentHash, Vec<Answer>)>,
     /// By the time at which they were added.
     webhooks: Vec<WebhookRecord>,
+    subscriptions: Vec<SubscriptionRecord>,
     claimed: HashMap<DocumentId, Sequence>,
     embeddings: HashMap<(EmbeddingKey, SpaceId), Vector>,
     /// When each chunk left the views, and its place in a replay.

@@ -9,4 +9,5 @@ mod pushes;
 mod recovery;
 mod sources;
 mod webhooks;
+mod websub;
 mod writes;

@@ -129,6 +129,9 @@ impl FeedReader {
             (Space::Core | Space::Atom, "link") if element.attribute("rel") == Some("hub") => {
                 self.feed.hub = element.attribute("href").and_then(|hub| address(self.base.as_ref(), hub));
             }
+            (Space::Core | Space::Atom, "link") if element.attribute("rel") == Some("self") => {
+                self.feed.topic = element.attribute("href").and_then(|own| address(self.base.as_ref(), own));
+            }
             _ => {}
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn read(base: Option<&Url>, source: &str) -> Result<Feed, Refused> {
         language: value["language"].as_str().and_then(tidy_title),
         fresh_for_seconds: None,
         hub: hub.and_then(|hub| address(base, hub["url"].as_str()?)),
+        topic: value["feed_url"].as_str().and_then(|own| address(base, own)),
         entries: items.iter().take(limits::FEED_ENTRIES_MAX).filter_map(|item| entry(base, item)).collect(),
         is_whole: items.len() <= limits::FEED_ENTRIES_MAX,
     })

@@ -59,6 +59,8 @@ pub struct Feed {
     pub fresh_for_seconds: Option<u64>,
     /// A WebSub hub.
     pub hub: Option<String>,
+    /// What the feed calls itself (`rel=self`): a hub knows it by this.
+    pub topic: Option<String>,
     /// Its entries, in its order.
     pub entries: Vec<FeedEntry>,
     /// Whether that is all of it: `false` when it breaks off or has more entries than are taken.
@@ -134,7 +136,7 @@ pub(super) trait Found: Serialize + DeserializeOwned + Send + 'static {
 impl Found for Feed {
     fn is_bounded(&self) -> bool {
         self.entries.len() <= limits::FEED_ENTRIES_MAX
-            && are_addresses(self.hub.iter())
+            && are_addresses(self.hub.iter().chain(&self.topic))
             && self.entries.iter().all(|entry| {
                 let shorts = [&entry.title, &entry.language];
                 are_addresses(entry.link.iter())

@@ -42,6 +42,7 @@ fn rss_2_is_read_with_its_modules() {
     assert_eq!((feed.title.as_deref(), feed.language.as_deref()), (Some("River news"), Some("en-gb")));
     assert_eq!((feed.fresh_for_seconds, feed.is_whole), (Some(1800), true));
     assert_eq!(feed.hub.as_deref(), Some("https://hub.example.org/"));
+    assert_eq!(feed.topic.as_deref(), Some("https://example.org/feeds/news.xml"), "a hub knows the feed by this");
     let first = &feed.entries[0];
     assert_eq!((first.id.as_deref(), first.title.as_deref()), (Some("post-1"), Some("Salmon & trout")));
     assert_eq!(first.link.as_deref(), Some("https://example.org/posts/1"));

@@ -321,6 +321,7 @@ fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> V
         complete: true,
         not_before: None,
         hub: None,
+        topic: None,
     }
 }
 

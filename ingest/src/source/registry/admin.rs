@@ -131,6 +131,14 @@ impl SourceRegistry {
         self.inner.wake.notify_one();
     }
 
+    /// Visits a source because its hub says that it has changed; one that rests or is not there is left alone.
+    pub fn told(&self, name: &SourceName) {
+        let works = self.inner.state().live.get(name).is_some_and(|live| !live.stop.is_cancelled());
+        if works {
+            self.want(name);
+        }
+    }
+
     async fn record(&self, name: &SourceName) -> Result<SourceRecord, SourceError> {
         let records = self.inner.parts.store.sources().await?;
         records.into_iter().find(|record| record.settings.name == *name).ok_or(SourceError::Unknown)
@@ -195,6 +203,11 @@ impl SourceRegistry {
                 Some(report) => report.held_deletions as u64,
                 None => live.map_or(0, |live| live.held_deletions),
             },
+            subscription: record
+                .last_visit
+                .as_ref()
+                .filter(|_| !record.paused && record.removing.is_none())
+                .and_then(|visit| self.inner.parts.hubs.info(name, visit)),
             visiting: scanning || state.busy.contains(name),
             last_visit: record.last_visit,
             settings: record.settings,
@@ -216,7 +229,11 @@ impl SourceRegistry {
             };
             return (report.and_then(|report| report.next_scan_at), reason.to_owned());
         }
+        let told = self.inner.parts.hubs.told_until(&record.settings.name);
         match self.inner.parts.planner.plan(&record.settings.name) {
+            Some(plan) if told.is_some_and(|until| until > self.inner.now()) => {
+                (plan.at, "its hub tells of changes at once; a visit finds what was lost".to_owned())
+            }
             Some(plan) => (plan.at, plan.reason),
             None => (record.next_visit_at, record.next_visit_reason.clone()),
         }

@@ -33,6 +33,7 @@ impl SourceRegistry {
         let turn = live.turn.clone();
         drop(state);
         self.inner.parts.planner.remove(name);
+        self.inner.parts.hubs.rests(name);
         let (registry, name) = (self.clone(), name.clone());
         self.inner.tasks.spawn(async move { registry.removal(name, remains, turn, root.child_token(), done).await });
         Some(receiver)

@@ -42,6 +42,9 @@ impl SourceRegistry {
         };
         state.live.insert(name.clone(), live);
         drop(state);
+        if !works {
+            self.inner.parts.hubs.rests(name);
+        }
         if let Some(remains) = record.removing {
             self.begin_removal(name, remains);
         } else if let Some(status) = folder {
@@ -67,6 +70,7 @@ impl SourceRegistry {
         }
         drop(state);
         self.inner.parts.planner.paused(&settings.name, true, self.inner.now());
+        self.inner.parts.hubs.rests(&settings.name);
         self.inner.wake.notify_one();
     }
 

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ impl SourceRegistry {
             }
             Err(error) => failed(began_at, &format!("what is remembered could not be read: {}", error.chain())),
         };
-        if let Err(error) = self.keep(name, outcome, &stop).await {
+        if let Err(error) = self.keep(settings, outcome, &stop).await {
             // Nothing is lost: the next visit asks more than it had to.
             tracing::warn!(source = name.as_str(), error = %error.chain(), "a visit could not be recorded");
         }
@@ -70,18 +70,19 @@ impl SourceRegistry {
     /// Keeps what a visit has brought. One that was stopped counts only for what it has done.
     async fn keep(
         &self,
-        name: &SourceName,
+        settings: &SourceSettings,
         outcome: VisitOutcome,
         stop: &CancellationToken,
     ) -> Result<(), CatalogError> {
-        let VisitOutcome { visit, remember, forget, held_deletions } = outcome;
-        let (store, planner) = (&self.inner.parts.store, &self.inner.parts.planner);
+        let VisitOutcome { mut visit, remember, forget, held_deletions } = outcome;
+        let (name, store, planner) = (&settings.name, &self.inner.parts.store, &self.inner.parts.planner);
         // The plan comes first, in memory: a store that fails must not have the source visited again at once.
         let stopped = stop.is_cancelled();
         if !stopped {
             if let Some(live) = self.inner.state().live.get_mut(name).filter(|_| visit.complete) {
                 live.held_deletions = held_deletions;
             }
+            self.heed_hub(settings, &mut visit);
             planner.record(name, &visit, self.inner.now());
         }
         store.remember_urls(name, remember).await?;
@@ -94,6 +95,21 @@ impl SourceRegistry {
             store.plan_visit(name, plan.at, &plan.reason, &plan.learnt).await?;
         }
         Ok(())
+    }
+}
+
+impl SourceRegistry {
+    /// Says what the visit said of a hub; where one tells of changes, the next planned visit is late.
+    fn heed_hub(&self, settings: &SourceSettings, visit: &mut Visit) {
+        let (hubs, now) = (&self.inner.parts.hubs, self.inner.now());
+        hubs.visited(settings, visit);
+        let Some(until) = hubs.told_until(&settings.name).filter(|until| visit.complete && *until > now) else {
+            return;
+        };
+        let seldom = now.checked_add(SignedDuration::try_from(limits::WEBSUB_POLL_INTERVAL).unwrap_or_default());
+        // Soon after the lease has ended, if it was not renewed: from then on nobody tells.
+        let late = seldom.map_or(until, |seldom| seldom.min(until));
+        visit.not_before = Some(visit.not_before.map_or(late, |asked| asked.max(late)));
     }
 }
 
@@ -112,6 +128,7 @@ fn failed(began_at: Timestamp, reason: &str) -> VisitOutcome {
         complete: false,
         not_before: None,
         hub: None,
+        topic: None,
     };
     VisitOutcome { visit, remember: Vec::new(), forget: Vec::new(), held_deletions: 0 }
 }

@@ -30,6 +30,8 @@ const SAID: &str = "feed";
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Said {
     hub: Option<String>,
+    #[serde(default)]
+    topic: Option<String>,
     fresh_for_seconds: Option<u64>,
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str, articles: bool) 
     if !feed.is_whole {
         session.note("the feed breaks off, or has more entries than are taken; what came first was read");
     }
-    let said = Said { hub: feed.hub.clone(), fresh_for_seconds: feed.fresh_for_seconds };
+    let said = Said { hub: feed.hub.clone(), topic: feed.topic.clone(), fresh_for_seconds: feed.fresh_for_seconds };
     let said_row = note(&url, SAID, serde_json::to_string(&said).unwrap_or_default());
     repeat(session, &fetched, said);
     let settled = entries(session, &feed, articles).await?;
@@ -93,8 +95,14 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str, articles: bool) 
 /// Takes over what the feed says of itself, now or at the last visit that read it.
 fn repeat(session: &mut Session<'_>, fetched: &Fetched, said: Said) {
     session.not_before(said.fresh_for_seconds.map(Duration::from_secs));
-    let linked = fetched.links.iter().find(|(relation, _)| relation.eq_ignore_ascii_case("hub"));
-    session.visit.hub = linked.map(|(_, hub)| hub.clone()).or(said.hub);
+    session.visit.hub = linked(fetched, "hub").or(said.hub);
+    session.visit.topic = linked(fetched, "self").or(said.topic).filter(|_| session.visit.hub.is_some());
+}
+
+/// Where a header of the answer leads by this relation.
+pub(super) fn linked(fetched: &Fetched, relation: &str) -> Option<String> {
+    let found = fetched.links.iter().find(|(named, _)| named.eq_ignore_ascii_case(relation));
+    found.map(|(_, address)| address.clone())
 }
 
 /// Hands the entries over; whether each found its end.

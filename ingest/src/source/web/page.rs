@@ -6,6 +6,7 @@
 use wellspring_core::fetch::{FetchAnswer, Validators};
 use wellspring_core::limits;
 
+use super::feed::linked;
 use super::memory::{body_hash, note, row};
 use super::session::{Asking, Halted, Session};
 use super::{address, draft};
@@ -29,7 +30,8 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
         }
     };
     session.not_before(fetched.fresh_for);
-    session.visit.hub = fetched.links.iter().find(|(relation, _)| relation == "hub").map(|(_, hub)| hub.clone());
+    session.visit.hub = linked(&fetched, "hub");
+    session.visit.topic = linked(&fetched, "self").filter(|_| session.visit.hub.is_some());
     match fetched.answer {
         FetchAnswer::NotModified => {
             session.visit.items = 1;

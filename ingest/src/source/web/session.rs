@@ -84,6 +84,7 @@ impl<'a> Session<'a> {
             complete: false,
             not_before: None,
             hub: None,
+            topic: None,
         };
         Self {
             web,

@@ -1,6 +1,6 @@
 //! Endpoints over real connections on the loopback: what they are told, in which order, and what holds them up.
 
-mod receiver;
+pub(crate) mod receiver;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -218,3 +218,21 @@ pub struct RemovalParameters {
     #[param(value_type = Option<Remains>)]
     pub documents: Option<String>,
 }
+
+/// What a hub wants to know before it does what it was asked.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HubParameters {
+    /// `subscribe`, `unsubscribe` or `denied`.
+    #[param(rename = "hub.mode")]
+    pub mode: String,
+    /// What it is about.
+    #[param(rename = "hub.topic")]
+    pub topic: String,
+    /// What the answer has to be; not with `denied`.
+    #[param(rename = "hub.challenge")]
+    pub challenge: Option<String>,
+    /// For how long.
+    #[param(rename = "hub.lease_seconds")]
+    pub lease_seconds: Option<u64>,
+}

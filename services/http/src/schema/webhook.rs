@@ -1,4 +1,4 @@
-//! What does an endpoint look like in JSON? For `docs/openapi.json` alone, as everything beside it.
+//! What do endpoints and subscriptions look like in JSON? For `docs/openapi.json` alone, as everything beside it.
 
 use utoipa::ToSchema;
 
@@ -77,4 +77,31 @@ pub struct WebhookTest {
     pub status: Option<u16>,
     /// Why it was not taken.
     pub error: Option<String>,
+}
+
+/// How a source stands with the hub that it names.
+#[derive(Debug, ToSchema)]
+pub struct Subscription {
+    /// The hub.
+    pub hub: String,
+    /// Where it is.
+    pub state: SubscriptionState,
+    /// Until when the hub tells of changes.
+    pub lease_until: Option<String>,
+    /// Why it is not active, or what stands in its way.
+    pub note: Option<String>,
+}
+
+/// Whether a hub tells of changes.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum SubscriptionState {
+    /// `serve.public_url` is not set, or the service is offline: the source is polled.
+    Off,
+    /// The hub was asked, or will be; the source is polled.
+    Asked,
+    /// The hub tells of changes until the lease ends.
+    Active,
+    /// The hub is asked to stop.
+    Ending,
 }

@@ -14,3 +14,4 @@ mod sources;
 mod store;
 mod support;
 mod webhooks;
+mod websub;

@@ -16,6 +16,7 @@ use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
 use wellspring_core::trace::{CatalogResidue, Event, EventKind};
 use wellspring_core::webhook::WebhookState;
+use wellspring_core::websub::SubscriptionState;
 use wellspring_http::openapi::document_json;
 
 use crate::support::{answer, citation, json, ranked, start};
@@ -66,6 +67,7 @@ fn every_path_is_described() {
         "get /v1/sources/{name}",
         "get /v1/status",
         "get /v1/webhooks",
+        "get /v1/websub/{token}",
         "post /v1/ask",
         "post /v1/documents",
         "patch /v1/sources/{name}",
@@ -77,6 +79,7 @@ fn every_path_is_described() {
         "post /v1/webhooks",
         "post /v1/webhooks/{id}/resume",
         "post /v1/webhooks/{id}/test",
+        "post /v1/websub/{token}",
         "put /v1/documents/{key}",
     ];
     assert_eq!(described, expected.map(str::to_owned).into());
@@ -188,6 +191,12 @@ fn schemas_are_what_is_written() {
             reason: Some("r".into()),
         },
     );
+    same_fields("Subscription", crate::sources::subscription());
+    let states =
+        [SubscriptionState::Off, SubscriptionState::Asked, SubscriptionState::Active, SubscriptionState::Ending];
+    for state in states {
+        same_name("SubscriptionState", state);
+    }
     same_fields("Webhook", crate::webhooks::full());
     same_fields("WebhookTest", crate::webhooks::arrived());
     for state in [WebhookState::Active, WebhookState::Failing, WebhookState::Disabled, WebhookState::Offline] {

@@ -9,6 +9,7 @@ use serde_json::{Value, json as body};
 use wellspring_core::source::{
     Origin, Remains, Removal, SettingsError, SourceAdmin, SourceError, SourceInfo, SourceName, SourceSettings, Visit,
 };
+use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
 
 use crate::support::{json, refusal, start};
 
@@ -37,6 +38,17 @@ fn info(settings: SourceSettings) -> SourceInfo {
         staleness_seconds: None,
         held_deletions: 0,
         visiting: false,
+        subscription: None,
+    }
+}
+
+/// A subscription with everything that can be said about one.
+pub(crate) fn subscription() -> SubscriptionInfo {
+    SubscriptionInfo {
+        hub: "h".into(),
+        state: SubscriptionState::Active,
+        lease_until: Some(Timestamp::UNIX_EPOCH),
+        note: Some("n".into()),
     }
 }
 
@@ -58,6 +70,7 @@ pub(crate) fn full() -> SourceInfo {
         complete: true,
         not_before: Some(Timestamp::UNIX_EPOCH),
         hub: Some("h".into()),
+        topic: Some("t".into()),
     };
     SourceInfo {
         removing: Some(Remains::Keep),
@@ -65,6 +78,7 @@ pub(crate) fn full() -> SourceInfo {
         next_visit_at: Some(Timestamp::UNIX_EPOCH),
         last_error: Some("e".into()),
         staleness_seconds: Some(1),
+        subscription: Some(subscription()),
         ..info(serde_json::from_value(settings).unwrap())
     }
 }

@@ -26,6 +26,7 @@ use wellspring_http::{AccessKey, Answers, HttpSettings, Readiness, Service, serv
 use crate::sources::Sources;
 use crate::store::Store;
 use crate::webhooks::Endpoints;
+use crate::websub::Callbacks;
 
 /// One passage of the Danube's page.
 pub(crate) fn ranked() -> Ranked {
@@ -190,6 +191,7 @@ pub(crate) struct Server {
     pub(crate) answerer: Arc<Answerer>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) webhooks: Arc<Endpoints>,
+    pub(crate) hubs: Arc<Callbacks>,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) ended: tokio::task::JoinHandle<()>,
@@ -212,12 +214,14 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
         dropped: Arc::new(Notify::new()),
     });
     let (sources, webhooks) = (Arc::new(Sources::default()), Arc::new(Endpoints::default()));
+    let hubs = Arc::new(Callbacks::default());
     let (readiness, ready) = watch::channel(Readiness::ready());
     let service = Service {
         writes: store.clone(),
         reader: store.clone(),
         sources: sources.clone(),
         webhooks: webhooks.clone(),
+        hubs: Some(hubs.clone()),
         residues: store.clone(),
         retriever: searcher.clone(),
         answers: answerer.clone(),
@@ -232,7 +236,7 @@ pub(crate) async fn start_with(settings: HttpSettings, key: Option<&str>) -> Ser
     let ended = tokio::spawn(async move { serving.await.unwrap() });
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let base = format!("http://{address}");
-    Server { base, address, client, store, searcher, answerer, sources, webhooks, readiness, shutdown, ended }
+    Server { base, address, client, store, searcher, answerer, sources, webhooks, hubs, readiness, shutdown, ended }
 }
 
 impl Server {

@@ -18,7 +18,7 @@ use wellspring_ingest::fetch::{FetchOptions, HttpFetch, Robots};
 use wellspring_ingest::intake::Intake;
 use wellspring_ingest::parse::ParsePool;
 use wellspring_ingest::schedule::{EmbeddingMeter, PollBudget, SharedPlanner};
-use wellspring_ingest::source::registry::{RegistryParts, SourceRegistry};
+use wellspring_ingest::source::registry::{HubWatcher, RegistryParts, SourceRegistry};
 use wellspring_ingest::source::web::{Releases, WebSource};
 
 use super::folders::{self, WatchedFolder};
@@ -33,15 +33,25 @@ pub(super) fn client(config: &Config) -> anyhow::Result<Option<Arc<HttpFetch>>> 
     Ok(Some(Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)))
 }
 
+/// What the registry is made of.
+pub(super) struct SourceParts {
+    /// Visits; `None` offline.
+    pub(super) client: Option<Arc<HttpFetch>>,
+    /// Knows which sources have a hub.
+    pub(super) hubs: Arc<dyn HubWatcher>,
+    /// Keeps sources, and knows their documents.
+    pub(super) catalog: Arc<SqliteCatalog>,
+    /// Takes documents.
+    pub(super) intake: Arc<Intake>,
+    /// Reads feeds and pages.
+    pub(super) parser: Arc<ParsePool>,
+    /// Told by the pipeline what embedding took.
+    pub(super) meter: Arc<EmbeddingMeter>,
+}
+
 /// The registry with the sources that the configuration declares; nothing runs before its `run`.
-pub(super) async fn registry(
-    config: &Config,
-    client: Option<Arc<HttpFetch>>,
-    catalog: Arc<SqliteCatalog>,
-    intake: Arc<Intake>,
-    parser: Arc<ParsePool>,
-    meter: Arc<EmbeddingMeter>,
-) -> anyhow::Result<SourceRegistry> {
+pub(super) async fn registry(config: &Config, parts: SourceParts) -> anyhow::Result<SourceRegistry> {
+    let SourceParts { client, hubs, catalog, intake, parser, meter } = parts;
     let fetch: Arc<dyn Fetch> = match client {
         None => Arc::new(Offline),
         Some(client) => client,
@@ -63,6 +73,7 @@ pub(super) async fn registry(
         journal: catalog,
         visitor: Arc::new(visitor),
         planner: Arc::new(planner),
+        hubs,
         clock: Timestamp::now,
         visits_max: limits::VISITS_MAX,
     });

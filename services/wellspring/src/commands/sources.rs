@@ -8,6 +8,7 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wellspring_core::source::{Origin, Remains, SourceName, Visit};
+use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
 
 use crate::cli::{NewOrigin, NewSource, SourcesAction, SourcesArguments};
 use crate::client::Client;
@@ -143,6 +144,7 @@ struct Source {
     staleness_seconds: Option<u64>,
     held_deletions: u64,
     visiting: bool,
+    subscription: Option<SubscriptionInfo>,
 }
 
 async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
@@ -159,6 +161,9 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let rows = sources.iter().map(|source| row(source, now)).collect();
     output::table(&["name", "kind", "state", "documents", "last visit", "next visit", "stale for", "note"], rows);
+    if sources.iter().filter_map(|source| source.subscription.as_ref()).any(|hub| hub.state == SubscriptionState::Off) {
+        output::note("a hub would tell of some of these at once; `wellspring sources show NAME` says what it needs");
+    }
     for source in sources.iter().filter(|source| source.held_deletions > 0) {
         let Source { name, held_deletions, .. } = source;
         output::note(format!(

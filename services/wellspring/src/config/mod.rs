@@ -138,6 +138,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<SourceSettings>,
     /// No outgoing socket, ever.
     pub(crate) offline: bool,
+    /// Where the hubs of feeds reach this service, without a slash at its end; feeds are polled without one.
+    pub(crate) public_url: Option<String>,
     /// What is screened, and how.
     pub(crate) screen: ScreenSettings,
     /// Requests an hour to all sources together.
@@ -192,6 +194,7 @@ impl Config {
             sources: layers.sources().to_vec(),
             screen: layers.screen().clone(),
             offline: layers.boolean("offline")?,
+            public_url: public_url(layers)?,
             poll_requests_per_hour: layers.integer("poll.requests_per_hour", 1, 1_000_000)? as f64,
             poll_embedding_seconds_per_hour: layers.integer("poll.embedding_seconds_per_hour", 1, 1_000_000)? as f64,
             fetch_contact: Some(layers.text("fetch.contact")?.to_owned()).filter(|contact| !contact.is_empty()),
@@ -235,6 +238,22 @@ fn listen(layers: &Layers) -> Result<SocketAddr, ConfigError> {
             .ok_or_else(refused);
     }
     text.parse().map_err(|_| refused())
+}
+
+/// An address that hubs can be told, to which a path is added.
+fn public_url(layers: &Layers) -> Result<Option<String>, ConfigError> {
+    let text = layers.text("serve.public_url")?.trim_end_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_plain = |url: reqwest::Url| {
+        let bare = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && bare && url.query().is_none() && url.fragment().is_none()
+    };
+    match reqwest::Url::parse(text).is_ok_and(is_plain) {
+        true => Ok(Some(text.to_owned())),
+        false => Err(layers.refused("serve.public_url", "expected an address such as https://docs.example".to_owned())),
+    }
 }
 
 /// `off`, a path (it has a separator or ends in `.gguf`), or a name.
@@ -337,6 +356,19 @@ mod tests {
         ] {
             let error = layers(bad, &[], &[]).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("wellspring.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_for_hubs_takes_a_path_behind_it() {
+        let address = |text: &str| {
+            let file = format!("[serve]\npublic_url = \"{text}\"");
+            Config::validate(&layers(&file, &[], &[]).unwrap()).map(|config| config.public_url)
+        };
+        assert_eq!(address("").unwrap(), None);
+        assert_eq!(address("https://docs.example/base/").unwrap().as_deref(), Some("https://docs.example/base"));
+        for wrong in ["docs.example", "ftp://docs.example", "https://me@docs.example", "https://docs.example/?a=b"] {
+            assert!(matches!(address(wrong), Err(ConfigError::Value { name: "serve.public_url", .. })), "{wrong}");
         }
     }
 

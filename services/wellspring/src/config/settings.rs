@@ -75,6 +75,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "never open an outgoing socket; missing models are an error",
     },
     Setting {
+        name: "serve.public_url",
+        kind: Kind::Text,
+        default: Some(""),
+        help: "the address under which the hubs of feeds reach this service (WebSub); without it feeds are polled",
+    },
+    Setting {
         name: "poll.requests_per_hour",
         kind: Kind::Integer,
         default: Some("600"),
