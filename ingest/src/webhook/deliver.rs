@@ -122,7 +122,8 @@ impl Delivery {
             // Also after a restart: a pause that was begun is kept.
             let due = self.held().progress.next_attempt_at;
             if let Some(wait) = due.and_then(|at| Duration::try_from(at.duration_since(self.now())).ok()) {
-                self.rest(wait).await?;
+                // A clock that was set back must not silence the endpoint.
+                self.rest(wait.min(self.parts.patience.pause_max)).await?;
             }
             let record = self.held().clone();
             let sending = attempt(&*self.post, &record, message, self.now(), self.parts.timeout);
