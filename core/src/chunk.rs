@@ -53,12 +53,6 @@ impl EmbeddingKey {
     }
 }
 
-/// What the title weighs beside a chunk's text, which weighs 1. Measured on two English sets, see
-/// [ADR 0009](../../../docs/adr/0009-embedding-by-parts.md).
-pub const TITLE_WEIGHT: f32 = 0.2;
-/// What the headings weigh beside a chunk's text.
-pub const HEADING_WEIGHT: f32 = 0.2;
-
 /// A piece of what is embedded for a chunk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {

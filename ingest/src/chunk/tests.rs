@@ -240,16 +240,21 @@ fn i9_an_edit_makes_only_the_block_new_that_it_touches() {
     let keys = |title: &str, text: &str| -> HashSet<EmbeddingKey> {
         cut(Some(title), &markdown(text)).iter().flat_map(Chunk::part_keys).collect()
     };
-    let text = "# Rivers\n\n## Rhine\n\nLong.\n\n- wide\n- deep\n\n```\na\nb\n```\n\n## Elbe\n\nShort.\n";
-    let before = keys("Waters", text);
+    let long = |word: &str| format!("{} and nothing else.", [word; 60].join(" "));
+    let (wide, deep, code) = (long("wide"), long("deep"), format!("```\n{}\n```", long("code")));
+    let text = format!("# Rivers\n\n## Rhine\n\n{wide}\n\n{deep}\n\n{code}\n\n## Elbe\n\nShort.\n\n- a\n- b\n");
+    let before = keys("Waters", &text);
     let new = |title: &str, text: &str| keys(title, text).difference(&before).copied().collect::<HashSet<_>>();
     let expected = |texts: &[&str]| texts.iter().map(|text| EmbeddingKey::of(text)).collect::<HashSet<_>>();
-    assert_eq!(new("Waters", &text.replace("Long.", "Longer.")), expected(&["Longer."]));
-    assert_eq!(new("Waters", &text.replace("- deep\n", "")), expected(&[]));
-    assert_eq!(new("Streams", text), expected(&["Streams"]));
-    // The heading as a block, and twice as a path.
+    let deeper = deep.replace("nothing", "little");
+    assert_eq!(new("Waters", &text.replace(&deep, &deeper)), expected(&[&deeper]));
+    assert_eq!(new("Waters", &text.replace(&format!("{deep}\n\n"), "")), expected(&[]));
+    assert_eq!(new("Streams", &text), expected(&["Streams"]));
+    // Small neighbours are one part.
+    assert_eq!(new("Waters", &text.replace("- b\n", "- c\n")), expected(&["## Elbe\n\nShort.\n\n- a\n- c"]));
+    // The headings as a block, and twice as a path.
     let renamed = text.replace("# Rivers", "# Streams");
-    assert_eq!(new("Waters", &renamed), expected(&["# Streams", "Streams > Rhine", "Streams > Elbe"]));
+    assert_eq!(new("Waters", &renamed), expected(&["# Streams\n\n## Rhine", "Streams > Rhine", "Streams > Elbe"]));
 }
 
 #[test]

@@ -85,52 +85,43 @@ mod tests {
         Timestamp::from_second(1_700_000_000).unwrap()
     }
 
-    /// Two feeds that bring as much as often; embedding what one of them brings takes minutes.
-    #[test]
-    fn a_source_whose_documents_are_dear_to_embed_is_visited_less_often() {
+    /// A feed that brings something every half an hour, embedded in so many seconds: how often it was visited in a day.
+    fn visits_in_a_day(embedding_seconds: f64) -> u32 {
         let meter = Arc::new(EmbeddingMeter::default());
-        let budget = PollBudget::new(60.0, 60.0).unwrap();
-        let planner = SharedPlanner::new(budget, 1, meter.clone(), start);
-        let names: [SourceName; 2] = ["cheap", "dear"].map(|name| name.parse().unwrap());
-        for name in &names {
-            let origin = Origin::Feed { url: format!("https://{name}.example/feed"), articles: false };
-            let settings = SourceSettings {
-                name: name.clone(),
-                collection: Default::default(),
-                origin,
-                private_hosts: Vec::new(),
-                tags: Vec::new(),
-            };
-            let record = SourceRecord {
-                settings,
-                paused: false,
-                declared: false,
-                removing: None,
-                added_at: start(),
-                last_visit: None,
-                complete_at: None,
-                next_visit_at: None,
-                next_visit_reason: String::new(),
-                learnt: serde_json::Value::Null,
-            };
-            planner.upsert(&record, start());
-        }
-        let end = start() + 48.hours();
-        let mut visits = [0, 0];
-        let mut now = start();
-        while let Some((name, at)) = planner.next(now).filter(|(_, at)| *at < end) {
+        let planner = SharedPlanner::new(PollBudget::new(60.0, 60.0).unwrap(), 1, meter.clone(), start);
+        let name: SourceName = "feed".parse().unwrap();
+        let settings = SourceSettings {
+            name: name.clone(),
+            collection: Default::default(),
+            origin: Origin::Feed { url: "https://example.org/feed".to_owned(), articles: false },
+            private_hosts: Vec::new(),
+            tags: Vec::new(),
+        };
+        let record = SourceRecord {
+            settings,
+            paused: false,
+            declared: false,
+            removing: None,
+            added_at: start(),
+            last_visit: None,
+            complete_at: None,
+            next_visit_at: None,
+            next_visit_reason: String::new(),
+            learnt: serde_json::Value::Null,
+        };
+        planner.upsert(&record, start());
+        let (mut now, mut visits) = (start(), 0);
+        while let Some((name, at)) = planner.next(now).filter(|(_, at)| *at < start() + 24.hours()) {
             now = now.max(at);
-            let at = now;
-            planner.begin(&name, at);
-            let place = usize::from(name == names[1]);
-            visits[place] += 1;
+            planner.begin(&name, now);
+            visits += 1;
             let visit = Visit {
-                began_at: at,
+                began_at: now,
                 took_ms: 100,
                 requests: 1,
                 wire_bytes: 10_000,
                 items: 20,
-                changed: 5,
+                changed: 1,
                 deleted: 0,
                 failed: 0,
                 errors: Vec::new(),
@@ -139,9 +130,16 @@ mod tests {
                 hub: None,
                 topic: None,
             };
-            planner.record(&name, &visit, at);
-            meter.add(&name, [0.1, 300.0][place]);
+            planner.record(&name, &visit, now);
+            meter.add(&name, embedding_seconds);
         }
-        assert!(visits[0] > 2 * visits[1] && visits[1] > 0, "{visits:?}");
+        assert_eq!(meter.take(&name), embedding_seconds, "all but the last visit's was taken");
+        visits
+    }
+
+    #[test]
+    fn a_source_pays_for_what_embedding_its_documents_took() {
+        let (cheap, dear) = (visits_in_a_day(0.1), visits_in_a_day(300.0));
+        assert!(cheap > 3 * dear && dear > 1, "{cheap} visits, and {dear} where each costs five hours of the budget");
     }
 }
