@@ -16,6 +16,9 @@ use wellspring_core::limits;
 
 use crate::error::{ApiError, Code};
 
+/// Bodies of up to this many times the allowed size are read and dropped when they are refused.
+const ANNOUNCED_DISCARD_FACTOR: usize = 4;
+
 /// How bodies are read: one for the service, cloned into each request.
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
@@ -82,11 +85,16 @@ impl Bodies {
 
     /// Reads a whole body of at most `bytes_max`.
     pub(crate) async fn collect(&self, body: Body, bytes_max: usize) -> Result<Collected, ApiError> {
-        // A body that announces too much is refused unread.
-        if body.size_hint().lower() > bytes_max as u64 {
+        // A body that announces too much is not waited for; one that is under way and soon over is let pass, so that
+        // its sender is there to hear why.
+        let announced = body.size_hint().lower();
+        let mut stream = body.into_data_stream();
+        if announced > bytes_max as u64 {
+            if announced <= bytes_max.saturating_mul(ANNOUNCED_DISCARD_FACTOR) as u64 {
+                discard(&mut stream).await;
+            }
             return Err(too_large(bytes_max));
         }
-        let mut stream = body.into_data_stream();
         // A question is short: who drips it would hold a place among the requests for as long as an upload may take.
         let whole =
             if bytes_max <= limits::REQUEST_BODY_BYTES_MAX { self.request_timeout } else { limits::BODY_TIMEOUT };
