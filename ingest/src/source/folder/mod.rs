@@ -292,6 +292,10 @@ impl Keeper {
 
     /// Reports an error once, and tries again soon: nothing was lost, since the next scan sees everything.
     fn fail(&mut self, error: String) {
+        // A scan that was stopped with the service did not fail.
+        if self.reconciler.looker.stop.is_cancelled() {
+            return;
+        }
         self.agenda.scan_by(Instant::now() + limits::FOLDER_RETRY_PAUSE);
         let before = self.status.edit().last_error.replace(error.clone());
         if before.as_ref() != Some(&error) {
