@@ -301,9 +301,9 @@ pub struct StagedRevision {
 pub struct Cost {
     /// Chunks in the revision.
     pub chunks: u64,
-    /// Chunks whose vector had to be computed.
+    /// Chunks of which a part had to be embedded.
     pub chunks_embedded: u64,
-    /// Tokens that were embedded.
+    /// Tokens that were embedded, special ones included.
     pub tokens_embedded: u64,
     /// Chunks that neither view had to touch.
     pub chunks_kept: u64,

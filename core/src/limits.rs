@@ -83,7 +83,7 @@ pub const TEXT_BYTES_MAX: usize = 32 << 20;
 pub const CHUNKS_MAX: usize = 50_000;
 /// Tokens of a chunk, special ones included: what the default embedder reads.
 pub const CHUNK_TOKENS_MAX: usize = 256;
-/// Characters of the title that an embedder reads in front of a chunk: a longer one would crowd out the text.
+/// Characters of the title that an embedder reads beside a document's chunks.
 pub const CHUNK_TITLE_CHARS_MAX: usize = 120;
 /// Characters of the headings above a chunk; the innermost are kept.
 pub const CHUNK_HEADING_CHARS_MAX: usize = 160;

@@ -167,7 +167,7 @@ pub struct SourceSettings {
 }
 
 /// What one visit of a source found and cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Visit {
     /// When it began.
     pub began_at: Timestamp,

@@ -264,8 +264,7 @@ impl EmbedStage {
 
 impl Vectors {
     fn of(taken: Taken) -> Self {
-        let (known, made, computed, refused) = Default::default();
-        Self { known, made, taken, computed, refused }
+        Self { taken, known: HashMap::new(), made: HashMap::new(), computed: HashMap::new(), refused: HashMap::new() }
     }
 
     /// Keeps a vector, and gives it to whoever waits for it.

@@ -169,11 +169,10 @@ async fn save_chunks(
         });
         insert.build().execute(&mut *connection).await?;
     }
-    let places = |(number, (.., chunk)): &(i64, &'_ (DocumentId, Revision, Chunk))| {
-        let number = *number;
-        (0i64..).zip(chunk.parts.clone()).map(move |(place, part)| (number, place, part)).collect::<Vec<_>>()
-    };
-    let parts: Vec<(i64, i64, Part)> = numbered.iter().flat_map(places).collect();
+    let parts: Vec<(i64, i64, &Part)> = numbered
+        .iter()
+        .flat_map(|(number, (.., chunk))| (0..).zip(&chunk.parts).map(|(place, part)| (*number, place, part)))
+        .collect();
     for parts in parts.chunks(INSERT_ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO part (chunk, place, key, weight) ");
         insert.push_values(parts, |mut row, (chunk, place, part)| {

@@ -115,21 +115,7 @@ mod tests {
             now = now.max(at);
             planner.begin(&name, now);
             visits += 1;
-            let visit = Visit {
-                began_at: now,
-                took_ms: 100,
-                requests: 1,
-                wire_bytes: 10_000,
-                items: 20,
-                changed: 1,
-                deleted: 0,
-                failed: 0,
-                errors: Vec::new(),
-                complete: true,
-                not_before: None,
-                hub: None,
-                topic: None,
-            };
+            let visit = Visit { began_at: now, requests: 1, changed: 1, complete: true, ..Visit::default() };
             planner.record(&name, &visit, now);
             meter.add(&name, embedding_seconds);
         }

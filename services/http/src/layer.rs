@@ -1,8 +1,8 @@
 //! What does every request pass, and what is written down about it?
 //!
 //! Invariants:
-//! - A request is let in by `auth`, or by the token in its path, then takes one of a bounded number of places, which it holds until the last byte
-//!   of its response is gone or its caller is.
+//! - A request is let in by `auth`, or by the token in its path, then takes one of a bounded number of places, which it
+//!   holds until the last byte of its response is gone or its caller is.
 //! - The log knows a request by its id, method, route, status and milliseconds, and by nothing its caller wrote.
 //! - A panic in a handler is one failed request.
 

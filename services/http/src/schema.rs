@@ -184,9 +184,9 @@ pub struct Decision {
 pub struct Cost {
     /// Passages in the revision.
     pub chunks: u64,
-    /// Passages whose vector had to be computed.
+    /// Passages of which a part had to be embedded.
     pub chunks_embedded: u64,
-    /// Tokens that were embedded.
+    /// Tokens that were embedded, special ones included.
     pub tokens_embedded: u64,
     /// Passages that no index had to touch.
     pub chunks_kept: u64,

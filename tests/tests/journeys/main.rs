@@ -5,6 +5,7 @@ mod commands;
 mod folder;
 mod generator;
 mod locks;
+mod loopback;
 mod pushes;
 mod recovery;
 mod sources;

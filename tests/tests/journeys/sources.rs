@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wellspring_tests::service::{Service, Start};
+
+use crate::loopback::serve;
 
 /// Pages by path, with how often each was sent whole.
 #[derive(Clone, Default)]
@@ -19,16 +21,8 @@ struct Web {
 impl Web {
     /// Serves until the test ends; gives the address of the root.
     fn serve(&self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
         let web = self.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let web = web.clone();
-                std::thread::spawn(move || web.answer(stream));
-            }
-        });
-        address
+        serve(move |stream| web.answer(stream))
     }
 
     fn put(&self, path: &str, content_type: &str, body: &str) {

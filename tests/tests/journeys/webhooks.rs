@@ -1,7 +1,7 @@
 //! Another program is told what happens, signed and in order, whatever becomes of it or of the service.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -10,6 +10,8 @@ use reqwest::{Method, StatusCode};
 use ring::hmac;
 use serde_json::{Value, json};
 use wellspring_tests::service::{Service, Start};
+
+use crate::loopback::serve;
 
 /// What an endpoint was told: headers in lower case, and the body.
 #[derive(Debug, Clone)]
@@ -47,16 +49,8 @@ struct Endpoint {
 impl Endpoint {
     /// Serves until the test ends; gives the address.
     fn serve(&self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}/hook", listener.local_addr().unwrap());
         let endpoint = self.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let endpoint = endpoint.clone();
-                std::thread::spawn(move || endpoint.answer(stream));
-            }
-        });
-        address
+        serve(move |stream| endpoint.answer(stream)) + "/hook"
     }
 
     fn new() -> Self {

@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
 use ring::hmac;
 use serde_json::{Value, json};
 use wellspring_tests::service::{Service, Start};
+
+use crate::loopback::serve;
 
 /// A server of the feed and of its hub.
 #[derive(Clone, Default)]
@@ -22,16 +24,9 @@ struct Web {
 
 impl Web {
     fn serve(&self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        *self.address.lock().unwrap() = address.clone();
         let web = self.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let web = web.clone();
-                std::thread::spawn(move || web.answer(stream));
-            }
-        });
+        let address = serve(move |stream| web.answer(stream));
+        address.clone_into(&mut self.address.lock().unwrap());
         address
     }
 
