@@ -30,8 +30,9 @@ pub const ACCEPT_BATCH_DOCUMENTS_MAX: usize = 128;
 pub const ACCEPT_BATCH_BYTES_MAX: usize = 16 << 20;
 /// A question or a search query. Longer text is a document.
 pub const QUERY_BYTES_MAX: usize = 8 << 10;
-/// Results of one search.
-pub const HITS_MAX: usize = 100;
+/// Results of one search. People read ten; a program that measures or ranks again wants a hundred documents, and each may
+/// have some chunks among the results.
+pub const HITS_MAX: usize = 400;
 /// Results of one search when the caller names no number.
 pub const HITS_DEFAULT: usize = 10;
 /// Documents of one page of a listing.
@@ -171,7 +172,7 @@ pub const VECTOR_OPERATION_POINTS_MAX: usize = 512;
 /// The vector index's own log, which nothing reads: beyond this the index is reopened without it.
 pub const VECTOR_LOG_BYTES_MAX: u64 = 256 << 20;
 
-/// Candidates each arm of a search contributes.
+/// Candidates each arm of a search contributes; as many as there may be results, where those are more.
 pub const CANDIDATES_MAX: usize = 100;
 /// How often a search doubles its candidates because the catalog dropped so many that results are missing.
 pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
@@ -542,3 +543,12 @@ pub const SCREEN_SAMPLE_BYTES_MAX: usize = 64 << 10;
 pub const SCREEN_LANGUAGE_BYTES_MAX: usize = 4 << 10;
 /// Hours for which the budget of a source remembers what it admitted.
 pub const SCREEN_ARRIVAL_HOURS_KEPT: u64 = 2;
+
+/// Bytes of one file of a test set, unpacked; a larger collection is sampled before it is measured.
+pub const TEST_SET_FILE_BYTES_MAX: u64 = 4 << 30;
+/// Queries of a test set: each is searched several times, and a hundred thousand take hours.
+pub const TEST_SET_QUERIES_MAX: usize = 100_000;
+/// Judgements of a test set; all of them are held in memory.
+pub const TEST_SET_JUDGEMENTS_MAX: usize = 2_000_000;
+/// A judgement's grade. Sets have grades of one digit; a larger one would drown all others in the gain.
+pub const TEST_SET_GRADE_MAX: u32 = 1000;

@@ -20,6 +20,20 @@ pub struct SearchRequest {
     pub query: String,
     /// The most results, 1 to [`crate::limits::HITS_MAX`].
     pub limit: usize,
+    /// Who is asked.
+    pub arms: SearchArms,
+}
+
+/// Which arms of the search are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SearchArms {
+    /// Both; an embedder that does not speak the query's language has no vote.
+    #[default]
+    Both,
+    /// The words alone; nothing is embedded.
+    Keyword,
+    /// The meaning alone, whatever the query's language: who names one arm wants to know what it says.
+    Vector,
 }
 
 /// One result and why it is where it is.

@@ -8,7 +8,7 @@
 use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::{Embedder, Embedding};
 use wellspring_core::hit::Hit;
-use wellspring_core::retriever::ArmStatus;
+use wellspring_core::retriever::{ArmStatus, SearchArms, SearchRequest};
 use wellspring_core::text::script_language;
 use wellspring_core::view::{KeywordSearch, VectorSearch};
 
@@ -28,8 +28,14 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Decides by the query's script. Latin script, and text without letters, is not told apart: the embedder is asked.
-    pub(crate) fn of(query: &str, embedder: &dyn Embedder) -> Self {
+    /// Decides by who is asked, and for both by the query's script. Latin script, and text without letters, is not told
+    /// apart: the embedder is asked.
+    pub(crate) fn of(query: &str, arms: SearchArms, embedder: &dyn Embedder) -> Self {
+        match arms {
+            SearchArms::Keyword => return Self::Out(not_asked()),
+            SearchArms::Vector => return Self::Ask,
+            SearchArms::Both => {}
+        }
         match script_language(query) {
             Some(language) if !embedder.space().languages.iter().any(|spoken| spoken == language) => {
                 let reason = format!("the embedder was not trained for the query's language ({language})");
@@ -73,21 +79,22 @@ pub(crate) struct Arms<'a> {
 }
 
 impl Arms<'_> {
-    /// Asks both arms for `depth` candidates each. `route` keeps the query's embedding for a deeper search.
-    pub(crate) async fn search(
-        &self,
-        collection: &CollectionName,
-        query: &str,
-        depth: usize,
-        route: &mut Route,
-    ) -> Candidates {
-        let by_words = self.keyword.matching(collection, query, depth);
+    /// Asks the arms of the request for `depth` candidates each. `route` keeps the query's embedding for a deeper search.
+    pub(crate) async fn search(&self, request: &SearchRequest, depth: usize, route: &mut Route) -> Candidates {
+        let SearchRequest { collection, query, arms, .. } = request;
+        let by_words = async {
+            match arms {
+                SearchArms::Vector => None,
+                SearchArms::Both | SearchArms::Keyword => Some(self.keyword.matching(collection, query, depth).await),
+            }
+        };
         let by_meaning = self.nearest(collection, query, depth, route);
         let (words, meaning) = tokio::join!(by_words, by_meaning);
 
         let (keyword, keyword_status) = match words {
-            Ok(hits) => (Some(hits), ArmStatus::Ok),
-            Err(failure) => (None, failed("keyword", failure.chain())),
+            Some(Ok(hits)) => (Some(hits), ArmStatus::Ok),
+            Some(Err(failure)) => (None, failed("keyword", failure.chain())),
+            None => (None, not_asked()),
         };
         let full = |hits: &Option<Vec<Hit>>| hits.as_ref().is_some_and(|hits| hits.len() >= depth);
         let more = full(&keyword) || full(&meaning);
@@ -154,6 +161,11 @@ impl Arms<'_> {
             }
         }
     }
+}
+
+/// The status of an arm that the request leaves out.
+fn not_asked() -> ArmStatus {
+    ArmStatus::Skipped { reason: "the request did not ask for it".to_owned() }
 }
 
 /// Handles an arm's failure here, where it is turned into a status: logs it, and says it in the result.

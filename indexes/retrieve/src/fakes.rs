@@ -14,7 +14,7 @@ use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
 use wellspring_core::hit::{Hit, Passage};
-use wellspring_core::retriever::SearchRequest;
+use wellspring_core::retriever::{SearchArms, SearchRequest};
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
 use wellspring_core::view::{KeywordSearch, VectorSearch, ViewError, ViewErrorKind};
@@ -119,7 +119,12 @@ impl Fakes {
     }
 
     pub(crate) fn request(&self, query: &str, limit: usize) -> SearchRequest {
-        SearchRequest { collection: CollectionName::default(), query: query.to_owned(), limit }
+        SearchRequest {
+            collection: CollectionName::default(),
+            query: query.to_owned(),
+            limit,
+            arms: SearchArms::default(),
+        }
     }
 }
 

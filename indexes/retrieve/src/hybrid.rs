@@ -3,7 +3,7 @@
 //! Invariants:
 //! - Every list comes out of one hydration call, which is one transaction of the catalog (I-2). A deeper look
 //!   hydrates everything anew rather than adding to what an earlier moment showed.
-//! - Work is bounded: [`limits::CANDIDATES_MAX`] candidates an arm, doubled at most
+//! - Work is bounded: [`limits::CANDIDATES_MAX`] candidates an arm, or as many as are asked for, doubled at most
 //!   [`limits::SEARCH_DEEPENINGS_MAX`] times, and only while stale hits leave the list short.
 
 use std::collections::HashMap;
@@ -108,11 +108,11 @@ impl Retriever for HybridRetriever {
         }
         let request = SearchRequest { limit: request.limit.clamp(1, limits::HITS_MAX), ..request };
         let arms = Arms { keyword: &*self.keyword, vector: &*self.vector, embedder: &*self.embedder };
-        let mut route = Route::of(&request.query, &*self.embedder);
+        let mut route = Route::of(&request.query, request.arms, &*self.embedder);
         let mut deepening = 0;
         loop {
-            let depth = limits::CANDIDATES_MAX << deepening;
-            let candidates = arms.search(&request.collection, &request.query, depth, &mut route).await;
+            let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
+            let candidates = arms.search(&request, depth, &mut route).await;
             let Some(fused) = candidates.fused() else { return Err(no_arm_left(&candidates)) };
             let found = self.hydrate(&request, &fused).await?;
             let short = found.hits.len() < request.limit && found.stale && candidates.more;
@@ -139,6 +139,8 @@ fn no_arm_left(candidates: &Candidates) -> SearchError {
 
 #[cfg(test)]
 mod tests {
+    use wellspring_core::retriever::SearchArms;
+
     use super::*;
     use crate::fakes::{Fakes, chunk};
 
@@ -212,6 +214,34 @@ mod tests {
         let (chunks, results) = found(&fakes, "query", 10).await;
         assert_eq!(chunks, [chunk(1)]);
         assert!(matches!(results.vector, ArmStatus::Failed { .. }));
+    }
+
+    #[tokio::test]
+    async fn one_arm_asked_for_answers_alone_whatever_the_language() {
+        let fakes = Fakes::published(&[1, 2]).keyword(&[(1, 6.0)]).nearest(&[(2, 0.9), (1, 0.3)]);
+        let alone = |query: &str, arms| SearchRequest { arms, ..fakes.request(query, 10) };
+        let results = fakes.retriever().search(alone("query", SearchArms::Keyword)).await.unwrap();
+        assert_eq!(results.hits.iter().map(|hit| hit.passage.chunk).collect::<Vec<_>>(), [chunk(1)]);
+        assert_eq!(results.keyword, ArmStatus::Ok);
+        assert!(matches!(results.vector, ArmStatus::Skipped { .. }));
+        assert_eq!(fakes.embedded.load(std::sync::atomic::Ordering::Relaxed), 0);
+
+        fakes.depths.lock().unwrap().clear();
+        for query in ["query", "谁写了红楼梦"] {
+            let results = fakes.retriever().search(alone(query, SearchArms::Vector)).await.unwrap();
+            assert_eq!(results.hits.iter().map(|hit| hit.score).collect::<Vec<_>>(), [0.9, 0.3], "{query}");
+            assert!(matches!(results.keyword, ArmStatus::Skipped { .. }));
+            assert_eq!(results.vector, ArmStatus::Ok);
+        }
+        assert!(fakes.depths.lock().unwrap().is_empty(), "the words are not looked up");
+    }
+
+    #[tokio::test]
+    async fn many_results_take_as_many_candidates() {
+        let fakes = Fakes::published(&[1]).keyword(&[(1, 6.0)]);
+        found(&fakes, "query", 10).await;
+        found(&fakes, "query", limits::HITS_MAX + 1).await;
+        assert_eq!(*fakes.depths.lock().unwrap(), [limits::CANDIDATES_MAX, limits::HITS_MAX]);
     }
 
     #[tokio::test]

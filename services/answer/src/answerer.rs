@@ -20,7 +20,7 @@ use wellspring_core::answer::{
 use wellspring_core::embedding::Embedder;
 use wellspring_core::generator::{GenerationRequest, Generator, GeneratorStatus};
 use wellspring_core::limits;
-use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest};
+use wellspring_core::retriever::{Ranked, Retriever, SearchArms, SearchError, SearchErrorKind, SearchRequest};
 use wellspring_core::text::script_language;
 
 use crate::abstain::Thresholds;
@@ -153,6 +153,7 @@ impl Answerer {
             collection: question.collection.clone(),
             query: question.text.clone(),
             limit: limits::ANSWER_PASSAGES_MAX,
+            arms: SearchArms::default(),
         };
         let results = self.parts.retriever.search(request).await.map_err(|failure| unfound(&failure))?;
         Ok(results.hits)

@@ -9,11 +9,11 @@ use axum::http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 use wellspring_core::limits;
-use wellspring_core::retriever::{ArmStatus, Ranked, SearchRequest};
+use wellspring_core::retriever::{ArmStatus, Ranked, SearchArms, SearchRequest};
 
 use super::Shared;
 use crate::error::{ApiError, ErrorBody};
-use crate::fields::{Fields, Parameters, collection, limit_within, query_text};
+use crate::fields::{Fields, Parameters, collection, invalid, limit_within, query_text};
 use crate::schema::{
     self,
     request::{SearchBody, SearchParameters},
@@ -49,14 +49,15 @@ pub(crate) struct Arms {
 )]
 pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<Json<SearchResponse>, ApiError> {
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::parse(&body.bytes, &["query", "limit", "collection"])?;
+    let mut fields = Fields::parse(&body.bytes, &["query", "limit", "collection", "arms"])?;
     let query = query_text("query", fields.string("query")?)?;
     let limit = match fields.take("limit") {
         None => limits::HITS_DEFAULT,
         Some(number) => limit_within(number.as_u64(), limits::HITS_MAX)?,
     };
     let collection = collection(fields.string("collection")?.as_deref())?;
-    run(&shared, SearchRequest { collection, query, limit }).await
+    let arms = arms(&fields.strings("arms")?)?;
+    run(&shared, SearchRequest { collection, query, limit, arms }).await
 }
 
 /// Finds passages, asked by URL.
@@ -68,7 +69,25 @@ pub(crate) async fn search_by_url(State(shared): State<Shared>, uri: Uri) -> Res
     let parameters = Parameters::parse(&uri, &["q", "limit", "collection"])?;
     let query = query_text("q", parameters.get("q").map(str::to_owned))?;
     let limit = parameters.limit(limits::HITS_DEFAULT, limits::HITS_MAX)?;
-    run(&shared, SearchRequest { collection: parameters.collection()?, query, limit }).await
+    let (collection, arms) = (parameters.collection()?, SearchArms::default());
+    run(&shared, SearchRequest { collection, query, limit, arms }).await
+}
+
+/// The arms by their names; both where none is named.
+fn arms(names: &[String]) -> Result<SearchArms, ApiError> {
+    let (mut keyword, mut vector) = (false, false);
+    for name in names {
+        match name.as_str() {
+            "keyword" => keyword = true,
+            "vector" => vector = true,
+            _ => return Err(invalid("arms", "names an arm that is not there", "the arms are `keyword` and `vector`")),
+        }
+    }
+    Ok(match (keyword, vector) {
+        (true, false) => SearchArms::Keyword,
+        (false, true) => SearchArms::Vector,
+        (true, true) | (false, false) => SearchArms::Both,
+    })
 }
 
 async fn run(shared: &Shared, request: SearchRequest) -> Result<Json<SearchResponse>, ApiError> {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json as body;
 use wellspring_core::limits;
-use wellspring_core::retriever::SearchErrorKind;
+use wellspring_core::retriever::{SearchArms, SearchErrorKind};
 use wellspring_http::Readiness;
 
 use crate::support::{json, refusal, start};
@@ -34,6 +34,22 @@ async fn a_search_answers_with_passages_and_how_each_arm_fared() {
 }
 
 #[tokio::test]
+async fn the_arms_that_are_named_are_asked() {
+    let server = start().await;
+    let cases = [
+        (body!(["keyword"]), SearchArms::Keyword),
+        (body!(["vector", "vector"]), SearchArms::Vector),
+        (body!(["vector", "keyword"]), SearchArms::Both),
+        (body!([]), SearchArms::Both),
+        (body!(null), SearchArms::Both),
+    ];
+    for (named, arms) in cases {
+        let (status, _) = json(server.post("/v1/search").json(&body!({ "query": "x", "arms": named }))).await;
+        assert_eq!((status, server.searcher.asked.lock().unwrap().pop().unwrap().arms), (200, arms));
+    }
+}
+
+#[tokio::test]
 async fn a_search_that_cannot_be_is_refused() {
     let server = start().await;
     let long = "x".repeat(limits::QUERY_BYTES_MAX + 1);
@@ -44,10 +60,12 @@ async fn a_search_that_cannot_be_is_refused() {
         (search(body!({ "query": long })), 422, "query_too_long"),
         (search(body!({ "query": 1 })), 422, "invalid_field"),
         (search(body!({ "query": "x", "limit": 0 })), 422, "invalid_limit"),
-        (search(body!({ "query": "x", "limit": 101 })), 422, "invalid_limit"),
+        (search(body!({ "query": "x", "limit": limits::HITS_MAX + 1 })), 422, "invalid_limit"),
         (search(body!({ "query": "x", "limit": 1.5 })), 422, "invalid_limit"),
         (search(body!({ "query": "x", "limit": "10" })), 422, "invalid_limit"),
         (search(body!({ "query": "x", "collection": "../x" })), 422, "invalid_field"),
+        (search(body!({ "query": "x", "arms": ["meaning"] })), 422, "invalid_field"),
+        (search(body!({ "query": "x", "arms": "keyword" })), 422, "invalid_field"),
         (search(body!({ "query": "x", "top_k": 3 })), 422, "unknown_field"),
         (search(body!(["x"])), 400, "invalid_json"),
         (server.post("/v1/search"), 400, "invalid_json"),
