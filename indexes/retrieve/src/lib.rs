@@ -15,6 +15,7 @@
 mod arms;
 mod fuse;
 mod hybrid;
+pub mod measure;
 
 pub use fuse::{Fused, KEYWORD_WEIGHT, VECTOR_WEIGHT, Votes, fuse};
 pub use hybrid::HybridRetriever;

@@ -8,9 +8,13 @@ use wellspring_core::source::Remains;
 
 use crate::config::Flags;
 
+mod bench;
+mod eval;
 mod models;
 mod webhooks;
 
+pub(crate) use bench::{BenchAction, BenchArguments};
+pub(crate) use eval::{Arm, EvalAction, EvalArguments, RetrievalArguments};
 pub(crate) use models::{ModelsAction, ModelsArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 
@@ -113,6 +117,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   wellspring bench ingest corpus.jsonl       the service against its own embedder, in one run")]
     Bench(BenchArguments),
+    /// Measure how well passages are found on a test set, and whether a change made it better.
+    #[command(after_help = "Examples:
+  wellspring eval retrieval sets/notes                        keyword, vector and both, in a throw-away collection
+  wellspring eval retrieval sets/notes --keep /tmp/notes --per-query before.jsonl
+  wellspring eval compare before.jsonl after.jsonl            is the difference more than chance?")]
+    Eval(EvalArguments),
     /// Show the configuration.
     #[command(after_help = "Example:
   wellspring config show                     every setting, its value and where it came from")]
@@ -536,46 +546,4 @@ pub(crate) struct GeneratorWorkerArguments {
     /// Prompt and output together, in tokens.
     #[arg(long)]
     pub(crate) context_tokens: u32,
-}
-
-/// `bench`.
-#[derive(Debug, Args)]
-pub(crate) struct BenchArguments {
-    /// What to measure.
-    #[command(subcommand)]
-    pub(crate) action: BenchAction,
-    /// The service's settings decide models and threads.
-    #[command(flatten)]
-    pub(crate) service: ServiceFlags,
-}
-
-/// What to measure.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchAction {
-    /// Ingestion: documents pushed into a fresh service, until all are searchable, against the embedder alone.
-    Ingest {
-        /// A .jsonl file, one document a line: {"id": …, "title": …, "text": …}.
-        corpus: PathBuf,
-        /// Passages for the embedder alone, before and after.
-        #[arg(long, default_value_t = 1000)]
-        sample: usize,
-    },
-    /// A stream of edits: tokens embedded against tokens in changed lines, and retrieval against a fresh ingestion.
-    Stream {
-        /// A folder with corpus.jsonl ({"id": …, "title": …, "text": …}) and events.jsonl or events.jsonl.gz
-        /// ({"changes": [{"op": "add|modify|delete", "path": …, "text": …}]}).
-        folder: PathBuf,
-        /// Replay only the first events.
-        #[arg(long)]
-        limit: Option<usize>,
-    },
-    /// Freshness: from a push of five chunks to the search that finds it, idle and beside a bulk load.
-    Freshness {
-        /// A .jsonl file to load meanwhile; without one only the idle service is measured.
-        #[arg(long)]
-        corpus: Option<PathBuf>,
-        /// Pushes to time, in each of the two states.
-        #[arg(long, default_value_t = 40)]
-        pushes: usize,
-    },
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod commands;
+mod eval;
 mod folder;
 mod generator;
 mod locks;

@@ -27,12 +27,15 @@ const FAILURES_SHOWN: usize = 20;
 /// Between two looks at how much is still pending.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Where lines go on their way to the service, each with its end.
+pub(super) type LineSender = mpsc::Sender<Result<Vec<u8>, std::io::Error>>;
+
 /// What became of the documents.
 #[derive(Debug, Default, serde::Serialize)]
 pub(super) struct Summary {
     pub(super) accepted: u64,
     unchanged: u64,
-    failed: u64,
+    pub(super) failed: u64,
     failures: Vec<Value>,
     searchable: bool,
     seconds: f64,
@@ -57,8 +60,17 @@ pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -
 /// Sends everything below the paths and counts what the service says to each document.
 pub(super) async fn push(client: &Client, paths: &[PathBuf], collection: &str) -> anyhow::Result<Summary> {
     let files = files(paths)?;
-    let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, std::io::Error>>(LINES_AHEAD);
-    let reading = tokio::task::spawn_blocking(move || read(&files, &sender));
+    push_lines(client, collection, move |sender| read(&files, sender)).await
+}
+
+/// Sends the lines that `read` makes on a thread of its own; it ends when its channel takes no more.
+pub(super) async fn push_lines(
+    client: &Client,
+    collection: &str,
+    read: impl FnOnce(&LineSender) -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<Summary> {
+    let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || read(&sender));
     let request = client
         .request(Method::POST, "/v1/documents")
         .query(&[("collection", collection)])
@@ -195,10 +207,7 @@ fn is_json_lines(path: &Path) -> bool {
 }
 
 /// Reads files into lines for the network; stops when nobody listens any more.
-fn read(
-    files: &[(PathBuf, Option<String>)],
-    sender: &mpsc::Sender<Result<Vec<u8>, std::io::Error>>,
-) -> anyhow::Result<()> {
+fn read(files: &[(PathBuf, Option<String>)], sender: &LineSender) -> anyhow::Result<()> {
     for (path, key) in files {
         let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
         let Some(key) = key else {
@@ -224,10 +233,7 @@ fn read(
 }
 
 /// Sends the lines of a file; false when nobody listens any more.
-fn send_lines(
-    mut file: BufReader<File>,
-    sender: &mpsc::Sender<Result<Vec<u8>, std::io::Error>>,
-) -> std::io::Result<bool> {
+fn send_lines(mut file: BufReader<File>, sender: &LineSender) -> std::io::Result<bool> {
     loop {
         let mut line = Vec::new();
         let length = (&mut file).take(limits::DOCUMENT_BODY_BYTES_MAX as u64).read_until(b'\n', &mut line)?;

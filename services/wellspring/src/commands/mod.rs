@@ -6,6 +6,8 @@ mod bench;
 mod configuration;
 mod doctor;
 mod documents;
+mod eval;
+mod measured;
 mod models;
 mod search;
 mod sources;
@@ -37,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(arguments) => configuration::run(&arguments, cli.json)?,
         Command::Models(arguments) => block_on(models::run(&arguments, cli.json))?,
         Command::Bench(arguments) => block_on(bench::run(&arguments, cli.json))?,
+        Command::Eval(arguments) => block_on(eval::run(&arguments, cli.json))?,
         Command::Doctor(flags) => block_on(doctor::run(&flags, &cli.server, cli.json))?,
         Command::Add(arguments) => block_on(add::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Ask(arguments) => block_on(ask::run(&Client::new(&cli.server)?, &arguments, cli.json))?,

@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::quantile;
-use super::service::MeasuredService;
 use crate::client::{Client, document_path};
 use crate::commands::add;
+use crate::commands::measured::MeasuredService;
 use crate::output;
 
 /// Sections of a pushed document; each becomes a chunk.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use wellspring_core::document::{CollectionName, DocumentId, MediaType};
 use wellspring_core::embedding::{Embedder, Lane};
 
-use super::service::MeasuredService;
 use crate::app::load_embedder;
 use crate::commands::add;
+use crate::commands::measured::MeasuredService;
 use crate::config::Config;
 use crate::output;
 

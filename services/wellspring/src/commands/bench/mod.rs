@@ -3,7 +3,6 @@
 
 mod freshness;
 mod ingest;
-mod service;
 mod stream;
 
 use crate::cli::{BenchAction, BenchArguments};
@@ -20,7 +19,7 @@ pub(crate) async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Resul
 }
 
 /// The value below which a share of the sorted values lies; 0 for none.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
 }

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 use wellspring_core::embedding::Embedder;
 
-use super::service::MeasuredService;
 use crate::app::load_embedder;
 use crate::client::document_path;
 use crate::commands::add;
+use crate::commands::measured::MeasuredService;
 use crate::config::Config;
 use crate::output;
 

@@ -1,0 +1,49 @@
+//! What can be typed behind `wellspring bench`?
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::ServiceFlags;
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// What to measure.
+    #[command(subcommand)]
+    pub(crate) action: BenchAction,
+    /// The service's settings decide models and threads.
+    #[command(flatten)]
+    pub(crate) service: ServiceFlags,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchAction {
+    /// Ingestion: documents pushed into a fresh service, until all are searchable, against the embedder alone.
+    Ingest {
+        /// A .jsonl file, one document a line: {"id": …, "title": …, "text": …}.
+        corpus: PathBuf,
+        /// Passages for the embedder alone, before and after.
+        #[arg(long, default_value_t = 1000)]
+        sample: usize,
+    },
+    /// A stream of edits: tokens embedded against tokens in changed lines, and retrieval against a fresh ingestion.
+    Stream {
+        /// A folder with corpus.jsonl ({"id": …, "title": …, "text": …}) and events.jsonl or events.jsonl.gz
+        /// ({"changes": [{"op": "add|modify|delete", "path": …, "text": …}]}).
+        folder: PathBuf,
+        /// Replay only the first events.
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Freshness: from a push of five chunks to the search that finds it, idle and beside a bulk load.
+    Freshness {
+        /// A .jsonl file to load meanwhile; without one only the idle service is measured.
+        #[arg(long)]
+        corpus: Option<PathBuf>,
+        /// Pushes to time, in each of the two states.
+        #[arg(long, default_value_t = 40)]
+        pushes: usize,
+    },
+}

@@ -1,0 +1,136 @@
+//! What can be typed behind `wellspring eval`?
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Flags;
+
+/// `eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// What to measure.
+    #[command(subcommand)]
+    pub(crate) action: EvalAction,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalAction {
+    /// Retrieval: what stands where a reader looks, by words, by meaning, and by both.
+    #[command(after_help = "DIR holds three files; each may end in .gz:
+  corpus.jsonl    one document a line: {\"id\": …, \"title\": …, \"text\": …}
+  queries.jsonl   one query a line: {\"id\": …, \"text\": …}
+  qrels.tsv       query, document and grade between tabs, with a header or without; or qrels/test.tsv, as in BEIR
+
+The documents go through the whole write path of a service that is started for this and removed after it. A document's
+rank is that of its first chunk. nDCG takes the grade as the gain, as trec_eval does; queries for which nothing is wanted
+are left out. Latency is that of one search for ten passages over HTTP on the loopback, the query's embedding included,
+one query after the other; a machine that does other things meanwhile is measured with them.
+
+Examples:
+  wellspring eval retrieval sets/notes
+  wellspring eval retrieval sets/notes --json --arms hybrid
+  wellspring eval retrieval sets/large --limit 200 --seed 1        a sample of the queries
+  wellspring eval retrieval sets/notes --keep /tmp/notes           read the documents once, evaluate again and again
+  wellspring eval retrieval sets/notes --per-query after.jsonl     for `eval compare`, and to see what was missed")]
+    Retrieval(RetrievalArguments),
+    /// Compare two runs query by query: is the difference in nDCG@10 more than chance?
+    #[command(
+        after_help = "A and B are files of `eval retrieval --per-query`, over the same queries. p is the probability of a
+difference of that size or more if there were none, by a paired randomisation test with 10,000 rounds; the interval is
+where the mean difference lies with 95 %, by drawing the queries again (bootstrap). Both are seeded.
+
+Examples:
+  wellspring eval compare before.jsonl after.jsonl
+  wellspring eval compare before.jsonl after.jsonl --arms hybrid --json
+  wellspring eval compare run.jsonl run.jsonl --arms hybrid --against keyword     two arms of one run"
+    )]
+    Compare {
+        /// The run before.
+        a: PathBuf,
+        /// The run after.
+        b: PathBuf,
+        /// The arms of B to compare; all that it has when not given.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        arms: Vec<Arm>,
+        /// The arm of A that they are compared with; each with its own when not given.
+        #[arg(long, value_enum, value_name = "ARM")]
+        against: Option<Arm>,
+        /// Where the randomness begins.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+/// A way of searching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Arm {
+    /// By words alone.
+    Keyword,
+    /// By meaning alone, whatever the query's language.
+    Vector,
+    /// As a search is answered: both, weighed.
+    Hybrid,
+}
+
+impl Arm {
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Keyword => "keyword",
+            Self::Vector => "vector",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// `eval retrieval`.
+#[derive(Debug, Args)]
+pub(crate) struct RetrievalArguments {
+    /// The test set.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The ways of searching to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Arm::Keyword, Arm::Vector, Arm::Hybrid])]
+    pub(crate) arms: Vec<Arm>,
+    /// Keep the collection in this folder, and use it again when it is there: indexes and vectors are as they were made.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Measure only a sample of so many queries.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Which sample.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write each query with its scores and the documents that were found, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) per_query: Option<PathBuf>,
+    /// Read this configuration file instead of wellspring.toml; only the models count.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Model files.
+    #[arg(long, value_name = "DIR")]
+    models_dir: Option<String>,
+    /// The embedder, by its name in the model manifest.
+    #[arg(long, value_name = "NAME")]
+    embedder_model: Option<String>,
+    /// Embedder sessions, one thread each; 0 is one a core.
+    #[arg(long, value_name = "N")]
+    embedder_threads: Option<String>,
+}
+
+impl RetrievalArguments {
+    /// The flags that were given, by setting.
+    pub(crate) fn flags(&self) -> Flags {
+        let one = [
+            ("models_dir", &self.models_dir),
+            ("embedder.model", &self.embedder_model),
+            ("embedder.threads", &self.embedder_threads),
+        ];
+        let values = one.into_iter().filter_map(|(name, value)| Some((name, vec![value.clone()?]))).collect();
+        Flags { file: self.config.clone(), values }
+    }
+}

@@ -1,0 +1,140 @@
+//! What is measured: a service of this very program without a generator, over a folder of its own.
+//!
+//! Invariants:
+//! - It ends with the measurement, and a temporary folder goes with it.
+//! - It listens on the loopback under a port of its own, and reaches no other service's documents.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::config::Config;
+
+/// Between two looks at whether it is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a service may take to end by itself before it is killed; what it has acknowledged is safe either way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running service that ends when this is dropped.
+pub(super) struct MeasuredService {
+    /// Talks to it.
+    pub(super) client: Client,
+    child: tokio::process::Child,
+    /// Removed with this, unless the folder is kept.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl MeasuredService {
+    /// Starts one over a temporary folder, with the settings that are found where this command runs, and waits until it
+    /// is ready.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("could not make a temporary folder")?;
+        let path = folder.path().to_owned();
+        Self::launch(&path, Some(folder), program()?).await
+    }
+
+    /// Starts one that takes nothing but the models from `config`: no folder or feed that somebody configured may add to
+    /// what is measured. The data folder is `kept`, or a temporary one.
+    pub(super) async fn start_apart(config: &Config, kept: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = match kept {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("could not make a temporary folder")?),
+        };
+        let path = kept.or(folder.as_ref().map(tempfile::TempDir::path)).context("there is a folder")?.to_owned();
+        // A file of its own, since one that is not named is looked for where people have theirs.
+        let settings = path.join("wellspring.toml");
+        std::fs::write(&settings, "").with_context(|| format!("could not write {}", settings.display()))?;
+        let mut command = program()?;
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("WELLSPRING_") {
+                command.env_remove(variable);
+            }
+        }
+        let flags: [(&str, OsString); 4] = [
+            ("--config", settings.into()),
+            ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
+            ("--embedder-model", config.embedder_model.clone().into()),
+            ("--embedder-threads", config.embedder_threads.to_string().into()),
+        ];
+        for (flag, value) in flags {
+            command.arg(flag).arg(value);
+        }
+        command.arg("--offline");
+        Self::launch(&path, folder, command).await
+    }
+
+    async fn launch(
+        path: &Path,
+        folder: Option<tempfile::TempDir>,
+        mut command: tokio::process::Command,
+    ) -> anyhow::Result<Self> {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0", "--generator-model", "off", "--log", "warn", "--data-dir"])
+            .arg(path)
+            .env_remove(crate::environment::KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("could not start the service")?;
+        let stdout = child.stdout.take().context("the service has no output")?.into_owned_fd()?;
+        let address = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(std::fs::File::from(stdout)).read_line(&mut line).map(|_| line)
+        });
+        let line = address.await??;
+        let server = line.trim().strip_prefix("listening on ").context("the service did not start")?.to_owned();
+        let client = Client::new(&server)?;
+        while client.send(client.request(Method::GET, "/readyz")).await.is_err() {
+            if let Some(status) = child.try_wait()? {
+                bail!("the service ended before it was ready ({status})");
+            }
+            tokio::time::sleep(READY_INTERVAL).await;
+        }
+        Ok(Self { client, child, _folder: folder })
+    }
+
+    /// A number of its status.
+    pub(super) async fn number(&self, pointer: &str) -> anyhow::Result<u64> {
+        let status: Value = self.client.json(self.client.request(Method::GET, "/v1/status")).await?;
+        Ok(status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0))
+    }
+
+    /// The most memory that it has held, its children not counted; 0 where the machine does not tell.
+    pub(super) fn peak_memory_bytes(&self) -> u64 {
+        let Some(process) = self.child.id() else { return 0 };
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        kilobytes.unwrap_or(0) * 1024
+    }
+
+    /// Ends it at once; its folder is not looked at again.
+    pub(super) async fn stop(mut self) {
+        self.child.kill().await.ok();
+    }
+
+    /// Lets it close its indexes, so that the next start over its folder has nothing to catch up with.
+    pub(super) async fn close(mut self) {
+        let process = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        if let Some(process) = process {
+            rustix::process::kill_process(process, rustix::process::Signal::TERM).ok();
+            tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.ok();
+        }
+        self.child.kill().await.ok();
+    }
+}
+
+/// This very program, about to serve.
+fn program() -> anyhow::Result<tokio::process::Command> {
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.arg("serve");
+    Ok(command)
+}

@@ -1,0 +1,104 @@
+//! A test set, measured from the command line.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wellspring_tests::service::run_command;
+
+fn parse(stdout: &str) -> Value {
+    serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+}
+
+/// Four documents in two languages, and a query for each of three of them.
+fn write_set(folder: &Path) {
+    let documents = [
+        json!({ "id": "mill", "title": "The mill", "text": "The mill wheel was replaced in 1931." }),
+        json!({ "id": "ford", "title": "", "text": "The ford is passable in August." }),
+        json!({ "_id": "weir", "text": "The weir is nine metres wide." }),
+        json!({ "id": "渡口", "title": "渡口", "text": "渡轮每天早上八点出发。" }),
+    ];
+    let queries = [
+        json!({ "id": "q1", "text": "when was the mill wheel replaced" }),
+        json!({ "id": "q2", "text": "how wide is the weir" }),
+        json!({ "id": "q3", "text": "渡轮几点出发" }),
+        json!({ "id": "q4", "text": "nothing is wanted for this" }),
+    ];
+    let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
+    fs::write(folder.join("corpus.jsonl"), lines(&documents)).unwrap();
+    fs::write(folder.join("queries.jsonl"), lines(&queries)).unwrap();
+    let judged = "query\tdocument\tgrade\nq1\tmill\t2\nq1\tgone\t1\nq2\tweir\t1\nq3\t渡口\t1\nq9\tmill\t1\n";
+    fs::write(folder.join("qrels.tsv"), judged).unwrap();
+}
+
+#[test]
+fn a_test_set_is_measured_kept_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (set, kept, run) = (path("set"), path("kept"), path("run.jsonl"));
+    fs::create_dir(&set).unwrap();
+    write_set(Path::new(&set));
+
+    let arguments = ["eval", "retrieval", &set, "--json", "--keep", &kept, "--per-query", &run];
+    let (code, stdout, stderr) = run_command(&arguments);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let report = parse(&stdout);
+    assert_eq!((&report["set"], &report["documents"], &report["queries"]), (&json!("set"), &json!(4), &json!(3)));
+    assert_eq!(report["queries_without_relevant_documents"], 1);
+    assert_eq!(report["judgements_of_unknown_documents"], 1);
+    assert_eq!(report["judgements_of_unknown_queries"], 1);
+    for arm in ["keyword", "hybrid"] {
+        let arm = &report["arms"][arm];
+        // Of the first query's two wanted documents one is not there: 2 of 2 + 1 / log2(3).
+        let first = 2.0 / (2.0 + 1.0 / 3f64.log2());
+        assert!((arm["ndcg@10"].as_f64().unwrap() - (first + 2.0) / 3.0).abs() < 1e-9, "{report}");
+        assert!((arm["recall@100"].as_f64().unwrap() - 2.5 / 3.0).abs() < 1e-9, "{report}");
+        assert_eq!(arm["mrr@10"], 1.0);
+        assert!(arm["latency_ms"]["p99"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(report["arms"]["hybrid"]["words_alone"], 1, "the embedder has no vote on the Chinese query");
+    assert!(report["arms"]["vector"]["recall@100"].as_f64().unwrap() > 0.8, "{report}");
+
+    // Again, from what was kept: no document is read, and the same comes out.
+    let (code, stdout, stderr) = run_command(&arguments);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert_eq!(parse(&stdout)["arms"]["hybrid"]["ndcg@10"], report["arms"]["hybrid"]["ndcg@10"]);
+    let note = fs::read_to_string(Path::new(&kept).join("evaluation.json")).unwrap();
+    assert_eq!(parse(&note)["whole"], true);
+
+    let lines = fs::read_to_string(&run).unwrap();
+    assert_eq!(lines.lines().count(), 3);
+    let first = parse(lines.lines().next().unwrap());
+    assert_eq!((&first["query"], &first["judged"]["mill"]), (&json!("q1"), &json!(2)));
+    assert_eq!(first["arms"]["hybrid"]["documents"][0]["document"], "mill");
+
+    let (code, stdout, stderr) = run_command(&["eval", "compare", &run, &run, "--json"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(parse(&stdout)["arms"]["hybrid"]["p"], 1.0);
+    let (code, stdout, _) = run_command(&["eval", "compare", &run, &run, "--arms", "hybrid", "--against", "vector"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("hybrid against vector"), "{stdout}");
+
+    let (code, stdout, stderr) =
+        run_command(&["eval", "retrieval", &set, "--keep", &kept, "--arms", "keyword", "--limit", "1"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("1 queries") && !stdout.contains("hybrid"), "{stdout}");
+}
+
+#[test]
+fn a_test_set_that_cannot_be_read_is_refused_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    write_set(folder.path());
+    let set = folder.path().to_str().unwrap();
+    fs::write(folder.path().join("qrels.tsv"), "q1\tmill\t1\nq2\tweir\tmuch\n").unwrap();
+    let (code, _, stderr) = run_command(&["eval", "retrieval", set]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("qrels.tsv, line 2: the grade is no whole number"), "{stderr}");
+
+    write_set(folder.path());
+    let (code, _, stderr) = run_command(&["eval", "retrieval", set, "--keep", set]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("not empty"), "{stderr}");
+    let (code, _, stderr) = run_command(&["eval", "retrieval", set, "--arms", "meaning"]);
+    assert_eq!(code, 2, "{stderr}");
+}
