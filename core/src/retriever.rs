@@ -22,6 +22,8 @@ pub struct SearchRequest {
     pub limit: usize,
     /// Who is asked.
     pub arms: SearchArms,
+    /// Whether each result says why it stands where it stands.
+    pub explain: bool,
 }
 
 /// Which arms of the search are asked.
@@ -48,6 +50,53 @@ pub struct Ranked {
     pub keyword_score: Option<f32>,
     /// Cosine, where the vector arm was asked.
     pub vector_score: Option<f32>,
+    /// Why it stands where it stands, where the request asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
+}
+
+/// What each arm said to a result, and how that became its score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// What the words said; `None` where they did not find it, or were not asked.
+    pub keyword: Option<ArmOpinion>,
+    /// What the meaning said; `None` where it was not asked.
+    pub vector: Option<ArmOpinion>,
+    /// Whose scores made the order.
+    pub fused_by: FusedBy,
+    /// What each arm's score counted for. The keyword arm's is divided by its best first.
+    pub weights: ArmWeights,
+}
+
+/// What one arm said to one result.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ArmOpinion {
+    /// Its place among the arm's candidates, from 1, stale ones counted; `None` where the arm did not name it and was asked
+    /// for its score alone.
+    pub rank: Option<usize>,
+    /// BM25 or cosine.
+    pub score: f32,
+}
+
+/// Whose scores made an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusedBy {
+    /// Both arms', weighed and added.
+    WeightedSum,
+    /// The words' alone.
+    Keyword,
+    /// The meaning's alone.
+    Vector,
+}
+
+/// What the arms' scores count for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ArmWeights {
+    /// Of BM25 over that of the best.
+    pub keyword: f32,
+    /// Of the cosine.
+    pub vector: f32,
 }
 
 /// How an arm of the search fared.

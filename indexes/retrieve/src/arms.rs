@@ -14,6 +14,7 @@ use wellspring_core::view::{KeywordSearch, VectorSearch};
 
 use std::collections::HashSet;
 
+use crate::explain::Explainer;
 use crate::fuse::{Fused, Votes, fuse};
 
 /// How the vector arm may take part in one search.
@@ -51,6 +52,8 @@ impl Route {
 pub(crate) struct Candidates {
     keyword: Option<Vec<Hit>>,
     vector: Option<Vec<Hit>>,
+    /// How many of the vector arm's hits it named itself; the cosines of the others were looked up.
+    named: usize,
     pub(crate) keyword_status: ArmStatus,
     pub(crate) vector_status: ArmStatus,
     /// Whether an arm found as many as it was asked for, so that there may be more.
@@ -60,13 +63,23 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Both arms' candidates in one order; `None` when no arm has a vote.
     pub(crate) fn fused(&self) -> Option<Vec<Fused>> {
-        let votes = match (&self.keyword, &self.vector) {
-            (Some(keyword), Some(vector)) => Votes::Both { keyword, vector },
-            (Some(keyword), None) => Votes::Keyword(keyword),
-            (None, Some(vector)) => Votes::Vector(vector),
-            (None, None) => return None,
-        };
-        Some(fuse(votes))
+        self.votes().map(fuse)
+    }
+
+    /// Who can say why a candidate stands where it stands; `None` when no arm has a vote.
+    pub(crate) fn explainer(&self) -> Option<Explainer> {
+        let named = self.vector.as_ref().map(|hits| &hits[..self.named.min(hits.len())]);
+        let keyword = self.keyword.as_deref().unwrap_or_default();
+        Some(Explainer::new(keyword, named.unwrap_or_default(), self.votes()?.fused_by()))
+    }
+
+    fn votes(&self) -> Option<Votes<'_>> {
+        match (&self.keyword, &self.vector) {
+            (Some(keyword), Some(vector)) => Some(Votes::Both { keyword, vector }),
+            (Some(keyword), None) => Some(Votes::Keyword(keyword)),
+            (None, Some(vector)) => Some(Votes::Vector(vector)),
+            (None, None) => None,
+        }
     }
 }
 
@@ -98,6 +111,7 @@ impl Arms<'_> {
         };
         let full = |hits: &Option<Vec<Hit>>| hits.as_ref().is_some_and(|hits| hits.len() >= depth);
         let more = full(&keyword) || full(&meaning);
+        let named = meaning.as_ref().map_or(0, Vec::len);
         let vector = match meaning {
             Some(nearest) => self.with_missing_cosines(collection, keyword.as_deref(), nearest, route).await,
             None => None,
@@ -106,7 +120,7 @@ impl Arms<'_> {
             Route::Out(status) => status.clone(),
             Route::Ask | Route::Embedded(_) => ArmStatus::Ok,
         };
-        Candidates { keyword, vector, keyword_status, vector_status, more }
+        Candidates { keyword, vector, named, keyword_status, vector_status, more }
     }
 
     /// The nearest chunks; `None`, with the reason left in `route`, when the arm is out.

@@ -124,6 +124,7 @@ impl Fakes {
             query: query.to_owned(),
             limit,
             arms: SearchArms::default(),
+            explain: false,
         }
     }
 }

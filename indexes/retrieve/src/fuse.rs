@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::hit::Hit;
+use wellspring_core::retriever::{ArmWeights, FusedBy};
 
 /// What the best keyword match is worth.
 pub const KEYWORD_WEIGHT: f32 = 0.35;
@@ -35,6 +36,27 @@ pub enum Votes<'h> {
     },
 }
 
+impl Votes<'_> {
+    /// Whose scores make the order.
+    pub(crate) fn fused_by(&self) -> FusedBy {
+        match self {
+            Self::Keyword(_) => FusedBy::Keyword,
+            Self::Vector(_) => FusedBy::Vector,
+            Self::Both { .. } => FusedBy::WeightedSum,
+        }
+    }
+}
+
+/// What the arms' scores count for.
+pub(crate) fn weights(fused_by: FusedBy) -> ArmWeights {
+    let (keyword, vector) = match fused_by {
+        FusedBy::Keyword => (1.0, 0.0),
+        FusedBy::Vector => (0.0, 1.0),
+        FusedBy::WeightedSum => (KEYWORD_WEIGHT, VECTOR_WEIGHT),
+    };
+    ArmWeights { keyword, vector }
+}
+
 /// A chunk in the common order, with what each arm said.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fused {
@@ -50,10 +72,11 @@ pub struct Fused {
 
 /// Merges the votes, best first.
 pub fn fuse(votes: Votes<'_>) -> Vec<Fused> {
-    let (keyword, vector, keyword_weight, vector_weight) = match votes {
-        Votes::Keyword(hits) => (hits, &[][..], 1.0, 0.0),
-        Votes::Vector(hits) => (&[][..], hits, 0.0, 1.0),
-        Votes::Both { keyword, vector } => (keyword, vector, KEYWORD_WEIGHT, VECTOR_WEIGHT),
+    let weights = weights(votes.fused_by());
+    let (keyword, vector) = match votes {
+        Votes::Keyword(hits) => (hits, &[][..]),
+        Votes::Vector(hits) => (&[][..], hits),
+        Votes::Both { keyword, vector } => (keyword, vector),
     };
     let mut raw: HashMap<ChunkId, (Option<f32>, Option<f32>)> = HashMap::with_capacity(keyword.len() + vector.len());
     for hit in keyword {
@@ -70,7 +93,7 @@ pub fn fuse(votes: Votes<'_>) -> Vec<Fused> {
         .map(|(chunk, (keyword, vector))| {
             let from_keyword = keyword.map_or(0.0, |bm25| share(vote(bm25)));
             let from_vector = vector.map_or(0.0, |cosine| vote(cosine).min(1.0));
-            let score = (keyword_weight * from_keyword + vector_weight * from_vector).clamp(0.0, 1.0);
+            let score = (weights.keyword * from_keyword + weights.vector * from_vector).clamp(0.0, 1.0);
             Fused { chunk, score, keyword, vector }
         })
         .collect();

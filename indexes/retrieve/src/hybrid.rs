@@ -21,6 +21,7 @@ use wellspring_core::retriever::{
 use wellspring_core::view::{KeywordSearch, VectorSearch};
 
 use crate::arms::{Arms, Candidates, Route};
+use crate::explain::Explainer;
 use crate::fuse::Fused;
 
 /// Candidates hydrated beyond the asked number at first: a few stale hits then cost no second transaction.
@@ -46,7 +47,12 @@ impl HybridRetriever {
     }
 
     /// The published passages among the best of `fused`, at most `limit`, and whether enough were left.
-    async fn hydrate(&self, request: &SearchRequest, fused: &[Fused]) -> Result<Hydrated, SearchError> {
+    async fn hydrate(
+        &self,
+        request: &SearchRequest,
+        fused: &[Fused],
+        explainer: Option<&Explainer>,
+    ) -> Result<Hydrated, SearchError> {
         let first_look = fused.len().min(request.limit.saturating_add(SPARE_CANDIDATES));
         let mut looks = vec![first_look];
         if first_look < fused.len() {
@@ -59,7 +65,7 @@ impl HybridRetriever {
             let passages = self.reader.hydrate(&request.collection, &chunks).await.map_err(|failure| {
                 SearchError::caused_by(SearchErrorKind::Catalog, "could not read the passages found", failure)
             })?;
-            hydrated = Hydrated::of(asked, passages, request.limit);
+            hydrated = Hydrated::of(asked, passages, request.limit, explainer);
             if hydrated.hits.len() >= request.limit {
                 break;
             }
@@ -76,7 +82,7 @@ struct Hydrated {
 
 impl Hydrated {
     /// Puts passages back into the fused order. A passage that was not asked for is no result (I-2).
-    fn of(asked: &[Fused], passages: Vec<Passage>, limit: usize) -> Self {
+    fn of(asked: &[Fused], passages: Vec<Passage>, limit: usize, explainer: Option<&Explainer>) -> Self {
         let mut by_chunk: HashMap<ChunkId, Passage> =
             passages.into_iter().map(|passage| (passage.chunk, passage)).collect();
         let mut hits = Vec::with_capacity(asked.len());
@@ -87,6 +93,7 @@ impl Hydrated {
                     score: candidate.score,
                     keyword_score: candidate.keyword,
                     vector_score: candidate.vector,
+                    explain: explainer.map(|explainer| explainer.explain(candidate)),
                 });
             }
         }
@@ -114,7 +121,8 @@ impl Retriever for HybridRetriever {
             let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
             let candidates = arms.search(&request, depth, &mut route).await;
             let Some(fused) = candidates.fused() else { return Err(no_arm_left(&candidates)) };
-            let found = self.hydrate(&request, &fused).await?;
+            let explainer = request.explain.then(|| candidates.explainer()).flatten();
+            let found = self.hydrate(&request, &fused, explainer.as_ref()).await?;
             let short = found.hits.len() < request.limit && found.stale && candidates.more;
             if !short || deepening == limits::SEARCH_DEEPENINGS_MAX {
                 let Candidates { keyword_status, vector_status, .. } = candidates;
@@ -139,7 +147,7 @@ fn no_arm_left(candidates: &Candidates) -> SearchError {
 
 #[cfg(test)]
 mod tests {
-    use wellspring_core::retriever::SearchArms;
+    use wellspring_core::retriever::{ArmOpinion, FusedBy, SearchArms};
 
     use super::*;
     use crate::fakes::{Fakes, chunk};
@@ -234,6 +242,23 @@ mod tests {
             assert_eq!(results.vector, ArmStatus::Ok);
         }
         assert!(fakes.depths.lock().unwrap().is_empty(), "the words are not looked up");
+    }
+
+    #[tokio::test]
+    async fn a_result_says_why_it_stands_there_when_it_is_asked() {
+        let fakes = Fakes::published(&[1, 2, 3]).keyword(&[(1, 10.0), (2, 8.0)]).nearest(&[(3, 0.5)]);
+        let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]);
+        assert_eq!(found(&fakes, "query", 10).await.1.hits[0].explain, None);
+        let explained = |arms| SearchRequest { explain: true, arms, ..fakes.request("query", 10) };
+        let results = fakes.retriever().search(explained(SearchArms::Both)).await.unwrap();
+        let best = results.hits[0].explain.unwrap();
+        assert_eq!(best.keyword, Some(ArmOpinion { rank: Some(2), score: 8.0 }));
+        assert_eq!(best.vector, Some(ArmOpinion { rank: None, score: 0.9 }));
+        assert_eq!(best.fused_by, FusedBy::WeightedSum);
+        assert_eq!(results.hits[0].score, best.weights.keyword * 0.8 + best.weights.vector * 0.9);
+        let results = fakes.retriever().search(explained(SearchArms::Keyword)).await.unwrap();
+        let best = results.hits[0].explain.unwrap();
+        assert_eq!((best.fused_by, best.vector, best.weights.keyword), (FusedBy::Keyword, None, 1.0));
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 mod arms;
+mod explain;
 mod fuse;
 mod hybrid;
 pub mod measure;

@@ -154,6 +154,7 @@ impl Answerer {
             query: question.text.clone(),
             limit: limits::ANSWER_PASSAGES_MAX,
             arms: SearchArms::default(),
+            explain: false,
         };
         let results = self.parts.retriever.search(request).await.map_err(|failure| unfound(&failure))?;
         Ok(results.hits)

@@ -142,6 +142,7 @@ impl Retriever for FixedRetriever {
             score: 0.5,
             keyword_score: Some(3.0),
             vector_score: None,
+            explain: None,
         };
         let hits = self.passages.iter().take(request.limit).map(ranked).collect();
         Ok(SearchResults { hits, keyword: ArmStatus::Ok, vector: ArmStatus::Ok })

@@ -30,7 +30,7 @@ use crate::schema;
         search::search, search::search_by_url, ask::ask,
         status::status, status::openapi, status::healthz, status::readyz
     ),
-    components(schemas(ErrorBody, ErrorDetail, schema::Hit, schema::Citation, schema::Event, schema::request::Document, upload::UploadResponse)),
+    components(schemas(ErrorBody, ErrorDetail, schema::search::Hit, schema::Citation, schema::Event, schema::request::Document, upload::UploadResponse)),
     tags(
         (name = "documents", description = "Write, read, list and delete documents"),
         (name = "sources", description = "Say where documents come from"),

@@ -6,6 +6,7 @@
 use utoipa::ToSchema;
 
 pub mod request;
+pub mod search;
 pub mod webhook;
 
 /// A run of characters; half-open, in Unicode code points and in UTF-8 bytes.
@@ -19,66 +20,6 @@ pub struct Span {
     pub byte_start: u64,
     /// One past the last byte.
     pub byte_end: u64,
-}
-
-/// A passage that was found.
-#[derive(Debug, ToSchema)]
-pub struct Hit {
-    /// The document's key.
-    pub document: String,
-    /// The document's identity.
-    pub document_id: String,
-    /// The published revision that was searched.
-    pub revision: u64,
-    /// The passage's identity.
-    pub chunk: String,
-    /// Its place in the revision, from 0.
-    pub ordinal: u32,
-    /// Its characters in the revision's text.
-    pub span: Span,
-    /// Its text.
-    pub text: String,
-    /// The document's title.
-    pub title: Option<String>,
-    /// The headings above the passage, outermost first.
-    pub heading: String,
-    /// Where the original is.
-    pub url: Option<String>,
-    /// When its author published it.
-    pub published_at: Option<String>,
-    /// When this revision was accepted.
-    pub accepted_at: String,
-    /// Who sent it.
-    pub source: String,
-    /// Where in the original it stands, for formats that have pages, slides or rows; else absent.
-    pub places: Option<Vec<PlaceMark>>,
-    /// What orders the results, from 0 to 1.
-    pub score: f32,
-    /// BM25, where the search by words found it.
-    pub keyword_score: Option<f32>,
-    /// Cosine, where the search by meaning was asked.
-    pub vector_score: Option<f32>,
-}
-
-/// How one half of a search fared.
-#[derive(Debug, ToSchema)]
-pub struct ArmStatus {
-    /// How.
-    pub state: ArmState,
-    /// Why, where it did not answer.
-    pub reason: Option<String>,
-}
-
-/// Whether one half of a search answered.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum ArmState {
-    /// It answered.
-    Ok,
-    /// It was not asked.
-    Skipped,
-    /// It failed.
-    Failed,
 }
 
 /// Where a revision is.

@@ -68,8 +68,9 @@ pub(crate) enum Command {
   wellspring ask --mode extract \"渡轮几点出发？\"      the documents' own sentences, no language model")]
     Ask(AskArguments),
     /// Find passages.
-    #[command(after_help = "Example:
-  wellspring search --limit 3 \"winter timetable\"")]
+    #[command(after_help = "Examples:
+  wellspring search --limit 3 \"winter timetable\"
+  wellspring search --explain \"winter timetable\"      with the ranks and scores of words and meaning")]
     Search(SearchArguments),
     /// Show how the service is doing.
     #[command(after_help = "Examples:
@@ -278,6 +279,9 @@ pub(crate) struct SearchArguments {
     /// The most results.
     #[arg(long, default_value_t = 10)]
     pub(crate) limit: usize,
+    /// Say why each passage stands where it stands: what the words and the meaning said.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The collection to search.
     #[arg(long, default_value = "default")]
     pub(crate) collection: String,

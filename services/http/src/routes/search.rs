@@ -14,10 +14,7 @@ use wellspring_core::retriever::{ArmStatus, Ranked, SearchArms, SearchRequest};
 use super::Shared;
 use crate::error::{ApiError, ErrorBody};
 use crate::fields::{Fields, Parameters, collection, invalid, limit_within, query_text};
-use crate::schema::{
-    self,
-    request::{SearchBody, SearchParameters},
-};
+use crate::schema::search::{self as schema, SearchBody, SearchParameters};
 
 /// What a search found.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +46,7 @@ pub(crate) struct Arms {
 )]
 pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<Json<SearchResponse>, ApiError> {
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::parse(&body.bytes, &["query", "limit", "collection", "arms"])?;
+    let mut fields = Fields::parse(&body.bytes, &["query", "limit", "collection", "arms", "explain"])?;
     let query = query_text("query", fields.string("query")?)?;
     let limit = match fields.take("limit") {
         None => limits::HITS_DEFAULT,
@@ -57,7 +54,8 @@ pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<J
     };
     let collection = collection(fields.string("collection")?.as_deref())?;
     let arms = arms(&fields.strings("arms")?)?;
-    run(&shared, SearchRequest { collection, query, limit, arms }).await
+    let explain = fields.boolean("explain")?.unwrap_or(false);
+    run(&shared, SearchRequest { collection, query, limit, arms, explain }).await
 }
 
 /// Finds passages, asked by URL.
@@ -70,7 +68,7 @@ pub(crate) async fn search_by_url(State(shared): State<Shared>, uri: Uri) -> Res
     let query = query_text("q", parameters.get("q").map(str::to_owned))?;
     let limit = parameters.limit(limits::HITS_DEFAULT, limits::HITS_MAX)?;
     let (collection, arms) = (parameters.collection()?, SearchArms::default());
-    run(&shared, SearchRequest { collection, query, limit, arms }).await
+    run(&shared, SearchRequest { collection, query, limit, arms, explain: false }).await
 }
 
 /// The arms by their names; both where none is named.

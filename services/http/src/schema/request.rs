@@ -48,43 +48,6 @@ pub struct File {
     pub base64: String,
 }
 
-/// A search.
-#[derive(Debug, ToSchema)]
-pub struct SearchBody {
-    /// What to look for, in any words.
-    pub query: String,
-    /// The most results, from 1 to 400; 10 where absent.
-    pub limit: Option<u32>,
-    /// Where to look; the default collection where absent.
-    pub collection: Option<String>,
-    /// Who is asked: `keyword`, `vector`, or both where absent. An arm that is named alone is asked whatever the query's
-    /// language.
-    #[schema(value_type = Option<Vec<ArmName>>)]
-    pub arms: Option<Vec<String>>,
-}
-
-/// One half of a search.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum ArmName {
-    /// The search by words.
-    Keyword,
-    /// The search by meaning.
-    Vector,
-}
-
-/// The parameters of a search by URL.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct SearchParameters {
-    /// What to look for, in any words.
-    pub q: String,
-    /// The most results, from 1 to 400; 10 where absent.
-    pub limit: Option<u32>,
-    /// Where to look; the default collection where absent.
-    pub collection: Option<String>,
-}
-
 /// A question.
 #[derive(Debug, ToSchema)]
 pub struct AskBody {

@@ -10,7 +10,7 @@ use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Ou
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::place::Place;
-use wellspring_core::retriever::ArmStatus;
+use wellspring_core::retriever::{ArmOpinion, ArmStatus, ArmWeights, Explanation, FusedBy, Ranked};
 use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
@@ -170,7 +170,16 @@ fn schemas_are_what_is_written() {
     same_fields("PlaceMark", &passage.places[0]);
     let (title, chunk) = (passage.title.clone(), passage.chunk);
     same_fields("LookedAt", LookedAt { document: passage.document.clone(), title, chunk, score: 0.5 });
-    same_fields("Hit", &ranked);
+    let opinion = ArmOpinion { rank: Some(1), score: 7.25 };
+    let weights = ArmWeights { keyword: 0.35, vector: 0.65 };
+    let explanation = Explanation { keyword: Some(opinion), vector: None, fused_by: FusedBy::WeightedSum, weights };
+    same_fields("Hit", Ranked { explain: Some(explanation), ..ranked.clone() });
+    same_fields("Explanation", explanation);
+    same_fields("ArmOpinion", opinion);
+    same_fields("ArmWeights", weights);
+    for fused_by in [FusedBy::WeightedSum, FusedBy::Keyword, FusedBy::Vector] {
+        same_name("FusedBy", fused_by);
+    }
     same_fields("Span", Span::default());
     same_fields("Spent", Spent::default());
     same_fields("Usage", Usage::default());

@@ -34,7 +34,7 @@ async fn a_search_answers_with_passages_and_how_each_arm_fared() {
 }
 
 #[tokio::test]
-async fn the_arms_that_are_named_are_asked() {
+async fn the_arms_that_are_named_are_asked_and_the_reasons_when_wanted() {
     let server = start().await;
     let cases = [
         (body!(["keyword"]), SearchArms::Keyword),
@@ -43,6 +43,10 @@ async fn the_arms_that_are_named_are_asked() {
         (body!([]), SearchArms::Both),
         (body!(null), SearchArms::Both),
     ];
+    for (explain, wanted) in [(body!(true), true), (body!(false), false), (body!(null), false)] {
+        let (status, _) = json(server.post("/v1/search").json(&body!({ "query": "x", "explain": explain }))).await;
+        assert_eq!((status, server.searcher.asked.lock().unwrap().pop().unwrap().explain), (200, wanted));
+    }
     for (named, arms) in cases {
         let (status, _) = json(server.post("/v1/search").json(&body!({ "query": "x", "arms": named }))).await;
         assert_eq!((status, server.searcher.asked.lock().unwrap().pop().unwrap().arms), (200, arms));
@@ -66,6 +70,7 @@ async fn a_search_that_cannot_be_is_refused() {
         (search(body!({ "query": "x", "collection": "../x" })), 422, "invalid_field"),
         (search(body!({ "query": "x", "arms": ["meaning"] })), 422, "invalid_field"),
         (search(body!({ "query": "x", "arms": "keyword" })), 422, "invalid_field"),
+        (search(body!({ "query": "x", "explain": "yes" })), 422, "invalid_field"),
         (search(body!({ "query": "x", "top_k": 3 })), 422, "unknown_field"),
         (search(body!(["x"])), 400, "invalid_json"),
         (server.post("/v1/search"), 400, "invalid_json"),

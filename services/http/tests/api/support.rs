@@ -53,6 +53,7 @@ pub(crate) fn ranked() -> Ranked {
         score: 0.5,
         keyword_score: Some(7.25),
         vector_score: None,
+        explain: None,
     }
 }
 

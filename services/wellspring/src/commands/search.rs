@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wellspring_core::retriever::Ranked;
+use wellspring_core::retriever::{ArmOpinion, Explanation, Ranked};
 
 use crate::cli::SearchArguments;
 use crate::client::Client;
@@ -21,8 +21,8 @@ struct Results {
 
 /// Searches and prints.
 pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> anyhow::Result<()> {
-    let SearchArguments { query, limit, collection } = arguments;
-    let body = json!({ "query": query.join(" "), "limit": limit, "collection": collection });
+    let SearchArguments { query, limit, collection, explain } = arguments;
+    let body = json!({ "query": query.join(" "), "limit": limit, "collection": collection, "explain": explain });
     let results: Results = client.json(client.request(Method::POST, "/v1/search").json(&body)).await?;
     if json {
         output::json(&results)?;
@@ -34,6 +34,9 @@ pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool
             let flat = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
             let shown: String = flat.chars().take(SHOWN_CHARACTERS).collect();
             output::line(format!("   {shown}{}", if shown.len() < flat.len() { " …" } else { "" }));
+            if let Some(explanation) = &hit.explain {
+                output::line(format!("   {}", reason(explanation)));
+            }
         }
     }
     if results.hits.is_empty() {
@@ -41,4 +44,16 @@ pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool
         return Err(NothingFound.into());
     }
     Ok(())
+}
+
+/// Why a passage stands where it stands, on one line.
+fn reason(explanation: &Explanation) -> String {
+    let Explanation { keyword, vector, weights, .. } = explanation;
+    let arms = [("words", keyword, weights.keyword), ("meaning", vector, weights.vector)];
+    let said = arms.map(|(name, opinion, weight)| match opinion {
+        Some(ArmOpinion { rank: Some(rank), score }) => format!("{name}: rank {rank}, {score:.3}, weight {weight}"),
+        Some(ArmOpinion { rank: None, score }) => format!("{name}: not named, {score:.3}, weight {weight}"),
+        None => format!("{name}: nothing"),
+    });
+    said.join("; ")
 }
