@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wellspring_core::answer::AnswerMode;
 use wellspring_core::source::Remains;
 
 use crate::config::Flags;
@@ -14,7 +15,7 @@ mod models;
 mod webhooks;
 
 pub(crate) use bench::{BenchAction, BenchArguments};
-pub(crate) use eval::{Arm, EvalAction, EvalArguments, RetrievalArguments};
+pub(crate) use eval::{AnswersArguments, Arm, EvalAction, EvalArguments, RetrievalArguments};
 pub(crate) use models::{ModelsAction, ModelsArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 
@@ -118,11 +119,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   wellspring bench ingest corpus.jsonl       the service against its own embedder, in one run")]
     Bench(BenchArguments),
-    /// Measure how well passages are found on a test set, and whether a change made it better.
+    /// Measure how well passages are found and questions answered on a test set, and whether a change made it better.
     #[command(after_help = "Examples:
   wellspring eval retrieval sets/notes                        keyword, vector and both, in a throw-away collection
   wellspring eval retrieval sets/notes --keep /tmp/notes --per-query before.jsonl
-  wellspring eval compare before.jsonl after.jsonl            is the difference more than chance?")]
+  wellspring eval compare before.jsonl after.jsonl            is the difference more than chance?
+  wellspring eval answers sets/notes --mode extract           are the answers right, and do the citations hold?")]
     Eval(EvalArguments),
     /// Show the configuration.
     #[command(after_help = "Example:
@@ -268,6 +270,17 @@ pub(crate) enum Mode {
     Extract,
     /// Generate or fail.
     Generate,
+}
+
+impl Mode {
+    /// As the API takes it.
+    pub(crate) fn answer_mode(self) -> AnswerMode {
+        match self {
+            Self::Auto => AnswerMode::Auto,
+            Self::Extract => AnswerMode::Extract,
+            Self::Generate => AnswerMode::Generate,
+        }
+    }
 }
 
 /// `search`.

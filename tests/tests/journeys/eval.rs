@@ -102,3 +102,102 @@ fn a_test_set_that_cannot_be_read_is_refused_before_anything_starts() {
     let (code, _, stderr) = run_command(&["eval", "retrieval", set, "--arms", "meaning"]);
     assert_eq!(code, 2, "{stderr}");
 }
+
+/// Three documents, and a question for each of two of them; the third question has no right answer.
+fn write_answered_set(folder: &Path) {
+    let documents = [
+        json!({ "id": "mill", "title": "The mill", "text": "The mill stands by the river. Its wheel was replaced in 1931." }),
+        json!({ "id": "weir", "title": "The weir", "text": "The weir is nine metres wide and was built of oak." }),
+        json!({ "id": "渡口", "title": "渡口", "text": "渡轮每天早上八点出发。冬季的末班船在晚上六点离开码头。" }),
+    ];
+    let queries = [
+        json!({ "id": "q1", "text": "In which year was the wheel of the mill replaced?", "answers": ["in 1931", "1931"], "lang": "en" }),
+        json!({ "id": "q2", "text": "冬季的末班船几点离开码头？", "answers": ["晚上六点"], "lang": "zh" }),
+        json!({ "id": "q3", "text": "how wide is the weir", "answers": null }),
+    ];
+    let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
+    fs::write(folder.join("corpus.jsonl"), lines(&documents)).unwrap();
+    fs::write(folder.join("queries.jsonl"), lines(&queries)).unwrap();
+    fs::write(folder.join("qrels.tsv"), "q1\tmill\t1\nq2\t渡口\t1\nq3\tweir\t1\n").unwrap();
+}
+
+#[test]
+fn answers_are_measured_with_and_without_the_documents_that_hold_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (set, kept, run) = (path("set"), path("kept"), path("run.jsonl"));
+    fs::create_dir(&set).unwrap();
+    write_answered_set(Path::new(&set));
+
+    let measure = |more: &[&str]| {
+        let (code, stdout, stderr) =
+            run_command(&[&["eval", "answers", &set, "--mode", "extract", "--json"], more].concat());
+        assert_eq!(code, 0, "{stdout}{stderr}");
+        parse(&stdout)
+    };
+    let whole = ["--unanswerable", "--keep", &kept, "--per-query", &run];
+    let report = measure(&whole);
+    let expected = json!({
+        "set": "set", "model": "off", "mode": "extract", "given": false, "documents": 3, "questions": 2,
+        "queries_without_answers": 1, "answered": 2, "contained": 1.0, "citation_recall": 1.0,
+        "quote_holds_answer": 1.0, "valid_citations": 1.0, "false_abstention": 0.0, "refused": 0.0,
+        "abstention_unanswerable": 1.0, "prompt_tokens_mean": 0.0
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&report[name], value, "{name}: {report}");
+    }
+    let f1 = report["f1"].as_f64().unwrap();
+    assert!(f1 > 0.0 && f1 < 1.0, "a sentence shares some of its words with the answer: {report}");
+    assert!(report["first_token_ms"]["p95"].as_f64().unwrap() > 0.0 && report["seconds"].as_f64().unwrap() > 0.0);
+
+    let lines: Vec<Value> = fs::read_to_string(&run).unwrap().lines().map(parse).collect();
+    assert_eq!(lines.len(), 4, "each question once with and once without its document");
+    let citations = lines[0]["citations"].as_array().unwrap();
+    let holding = citations.iter().find(|citation| citation["quote"].as_str().unwrap().contains("1931"));
+    let Some(citation) = holding else { panic!("no quote holds the answer: {}", lines[0]) };
+    assert_eq!((&citation["document"], &citation["gold"]), (&json!("mill"), &json!(true)), "{citation}");
+    assert_eq!((&citation["valid"], &citation["holds_answer"]), (&json!(true), &json!(true)), "{citation}");
+    assert_eq!((&lines[3]["unanswerable"], &lines[3]["status"]), (&json!(true), &json!("insufficient_evidence")));
+
+    // What was deleted from the kept collection is there again.
+    let again = measure(&whole);
+    assert_eq!((&again["documents"], &again["contained"]), (&json!(3), &json!(1.0)), "{again}");
+
+    // Each question among the documents drawn for it; all of this corpus, since it has no more.
+    let given = measure(&["--given", "--unanswerable"]);
+    assert_eq!((&given["given"], &given["documents"], &given["questions"]), (&json!(true), &json!(6), &json!(2)));
+    for name in ["contained", "citation_recall", "valid_citations", "abstention_unanswerable"] {
+        assert_eq!(given[name], 1.0, "{name}: {given}");
+    }
+    let (code, _, stderr) = run_command(&["eval", "answers", &set, "--mode", "extract", "--given", "--keep", &kept]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("was filled without --given"), "{stderr}");
+
+    let (code, stdout, stderr) = run_command(&["eval", "answers", &set, "--mode", "extract", "--limit", "1"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("1 questions, extract, off") && stdout.contains("exact match"), "{stdout}");
+    assert!(stderr.contains("1 queries were left out, since the set has no answer to them"), "{stderr}");
+}
+
+#[test]
+fn a_set_without_answers_and_a_mode_without_a_model_are_refused_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    write_set(folder.path());
+    let set = folder.path().to_str().unwrap();
+    let (code, _, stderr) = run_command(&["eval", "answers", set, "--mode", "extract"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("has no query with `answers`"), "{stderr}");
+
+    write_answered_set(folder.path());
+    let (code, _, stderr) = run_command(&["eval", "answers", set, "--mode", "generate", "--model", "off"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("name one with --model"), "{stderr}");
+    let (code, _, stderr) = run_command(&["eval", "answers", set, "--model", "no-such-model"]);
+    assert_eq!(code, 2, "{stderr}");
+
+    let (code, stdout, _) = run_command(&["eval", "answers", "--help"]);
+    assert_eq!(code, 0);
+    for shown in ["Examples:", "--unanswerable", "--given", "citation_precision", "false_abstention", "answers.jsonl"] {
+        assert!(stdout.contains(shown), "the help lacks {shown}: {stdout}");
+    }
+}

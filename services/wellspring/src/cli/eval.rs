@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::Mode;
 use crate::config::Flags;
 
 /// `eval`.
@@ -36,6 +37,35 @@ Examples:
   wellspring eval retrieval sets/notes --keep /tmp/notes           read the documents once, evaluate again and again
   wellspring eval retrieval sets/notes --per-query after.jsonl     for `eval compare`, and to see what was missed")]
     Retrieval(RetrievalArguments),
+    /// Answers: whether they are right, whether citations hold, and whether nothing is said where nothing is known.
+    #[command(after_help = "DIR is a test set as for `eval retrieval`, whose queries.jsonl has right answers:
+  {\"id\": …, \"text\": …, \"answers\": [\"1931\", …]}
+Queries without answers are not asked, and counted. The questions are asked over HTTP, one after the other.
+
+Over all questions that are asked:
+  em, f1, contained     the answer is a right one, shares its words, holds it; 0 where none was given. English as SQuAD
+                        does it, Chinese, Japanese and Korean by the character; of several right answers the best fit
+  false_abstention      \"the documents do not say\", although a document does
+  refused               --mode generate: what was written was not supported, or nothing was
+Over those with an answer:
+  citation_recall       a document with a positive grade is cited
+  quote_holds_answer    a right answer stands in one of the quotes
+  first_token_ms, prompt_tokens_mean
+Over their citations:
+  citation_precision    the document has a positive grade
+  supported             the quote supports the sentence, as the service says
+  valid_citations       the quote is what stands at its span of the cited revision; those of --unanswerable count too
+With --unanswerable, over the same questions, asked again after all their documents with a positive grade were deleted:
+  abstention_unanswerable, refused_unanswerable
+Seconds are those of the first asking, without reading documents and checking citations.
+
+Examples:
+  wellspring eval answers sets/notes --mode extract --unanswerable
+  wellspring eval answers sets/notes --model qwen2.5-coder-1.5b-instruct --mode generate --limit 50
+  wellspring eval answers sets/notes --given                       each question with its documents and three others
+  wellspring eval answers sets/large --keep /tmp/large --limit 100 --json
+  wellspring eval answers sets/notes --per-query answers.jsonl     to see what went wrong")]
+    Answers(AnswersArguments),
     /// Compare two runs query by query: is the difference in nDCG@10 more than chance?
     #[command(
         after_help = "A and B are files of `eval retrieval --per-query`, over the same queries. p is the probability of a
@@ -108,6 +138,64 @@ pub(crate) struct RetrievalArguments {
     /// Write each query with its scores and the documents that were found, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) per_query: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelFlags,
+}
+
+impl RetrievalArguments {
+    /// The flags that were given, by setting.
+    pub(crate) fn flags(&self) -> Flags {
+        self.models.flags(&[])
+    }
+}
+
+/// `eval answers`.
+#[derive(Debug, Args)]
+pub(crate) struct AnswersArguments {
+    /// The test set.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// How to answer.
+    #[arg(long, value_enum, default_value_t = Mode::Auto)]
+    pub(crate) mode: Mode,
+    /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Threads that the generator computes with; 0 is one a core.
+    #[arg(long, value_name = "N")]
+    generator_threads: Option<String>,
+    /// Ask each question of the documents with a positive grade and three drawn ones instead of the whole corpus.
+    #[arg(long)]
+    pub(crate) given: bool,
+    /// Then delete the documents with a positive grade, and ask the same questions again.
+    #[arg(long)]
+    pub(crate) unanswerable: bool,
+    /// Keep the collection in this folder, and use it again when it is there; what --unanswerable deletes comes back then.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Ask only a sample of so many questions.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Which sample, and which drawn documents.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write each question with its answer, citations and what is so about them, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) per_query: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelFlags,
+}
+
+impl AnswersArguments {
+    /// The flags that were given, by setting.
+    pub(crate) fn flags(&self) -> Flags {
+        self.models.flags(&[("generator.model", &self.model), ("generator.threads", &self.generator_threads)])
+    }
+}
+
+/// Which models, for every measurement.
+#[derive(Debug, Args)]
+struct ModelFlags {
     /// Read this configuration file instead of wellspring.toml; only the models count.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -122,15 +210,16 @@ pub(crate) struct RetrievalArguments {
     embedder_threads: Option<String>,
 }
 
-impl RetrievalArguments {
-    /// The flags that were given, by setting.
-    pub(crate) fn flags(&self) -> Flags {
-        let one = [
+impl ModelFlags {
+    /// These flags and `more`, as far as they were given, by setting.
+    fn flags(&self, more: &[(&'static str, &Option<String>)]) -> Flags {
+        let own = [
             ("models_dir", &self.models_dir),
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
         ];
-        let values = one.into_iter().filter_map(|(name, value)| Some((name, vec![value.clone()?]))).collect();
+        let all = own.iter().chain(more);
+        let values = all.filter_map(|(name, value)| Some((*name, vec![(*value).clone()?]))).collect();
         Flags { file: self.config.clone(), values }
     }
 }

@@ -3,19 +3,15 @@
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::json;
-use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, Citation};
+use wellspring_core::answer::{Answer, AnswerStatus, Citation};
 
-use crate::cli::{AskArguments, Mode};
+use crate::cli::AskArguments;
 use crate::client::{Client, ClientError};
 use crate::output::{self, NothingFound};
 
 /// Asks, streams to the terminal, and lists the sources below.
 pub(crate) async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyhow::Result<()> {
-    let mode = match arguments.mode {
-        Mode::Auto => AnswerMode::Auto,
-        Mode::Extract => AnswerMode::Extract,
-        Mode::Generate => AnswerMode::Generate,
-    };
+    let mode = arguments.mode.answer_mode();
     let body = json!({ "question": arguments.question.join(" "), "collection": arguments.collection, "mode": mode, "stream": !json });
     let request = client.request(Method::POST, "/v1/ask").json(&body);
     let answer = if json {

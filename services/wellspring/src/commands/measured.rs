@@ -1,4 +1,4 @@
-//! What is measured: a service of this very program without a generator, over a folder of its own.
+//! What is measured: a service of this very program, over a folder of its own.
 //!
 //! Invariants:
 //! - It ends with the measurement, and a temporary folder goes with it.
@@ -13,9 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use reqwest::Method;
 use serde_json::Value;
+use wellspring_core::generator::GeneratorStatus;
 
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::{Config, GeneratorChoice};
 
 /// Between two looks at whether it is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
@@ -32,16 +33,19 @@ pub(super) struct MeasuredService {
 }
 
 impl MeasuredService {
-    /// Starts one over a temporary folder, with the settings that are found where this command runs, and waits until it
-    /// is ready.
+    /// Starts one without a generator over a temporary folder, with the settings that are found where this command runs,
+    /// and waits until it is ready.
     pub(super) async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("could not make a temporary folder")?;
         let path = folder.path().to_owned();
-        Self::launch(&path, Some(folder), program()?).await
+        let mut command = program()?;
+        command.args(["--generator-model", "off"]);
+        Self::launch(&path, Some(folder), command).await
     }
 
     /// Starts one that takes nothing but the models from `config`: no folder or feed that somebody configured may add to
-    /// what is measured. The data folder is `kept`, or a temporary one.
+    /// what is measured. The data folder is `kept`, or a temporary one. The generator may still be loading when this
+    /// returns.
     pub(super) async fn start_apart(config: &Config, kept: Option<&Path>) -> anyhow::Result<Self> {
         let folder = match kept {
             Some(_) => None,
@@ -57,11 +61,20 @@ impl MeasuredService {
                 command.env_remove(variable);
             }
         }
-        let flags: [(&str, OsString); 4] = [
+        let generator: OsString = match &config.generator_model {
+            GeneratorChoice::Off => "off".into(),
+            GeneratorChoice::Named(name) => name.into(),
+            // Absolute, since a name is told from a path by what it looks like.
+            GeneratorChoice::File(path) => std::path::absolute(path)?.into(),
+        };
+        let flags: [(&str, OsString); 7] = [
             ("--config", settings.into()),
             ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
             ("--embedder-model", config.embedder_model.clone().into()),
             ("--embedder-threads", config.embedder_threads.to_string().into()),
+            ("--generator-model", generator),
+            ("--generator-threads", config.generator_threads.to_string().into()),
+            ("--generator-context-tokens", config.generator_context_tokens.to_string().into()),
         ];
         for (flag, value) in flags {
             command.arg(flag).arg(value);
@@ -76,7 +89,7 @@ impl MeasuredService {
         mut command: tokio::process::Command,
     ) -> anyhow::Result<Self> {
         let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--generator-model", "off", "--log", "warn", "--data-dir"])
+            .args(["--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(path)
             .env_remove(crate::environment::KEY)
             .stdin(Stdio::null())
@@ -99,6 +112,21 @@ impl MeasuredService {
             tokio::time::sleep(READY_INTERVAL).await;
         }
         Ok(Self { client, child, _folder: folder })
+    }
+
+    /// Waits until its generator is ready, and names the model; `None` where there is none.
+    pub(super) async fn generator_ready(&self) -> anyhow::Result<Option<String>> {
+        loop {
+            let status: Value = self.client.json(self.client.request(Method::GET, "/v1/status")).await?;
+            match serde_json::from_value(status["generator"].clone())
+                .context("the service says no generator's state")?
+            {
+                GeneratorStatus::Off => return Ok(None),
+                GeneratorStatus::Ready { model } => return Ok(Some(model)),
+                GeneratorStatus::Failed { reason } => bail!("the generator cannot be started: {reason}"),
+                GeneratorStatus::Loading => tokio::time::sleep(READY_INTERVAL).await,
+            }
+        }
     }
 
     /// A number of its status.

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - The documents come in by the API and through the whole write path, as everybody's do.
-//! - A kept folder is used again only for the corpus that it was filled with, and only filled when it was empty: nobody's
-//!   own documents are measured, or added to.
+//! - A kept folder is used again only for the corpus and the way of filling that it was filled with, and only filled when it
+//!   was empty: nobody's own documents are measured, or added to.
 
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,25 @@ use crate::output;
 /// The file of a kept folder that says what is in it.
 const NOTE: &str = "evaluation.json";
 
+/// What a collection is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Holds {
+    /// Every document.
+    #[default]
+    Corpus,
+    /// Nothing yet: each question brings a few documents, into a collection of its own.
+    Given,
+}
+
 /// What a kept folder holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     set: String,
     /// Of the corpus.
     digest: String,
+    #[serde(default)]
+    holds: Holds,
     /// Whether all of it was accepted and became searchable; an interrupted filling goes on where it was.
     whole: bool,
 }
@@ -35,32 +48,39 @@ pub(super) struct Collection {
     /// Searchable ones.
     pub(super) documents: u64,
     pub(super) chunks: u64,
-    kept: bool,
+    kept: Option<Kept>,
 }
 
 impl Collection {
     /// Starts a service and fills it, unless it is a kept one that is full.
-    pub(super) async fn open(set: &TestSet, config: &Config, keep: Option<&Path>) -> anyhow::Result<Self> {
-        let kept = keep.map(|folder| Kept::open(folder, set)).transpose()?;
+    pub(super) async fn open(
+        set: &TestSet,
+        config: &Config,
+        keep: Option<&Path>,
+        holds: Holds,
+    ) -> anyhow::Result<Self> {
+        let kept = keep.map(|folder| Kept::open(folder, set, holds)).transpose()?;
         let service = MeasuredService::start_apart(config, keep).await?;
-        if kept.as_ref().is_none_or(|kept| !kept.note.whole) {
+        if holds == Holds::Corpus && kept.as_ref().is_none_or(|kept| !kept.note.whole) {
             fill(&service, set).await?;
-            if let Some(mut kept) = kept {
-                kept.note.whole = true;
-                kept.write()?;
-            }
+            kept.as_ref().map_or(Ok(()), |kept| kept.write(true))?;
         }
         Ok(Self {
             documents: service.number("/catalog/searchable").await?,
             chunks: service.number("/catalog/chunks").await?,
             service,
-            kept: keep.is_some(),
+            kept,
         })
+    }
+
+    /// Writes down that documents are about to be removed: before a kept folder is used again, they are added again.
+    pub(super) fn note_incomplete(&self) -> anyhow::Result<()> {
+        self.kept.as_ref().map_or(Ok(()), |kept| kept.write(false))
     }
 
     /// Ends the service; a kept folder is left in order.
     pub(super) async fn close(self) {
-        match self.kept {
+        match self.kept.is_some() {
             true => self.service.close().await,
             false => self.service.stop().await,
         }
@@ -75,7 +95,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(folder: &Path, set: &TestSet) -> anyhow::Result<Self> {
+    fn open(folder: &Path, set: &TestSet, holds: Holds) -> anyhow::Result<Self> {
         let name = folder.display();
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {name}"))?;
         let path = folder.join(NOTE);
@@ -86,6 +106,10 @@ impl Kept {
             if note.digest != set.digest {
                 bail!("{name} was filled with another corpus (`{}`); name another folder", note.set);
             }
+            if note.holds != holds {
+                let how = if note.holds == Holds::Given { "with" } else { "without" };
+                bail!("{name} was filled {how} --given; name another folder");
+            }
             return Ok(Self { path, note });
         }
         if std::fs::read_dir(folder).with_context(|| format!("could not read {name}"))?.next().is_some() {
@@ -93,13 +117,16 @@ impl Kept {
                 "{name} is not empty and was not filled by `eval`; name an empty folder, or one that is not there yet"
             );
         }
-        let kept = Self { path, note: Note { set: set.name.clone(), digest: set.digest.clone(), whole: false } };
-        kept.write()?;
+        let note = Note { set: set.name.clone(), digest: set.digest.clone(), holds, whole: false };
+        let kept = Self { path, note };
+        kept.write(false)?;
         Ok(kept)
     }
 
-    fn write(&self) -> anyhow::Result<()> {
-        let text = serde_json::to_vec_pretty(&self.note)?;
+    fn write(&self, whole: bool) -> anyhow::Result<()> {
+        let Note { set, digest, holds, .. } = &self.note;
+        let note = Note { set: set.clone(), digest: digest.clone(), holds: *holds, whole };
+        let text = serde_json::to_vec_pretty(&note)?;
         std::fs::write(&self.path, text).with_context(|| format!("could not write {}", self.path.display()))
     }
 }
@@ -146,13 +173,16 @@ mod tests {
         let ((_one, one), (_two, two)) = (set("mill"), set("ford"));
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("kept");
-        assert!(!Kept::open(&kept, &one).unwrap().note.whole);
-        let mut again = Kept::open(&kept, &one).unwrap();
-        again.note.whole = true;
-        again.write().unwrap();
-        assert!(Kept::open(&kept, &one).unwrap().note.whole);
-        let refused = Kept::open(&kept, &two).unwrap_err().to_string();
+        let open = |set| Kept::open(&kept, set, Holds::Corpus);
+        assert!(!open(&one).unwrap().note.whole);
+        open(&one).unwrap().write(true).unwrap();
+        assert!(open(&one).unwrap().note.whole);
+        open(&one).unwrap().write(false).unwrap();
+        assert!(!open(&one).unwrap().note.whole);
+        let refused = open(&two).unwrap_err().to_string();
         assert!(refused.contains("another corpus"), "{refused}");
+        let refused = Kept::open(&kept, &one, Holds::Given).unwrap_err().to_string();
+        assert!(refused.contains("was filled without --given"), "{refused}");
     }
 
     #[test]
@@ -160,7 +190,7 @@ mod tests {
         let (_files, set) = set("mill");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("catalog.sqlite"), "").unwrap();
-        let refused = Kept::open(folder.path(), &set).unwrap_err().to_string();
+        let refused = Kept::open(folder.path(), &set, Holds::Corpus).unwrap_err().to_string();
         assert!(refused.contains("not empty"), "{refused}");
         assert!(!folder.path().join(NOTE).exists());
     }

@@ -10,8 +10,6 @@
 //! - An arm that fails ends the measurement: the other alone would be measured in its name.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -22,13 +20,14 @@ use wellspring_core::limits;
 use wellspring_core::retriever::ArmStatus;
 use wellspring_retrieve::measure::Scores;
 
-use super::collection::Collection;
+use super::collection::{Collection, Holds};
+use super::per_query::PerQuery;
 use super::report::{ArmTally, RetrievalReport};
 use super::run::{ArmRun, FoundDocument, QueryRun};
 use super::set::{Query, TestSet};
 use crate::cli::{Arm, RetrievalArguments};
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::{Config, GeneratorChoice};
 use crate::output::Progress;
 
 /// Passages asked for, one search after the other, until enough documents are known.
@@ -38,19 +37,16 @@ const DOCUMENTS: usize = 100;
 
 /// Measures and prints.
 pub(super) async fn run(arguments: &RetrievalArguments, json: bool) -> anyhow::Result<()> {
-    let config = Config::load(&arguments.flags())?;
+    let mut config = Config::load(&arguments.flags())?;
+    config.generator_model = GeneratorChoice::Off;
     let mut set = TestSet::load(&arguments.folder)?;
     if let Some(count) = arguments.limit {
         ensure!(count > 0, "--limit 0 leaves no query to measure");
         set.sample(count, arguments.seed);
     }
     // Before the documents are read, which may take long.
-    let per_query = arguments.per_query.as_deref().map(|path| {
-        let created = File::create(path).with_context(|| format!("could not write {}", path.display()))?;
-        anyhow::Ok(BufWriter::new(created))
-    });
-    let per_query = per_query.transpose()?;
-    let collection = Collection::open(&set, &config, arguments.keep.as_deref()).await?;
+    let per_query = PerQuery::create(arguments.per_query.as_deref())?;
+    let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
     let arms: BTreeSet<Arm> = arguments.arms.iter().copied().collect();
     let measured = measure(&collection.service.client, &set.queries, &arms, per_query).await;
     let Collection { documents, chunks, .. } = collection;
@@ -72,7 +68,7 @@ async fn measure(
     client: &Client,
     queries: &[Query],
     arms: &BTreeSet<Arm>,
-    mut per_query: Option<BufWriter<File>>,
+    mut per_query: PerQuery,
 ) -> anyhow::Result<BTreeMap<Arm, ArmTally>> {
     let mut tallies: BTreeMap<Arm, ArmTally> = arms.iter().map(|arm| (*arm, ArmTally::default())).collect();
     // The first search pays for what is made once, such as the dictionary.
@@ -88,17 +84,12 @@ async fn measure(
             tally.add(&run, words_alone);
             runs.insert(*arm, run);
         }
-        if let Some(file) = &mut per_query {
-            let (text, judged) = (query.text.clone(), query.grades.clone());
-            serde_json::to_writer(&mut *file, &QueryRun { query: query.id.clone(), text, judged, arms: runs })?;
-            file.write_all(b"\n")?;
-        }
+        let (text, judged) = (query.text.clone(), query.grades.clone());
+        per_query.write(&QueryRun { query: query.id.clone(), text, judged, arms: runs })?;
         progress.at(number as u64 + 1);
     }
     progress.finish();
-    if let Some(mut file) = per_query {
-        file.flush().context("could not write the queries' scores")?;
-    }
+    per_query.finish()?;
     Ok(tallies)
 }
 
