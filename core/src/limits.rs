@@ -162,6 +162,8 @@ pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
 pub const EMBED_BYTES_PER_TOKEN_MAX: usize = 64;
 /// An embedder's weights or its tokenizer, read whole into memory. ONNX files cannot be larger.
 pub const EMBED_FILE_BYTES_MAX: u64 = 2 << 30;
+/// The header of a file of weights that a model is made from; that of all-MiniLM-L6-v2 has 11 kB.
+pub const WEIGHTS_HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// Terms of a keyword query, the rarest of a longer one: a pasted page would visit every posting list.
 pub const QUERY_TERMS_MAX: usize = 64;

@@ -1,7 +1,8 @@
 //! How does a text become a direction on this machine?
 //!
 //! The embedder behind [`wellspring_core::embedding::Embedder`]: an ONNX model run by fastembed, one session a core,
-//! each on a thread of its own ([`pool`]), fed by one queue with two lanes ([`queue`]).
+//! each on a thread of its own ([`pool`]), fed by one queue with two lanes ([`queue`]). Its file may be one that was made
+//! here of a model's official weights ([`quantise`]).
 //!
 //! Invariants:
 //! - A model runs only on its own thread; the async side queues and waits, and never blocks.
@@ -12,6 +13,7 @@ mod embedder;
 mod files;
 mod model;
 mod pool;
+pub mod quantise;
 mod queue;
 mod runtime;
 
