@@ -81,20 +81,20 @@ impl Shared {
         let by_head = graph.node("Concat", &[&shape, &heads], &join);
         let by_text = graph.node("Concat", &[&shape, &width], &join);
         let by_row = graph.integers(&[-1, WIDTH as i64]);
-        let one = graph.integers(&[1]);
-        let length = graph.node("Gather", &[&shape, &one], &[]);
+        let second = graph.integers(&[1]);
+        let length = graph.node("Gather", &[&shape, &second], &[]);
 
         let middle = graph.integers(&[1, 2]);
-        let mask = graph.node("Unsqueeze", &[mask, &middle], &[]);
-        let mask = cast_to_float(graph, &mask);
-        let (seen, score) = (graph.floats(&[], &[1.0]), graph.floats(&[], &[HIDDEN_SCORE]));
-        let hidden = graph.node("Sub", &[&mask, &seen], &[]);
-        let hidden = graph.node("Mul", &[&hidden, &score], &[]);
+        let by_score = graph.node("Unsqueeze", &[mask, &middle], &[]);
+        let seen = cast_to_float(graph, &by_score);
+        let (one, score) = (graph.floats(&[], &[1.0]), graph.floats(&[], &[HIDDEN_SCORE]));
+        let negative = graph.node("Sub", &[&seen, &one], &[]);
+        let hidden = graph.node("Mul", &[&negative, &score], &[]);
 
         let zero = graph.constant(Element::Uint8, &[], vec![ACTIVATION_ZERO]);
-        let rows = graph.node("Size", &[tokens], &[]);
+        let count = graph.node("Size", &[tokens], &[]);
         let first_axis = graph.integers(&[0]);
-        let rows = graph.node("Unsqueeze", &[&rows, &first_axis], &[]);
+        let rows = graph.node("Unsqueeze", &[&count, &first_axis], &[]);
         let row_zeros = graph.node("Expand", &[&zero, &rows], &[]);
         let last_axis = graph.integers(&[-1]);
         Self { by_text, by_head, by_row, length, hidden, zero, row_zeros, last_axis }
@@ -120,10 +120,10 @@ impl Model<'_> {
         let table = self.weights.tensor("embeddings.word_embeddings.weight", &[TOKENS, WIDTH])?;
         let Rounded { values, scales } = rounding::for_lookup(&table, WIDTH);
         let (values, scales) = (self.graph.small(&[TOKENS, WIDTH], &values), self.graph.floats(&[TOKENS, 1], &scales));
-        let words = self.graph.node("Gather", &[&values, tokens], &[]);
-        let words = cast_to_float(&mut self.graph, &words);
-        let scales = self.graph.node("Gather", &[&scales, tokens], &[]);
-        let words = self.graph.node("Mul", &[&words, &scales], &[]);
+        let rounded = self.graph.node("Gather", &[&values, tokens], &[]);
+        let unscaled = cast_to_float(&mut self.graph, &rounded);
+        let words_scales = self.graph.node("Gather", &[&scales, tokens], &[]);
+        let words = self.graph.node("Mul", &[&unscaled, &words_scales], &[]);
 
         let mut places = self.weights.tensor("embeddings.position_embeddings.weight", &[POSITIONS, WIDTH])?;
         let kinds = self.weights.tensor("embeddings.token_type_embeddings.weight", &[KINDS, WIDTH])?;
@@ -142,22 +142,22 @@ impl Model<'_> {
 
     /// What each token takes from the others of its text.
     fn attention(&mut self, name: &str, states: &Value) -> Result<Value, WeightsError> {
-        let activations = self.largest_of_both_signs(states);
-        let activations = self.round(states, activations);
+        let largest = self.largest_of_both_signs(states);
+        let activations = self.round(states, largest);
         // A score is divided by the root of a head's width; dividing the query's weights costs nothing at run time.
         let divided = 1.0 / (HEAD_WIDTH as f32).sqrt();
         let query = self.head(&format!("{name}.self.query"), &activations, divided, &[0, 2, 1, 3])?;
         let key = self.head(&format!("{name}.self.key"), &activations, 1.0, &[0, 2, 3, 1])?;
         let value = self.head(&format!("{name}.self.value"), &activations, 1.0, &[0, 2, 1, 3])?;
         let scores = self.graph.node("MatMul", &[&query, &key], &[]);
-        let scores = self.graph.node("Add", &[&scores, &self.shared.hidden], &[]);
-        let shares = self.graph.node("Softmax", &[&scores], &[("axis", Attribute::Integer(-1))]);
-        let taken = self.graph.node("MatMul", &[&shares, &value], &[]);
-        let taken = self.graph.node("Transpose", &[&taken], &[("perm", Attribute::Integers(&[0, 2, 1, 3]))]);
-        let taken = self.graph.node("Reshape", &[&taken, &self.shared.by_row], &[]);
-        let largest = self.largest_of_both_signs(&taken);
-        let activations = self.round(&taken, largest);
-        let output = self.product(&format!("{name}.output.dense"), &activations, WIDTH, WIDTH, 1.0)?;
+        let seen = self.graph.node("Add", &[&scores, &self.shared.hidden], &[]);
+        let shares = self.graph.node("Softmax", &[&seen], &[("axis", Attribute::Integer(-1))]);
+        let by_head = self.graph.node("MatMul", &[&shares, &value], &[]);
+        let by_token = self.graph.node("Transpose", &[&by_head], &[("perm", Attribute::Integers(&[0, 2, 1, 3]))]);
+        let taken = self.graph.node("Reshape", &[&by_token, &self.shared.by_row], &[]);
+        let largest_taken = self.largest_of_both_signs(&taken);
+        let taken = self.round(&taken, largest_taken);
+        let output = self.product(&format!("{name}.output.dense"), &taken, WIDTH, WIDTH, 1.0)?;
         let sum = self.graph.node("Add", &[&output, states], &[]);
         self.norm(&format!("{name}.output.LayerNorm"), &sum)
     }
@@ -166,14 +166,14 @@ impl Model<'_> {
     fn feed_forward(&mut self, name: &str, states: &Value) -> Result<Value, WeightsError> {
         let largest = self.largest_of_both_signs(states);
         let activations = self.round(states, largest);
-        let inner = self.product(&format!("{name}.intermediate.dense"), &activations, WIDTH, INNER_WIDTH, 1.0)?;
-        let inner = self.gelu(&inner);
+        let wide = self.product(&format!("{name}.intermediate.dense"), &activations, WIDTH, INNER_WIDTH, 1.0)?;
+        let inner = self.gelu(&wide);
         // It is nowhere below its depth, so that its largest value is enough, and no absolute values are needed.
-        let (depth, last) = (self.graph.floats(&[], &[GELU_DEPTH]), largest_of_row());
-        let largest = self.graph.node("ReduceMax", &[&inner], &last);
-        let largest = self.graph.node("Max", &[&largest, &depth], &[]);
-        let activations = self.round(&inner, largest);
-        let output = self.product(&format!("{name}.output.dense"), &activations, INNER_WIDTH, WIDTH, 1.0)?;
+        let largest_inner = self.graph.node("ReduceMax", &[&inner], &largest_of_row());
+        let depth = self.graph.floats(&[], &[GELU_DEPTH]);
+        let reached = self.graph.node("Max", &[&largest_inner, &depth], &[]);
+        let inner = self.round(&inner, reached);
+        let output = self.product(&format!("{name}.output.dense"), &inner, INNER_WIDTH, WIDTH, 1.0)?;
         let sum = self.graph.node("Add", &[&output, states], &[]);
         self.norm(&format!("{name}.output.LayerNorm"), &sum)
     }
@@ -228,10 +228,10 @@ impl Model<'_> {
         let graph = &mut self.graph;
         let values = graph.small(&[inputs, outputs], &values);
         let (scales, bias) = (graph.floats(&[outputs], &scales), graph.floats(&[outputs], &bias));
-        let product = graph.node("MatMulInteger", &[&activations.values, &values, &self.shared.zero], &[]);
-        let product = cast_to_float(graph, &product);
-        let product = graph.node("Mul", &[&product, &scales], &[]);
-        let product = graph.node("Mul", &[&product, &activations.scales], &[]);
+        let whole = graph.node("MatMulInteger", &[&activations.values, &values, &self.shared.zero], &[]);
+        let unscaled = cast_to_float(graph, &whole);
+        let by_column = graph.node("Mul", &[&unscaled, &scales], &[]);
+        let product = graph.node("Mul", &[&by_column, &activations.scales], &[]);
         Ok(graph.node("Add", &[&product, &bias], &[]))
     }
 
@@ -239,10 +239,10 @@ impl Model<'_> {
     fn gelu(&mut self, rows: &Value) -> Value {
         let graph = &mut self.graph;
         let (root, one, half) = (graph.floats(&[], &[SQRT_2]), graph.floats(&[], &[1.0]), graph.floats(&[], &[0.5]));
-        let error = graph.node("Div", &[rows, &root], &[]);
-        let error = graph.node("Erf", &[&error], &[]);
-        let error = graph.node("Add", &[&error, &one], &[]);
-        let product = graph.node("Mul", &[rows, &error], &[]);
+        let divided = graph.node("Div", &[rows, &root], &[]);
+        let error = graph.node("Erf", &[&divided], &[]);
+        let raised = graph.node("Add", &[&error, &one], &[]);
+        let product = graph.node("Mul", &[rows, &raised], &[]);
         graph.node("Mul", &[&product, &half], &[])
     }
 
