@@ -459,6 +459,9 @@ pub trait Publisher: Send + Sync {
         space: SpaceId,
         model: &str,
     ) -> Result<Result<(), SpaceMismatch>, CatalogError>;
+
+    /// The space that a collection was built in; none where it does not exist yet, and it is not created.
+    async fn space_of(&self, collection: &CollectionName) -> Result<Option<SpaceId>, CatalogError>;
 }
 
 /// A collection that was built in another space than the one configured.

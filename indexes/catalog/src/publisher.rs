@@ -91,6 +91,17 @@ impl Publisher for SqliteCatalog {
             .await
             .map_err(|trouble| trouble.while_trying("could not bind a collection to its embedding space"))
     }
+
+    async fn space_of(&self, collection: &CollectionName) -> Result<Option<SpaceId>, CatalogError> {
+        let read = async {
+            let row = sqlx::query("SELECT space FROM collection WHERE name = ?")
+                .bind(collection.as_str())
+                .fetch_optional(&mut *self.begin_read().await?)
+                .await?;
+            row.map(|row| rows::identity(&row, "space")).transpose()
+        };
+        read.await.map_err(|trouble: Trouble| trouble.while_trying("could not read a collection's embedding space"))
+    }
 }
 
 impl SqliteCatalog {

@@ -11,11 +11,13 @@ use super::steps::*;
 /// I-5: the first use of a collection decides its space, also for the next process.
 pub async fn i5_a_collection_keeps_its_space(subject: impl Subject) {
     let catalog = subject.catalog();
-    assert!(!catalog.collection_exists(&collection()).await.unwrap());
+    assert_eq!(catalog.space_of(&collection()).await.unwrap(), None);
+    assert!(!catalog.collection_exists(&collection()).await.unwrap(), "asking creates nothing");
     assert_eq!(catalog.bind_space(&collection(), space(), "a model").await.unwrap(), Ok(()));
     assert!(catalog.collection_exists(&collection()).await.unwrap());
     let subject = subject.reopen().await;
     let catalog = subject.catalog();
+    assert_eq!(catalog.space_of(&collection()).await.unwrap(), Some(space()));
     assert_eq!(catalog.bind_space(&collection(), space(), "a model").await.unwrap(), Ok(()));
     let refused = catalog.bind_space(&collection(), space_of("another"), "another").await.unwrap();
     assert_eq!(refused, Err(SpaceMismatch { built_in: space(), model: "a model".to_owned() }));

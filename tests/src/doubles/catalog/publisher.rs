@@ -105,6 +105,10 @@ impl Publisher for MemoryCatalog {
             state.collections.entry(collection.clone()).or_insert_with(|| (space, model.to_owned())).clone();
         Ok(if built_in == space { Ok(()) } else { Err(SpaceMismatch { built_in, model }) })
     }
+
+    async fn space_of(&self, collection: &CollectionName) -> Result<Option<SpaceId>, CatalogError> {
+        Ok(self.state().collections.get(collection).map(|(space, _)| *space))
+    }
 }
 
 pub(super) fn refused(attempted: &str) -> CatalogError {
