@@ -5,7 +5,6 @@
 //!   get `not_ready` until recovery is done.
 //! - Every task ends when `stop` is cancelled, and is waited for.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use wellspring_answer::{AnswerSettings, Answerer, AnswererParts};
 use wellspring_catalog::SqliteCatalog;
 use wellspring_core::catalog::Publisher;
-use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::Embedder;
 use wellspring_core::limits;
 use wellspring_core::view::ViewName;
@@ -38,6 +36,7 @@ use wellspring_vector::EdgeVectors;
 
 use crate::config::Config;
 
+mod embedder;
 mod folders;
 mod generator;
 mod hooks;
@@ -46,7 +45,7 @@ mod sources;
 mod status;
 mod views;
 
-pub(crate) use generator::load_embedder;
+pub(crate) use embedder::{likely_embedder, load_embedder};
 
 use sources::SourceParts;
 use status::Status;
@@ -64,9 +63,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
 async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.context("could not open the catalog")?);
-    let embedder: Arc<dyn Embedder> = Arc::new(generator::load_embedder(&config).await?);
+    let collections = embedder::collections(&config);
+    let embedder_name = embedder::choose(&*catalog, &collections, &config.embedder_model).await?;
+    let embedder: Arc<dyn Embedder> = Arc::new(embedder::load_embedder(&config, &embedder_name).await?);
     let space = embedder.space().clone();
-    bind_space(&catalog, &config, &*embedder).await?;
+    embedder::bind_space(&*catalog, &collections, &space).await?;
     let (vector, keyword) = open_views(&config.data_dir, &*embedder).await?;
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
 
@@ -182,31 +183,13 @@ fn create_private(folder: &Path) -> anyhow::Result<()> {
     builder.create(folder).with_context(|| format!("could not create the data folder {}", folder.display()))
 }
 
-/// I-5: a collection answers from the space it was built in, or not at all.
-async fn bind_space(catalog: &SqliteCatalog, config: &Config, embedder: &dyn Embedder) -> anyhow::Result<()> {
-    let space = embedder.space();
-    let named = config.sources.iter().map(|source| &source.collection).chain([&config.collection]);
-    let collections: BTreeSet<CollectionName> = named.cloned().chain([CollectionName::default()]).collect();
-    for collection in &collections {
-        if let Err(mismatch) = catalog.bind_space(collection, space.id(), &space.model).await? {
-            anyhow::bail!(
-                "the collection `{collection}` was built with the embedder `{}`, and `{}` is configured: their vectors \
-                 cannot be compared; set embedder.model back, or choose another data_dir and add the documents there",
-                mismatch.model,
-                space.model
-            );
-        }
-    }
-    Ok(())
-}
-
 /// Opens both indexes. The vector index is that of the embedder's space; another space's beside it is left alone (I-5).
 async fn open_views(
     data_dir: &Path,
     embedder: &dyn Embedder,
 ) -> anyhow::Result<(Arc<EdgeVectors>, Arc<TantivyKeywords>)> {
     let (space, dimension) = (embedder.space().id(), embedder.space().dimension);
-    let vector_dir = data_dir.join("vector").join(space.to_string());
+    let vector_dir = views::vector_folder(data_dir, space);
     let keyword_dir = data_dir.join("keyword");
     let open = move || -> anyhow::Result<_> {
         let vector = views::open_or_renew(&vector_dir, |dir| EdgeVectors::open(dir, dimension))

@@ -1,15 +1,13 @@
-//! Which models are used, and from where?
+//! Which generator writes answers, and from where?
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use wellspring_core::embedding::EmbeddingSpace;
 use wellspring_core::generator::{
     GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatus,
 };
-use wellspring_embed::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};
 use wellspring_generate::{Supervisor, SupervisorConfig, WorkerCommand};
 
 use crate::config::{Config, GeneratorChoice};
@@ -17,21 +15,6 @@ use crate::models::{Manifest, ModelStore};
 
 /// A socket's path must fit into the kernel's address structure; a longer data folder gets a temporary one.
 const SOCKET_FOLDER_BYTES_MAX: usize = 70;
-
-/// Loads the embedder of the manifest that the configuration names.
-pub(crate) async fn load_embedder(config: &Config) -> anyhow::Result<OnnxEmbedder> {
-    let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
-    let model = manifest.embedder(&config.embedder_model)?;
-    let files = EmbedderFiles {
-        onnxruntime: store.path(&manifest, &model.runtime)?,
-        model: store.path(&manifest, &model.name)?,
-        tokenizer: store.path(&manifest, &model.tokenizer)?,
-    };
-    let space: EmbeddingSpace = model.space();
-    let options = EmbedderOptions { threads: config.embedder_threads, ..EmbedderOptions::default() };
-    let loaded = tokio::task::spawn_blocking(move || OnnxEmbedder::load(&files, space, options));
-    loaded.await.context("loading the embedder failed unexpectedly")?.context("could not load the embedder")
-}
 
 /// The running generator, or the absence of one.
 pub(super) struct RunningGenerator {

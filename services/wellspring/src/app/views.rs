@@ -9,7 +9,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use wellspring_core::embedding::SpaceId;
 use wellspring_core::view::{ViewError, ViewErrorKind};
+
+/// The folder of the vector index of a space.
+pub(super) fn vector_folder(data_dir: &Path, space: SpaceId) -> PathBuf {
+    data_dir.join("vector").join(space.to_string())
+}
 
 /// Opens a view; one that cannot be read is moved aside and begun anew, to be filled from the catalog. Blocks.
 pub(super) fn open_or_renew<V>(dir: &Path, open: impl Fn(&Path) -> Result<V, ViewError>) -> Result<V, ViewError> {

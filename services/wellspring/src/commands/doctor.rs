@@ -4,10 +4,11 @@ use anyhow::bail;
 use reqwest::Method;
 use serde::Serialize;
 
+use crate::app::likely_embedder;
 use crate::cli::ServiceFlags;
 use crate::client::Client;
 use crate::config::{Config, GeneratorChoice};
-use crate::models::{Manifest, ModelStore};
+use crate::models::{Manifest, ModelStore, NameError};
 use crate::output;
 
 /// One thing that was looked at.
@@ -43,7 +44,7 @@ pub(crate) async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyho
 
 fn models(config: &Config) -> Check {
     let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
-    let missing = match manifest.select(&[], None) {
+    let missing = match needed(config, &manifest) {
         Ok(names) => names.into_iter().filter(|name| store.path(&manifest, name).is_err()).collect::<Vec<_>>(),
         Err(error) => vec![error.to_string()],
     };
@@ -51,7 +52,19 @@ fn models(config: &Config) -> Check {
         [] => format!("all in {}", config.models_dir.display()),
         names => format!("missing in {}: {}", config.models_dir.display(), names.join(", ")),
     };
-    Check { what: "models", ok: missing.is_empty(), found, hint: "run `wellspring models pull`" }
+    Check { what: "models", ok: missing.is_empty(), found, hint: "run `wellspring models pull`, with these names" }
+}
+
+/// The default set, with the embedder that this data folder uses in place of the default one.
+fn needed(config: &Config, manifest: &Manifest) -> Result<Vec<String>, NameError> {
+    let embedder = manifest.embedder(&likely_embedder(config))?;
+    let is_embedder = |name: &String| manifest.embedder(name).is_ok();
+    let mut names = manifest.select(&[], None)?;
+    names.retain(|name| !is_embedder(name));
+    names.extend([embedder.runtime, embedder.tokenizer, embedder.name]);
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 fn data(config: &Config) -> Check {

@@ -121,6 +121,24 @@ pub(crate) enum GeneratorChoice {
     File(PathBuf),
 }
 
+/// Which embedder makes vectors, by its name in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EmbedderChoice {
+    /// Nobody said: the default for a new data folder; an older one keeps the embedder that it was built with.
+    Default(String),
+    /// The operator named it: this one or none.
+    Named(String),
+}
+
+impl EmbedderChoice {
+    /// The name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Default(name) | Self::Named(name) => name,
+        }
+    }
+}
+
 /// The validated configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -150,8 +168,8 @@ pub(crate) struct Config {
     pub(crate) fetch_contact: Option<String>,
     /// What clients must present.
     pub(crate) key: Option<AccessKey>,
-    /// The embedder's name in the manifest.
-    pub(crate) embedder_model: String,
+    /// The embedder.
+    pub(crate) embedder_model: EmbedderChoice,
     /// Embedder sessions, one thread each.
     pub(crate) embedder_threads: usize,
     /// The generator.
@@ -199,7 +217,7 @@ impl Config {
             poll_embedding_seconds_per_hour: layers.integer("poll.embedding_seconds_per_hour", 1, 1_000_000)? as f64,
             fetch_contact: Some(layers.text("fetch.contact")?.to_owned()).filter(|contact| !contact.is_empty()),
             key: key.and_then(AccessKey::new),
-            embedder_model: layers.text("embedder.model")?.to_owned(),
+            embedder_model: embedder(layers)?,
             embedder_threads: threads("embedder.threads")?,
             generator_model: generator(layers.text("generator.model")?),
             generator_threads: threads("generator.threads")?,
@@ -254,6 +272,14 @@ fn public_url(layers: &Layers) -> Result<Option<String>, ConfigError> {
         true => Ok(Some(text.to_owned())),
         false => Err(layers.refused("serve.public_url", "expected an address such as https://docs.example".to_owned())),
     }
+}
+
+fn embedder(layers: &Layers) -> Result<EmbedderChoice, ConfigError> {
+    let name = layers.text("embedder.model")?.to_owned();
+    Ok(match layers.origin("embedder.model") {
+        Origin::Default => EmbedderChoice::Default(name),
+        _ => EmbedderChoice::Named(name),
+    })
 }
 
 /// `off`, a path (it has a separator or ends in `.gguf`), or a name.
@@ -381,6 +407,13 @@ mod tests {
         for wrong in ["[screen]\nnear = \"drop\"", "[screen]\nsimilarity_min = 0.0", "screen = 3"] {
             assert!(matches!(rules(wrong), Err(ConfigError::Screen { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_embedder_is_the_default_until_somebody_names_one() {
+        let chosen = |file: &str| Config::validate(&layers(file, &[], &[]).unwrap()).unwrap().embedder_model;
+        let EmbedderChoice::Default(name) = chosen("") else { panic!("nobody named one") };
+        assert_eq!(chosen(&format!("[embedder]\nmodel = \"{name}\"")), EmbedderChoice::Named(name));
     }
 
     #[test]

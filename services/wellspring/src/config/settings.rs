@@ -101,8 +101,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "embedder.model",
         kind: Kind::Text,
-        default: Some("all-minilm-l6-v2-int8"),
-        help: "the embedder, by its name in the model manifest",
+        default: Some("all-minilm-l6-v2-dynamic-int8"),
+        help: "the embedder, by its name in the model manifest; unset, a data folder keeps the one it was built with",
     },
     Setting {
         name: "embedder.threads",

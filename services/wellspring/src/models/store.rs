@@ -81,6 +81,8 @@ pub(crate) struct ListedModel {
     pub(crate) context_tokens: Option<u32>,
     /// How a generator's prompts are written.
     pub(crate) prompt: Option<String>,
+    /// The model that it is made of here.
+    pub(crate) made_of: Option<String>,
     /// Whether a file of the right size is there.
     pub(crate) present: bool,
     /// The sets that hold it.
@@ -150,6 +152,7 @@ impl ModelStore {
             dimension: model.embedder.as_ref().map(|facts| facts.dimension),
             context_tokens: model.generator.as_ref().map(|facts| facts.context_tokens),
             prompt: model.generator.as_ref().map(|facts| facts.prompt.clone()),
+            made_of: model.made.as_ref().map(|made| made.from.clone()),
             present: fs::metadata(self.place(model)).is_ok_and(|metadata| metadata.len() == model.bytes),
             sets: manifest.sets_of(&model.name),
         };
@@ -185,6 +188,15 @@ impl ModelStore {
             results.push(VerifiedModel { name: name.clone(), verified });
         }
         Ok(results)
+    }
+
+    /// Removes a model's file. What cannot be removed only takes space.
+    pub(super) fn remove(&self, model: &Model) {
+        for path in [self.place(model), self.stamp_path(model)] {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::debug!(%error, path = %path.display(), "could not remove a file that is no longer needed");
+            }
+        }
     }
 
     fn stamp_path(&self, model: &Model) -> PathBuf {
@@ -243,7 +255,7 @@ mod tests {
     fn a_file_is_given_out_only_while_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let store = ModelStore::new(folder.path());
-        let manifest = test_manifest("", model());
+        let manifest = test_manifest("", [model()]);
         let path = folder.path().join("model.bin");
         let state = || store.path(&manifest, "model");
         assert!(matches!(state(), Err(MissingModel::Absent { .. })));
@@ -261,7 +273,7 @@ mod tests {
     fn a_stamp_is_for_one_file_and_verify_does_not_believe_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = ModelStore::new(folder.path());
-        let manifest = test_manifest("", model());
+        let manifest = test_manifest("", [model()]);
         let path = folder.path().join("model.bin");
         fs::write(&path, CONTENT).unwrap();
         store.path(&manifest, "model").unwrap();

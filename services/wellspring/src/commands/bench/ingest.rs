@@ -81,7 +81,7 @@ async fn passages(config: &Config, corpus: &Path, wanted: usize) -> anyhow::Resu
         title: Option<String>,
         text: String,
     }
-    let embedder = load_embedder(config).await?;
+    let embedder = load_embedder(config, config.embedder_model.name()).await?;
     let lines = std::fs::read_to_string(corpus).with_context(|| format!("could not read {}", corpus.display()))?;
     let total = lines.lines().count();
     let step = (total / wanted.max(1)).max(1);
@@ -106,7 +106,7 @@ async fn passages(config: &Config, corpus: &Path, wanted: usize) -> anyhow::Resu
 
 /// The embedder alone, as the service runs it.
 async fn embedder_rate(config: &Config, sample: &Sample) -> anyhow::Result<f64> {
-    let embedder = load_embedder(config).await?;
+    let embedder = load_embedder(config, config.embedder_model.name()).await?;
     let started = Instant::now();
     embedder.embed_passages(sample.texts.clone(), Lane::Bulk).await?;
     Ok(sample.passages as f64 / started.elapsed().as_secs_f64())

@@ -95,7 +95,7 @@ pub(super) async fn run(config: &Config, folder: &Path, limit: Option<usize>, js
 }
 
 async fn measure(config: &Config, folder: &Path, limit: Option<usize>) -> anyhow::Result<StreamReport> {
-    let embedder = load_embedder(config).await?;
+    let embedder = load_embedder(config, config.embedder_model.name()).await?;
     let count = |text: &str| embedder.count_tokens(text) as u64;
     let mut state: BTreeMap<String, Document> = BTreeMap::new();
     for line in lines(&folder.join("corpus.jsonl"))? {
