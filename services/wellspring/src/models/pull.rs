@@ -142,26 +142,27 @@ async fn pull_from(
     fs::create_dir_all(store.folder()).map_err(folder_error)?;
     let _lock = lock(store.folder(), progress).await.map_err(folder_error)?;
     sweep(store.folder());
-    // Asked again under the lock: another pull may have fetched them meanwhile.
-    for model in missing(manifest, store, &models).await {
-        match &model.made {
-            None => fetch(manifest, store, model, &mut sources, progress).await?,
-            Some(made) => {
-                let source = manifest.model(&made.from)?;
-                let was_here = missing(manifest, store, &[source]).await.is_empty();
-                if !was_here && offline {
-                    return Err(offline_without(&[model]));
-                }
-                if !was_here {
-                    fetch(manifest, store, source, &mut sources, progress).await?;
-                }
-                let outcome = make(store, model, made.recipe, source, progress).await;
-                if !was_here && !names.contains(&source.name) {
-                    store.remove(source);
-                }
-                outcome?;
-            }
+    // Asked again under the lock: another pull may have fetched them meanwhile. What is made comes last, so that what it
+    // is made of is here when it was named too.
+    let (to_make, to_fetch): (Vec<_>, Vec<_>) =
+        missing(manifest, store, &models).await.into_iter().partition(|model| model.made.is_some());
+    for model in to_fetch {
+        fetch(manifest, store, model, &mut sources, progress).await?;
+    }
+    for (model, made) in to_make.into_iter().filter_map(|model| Some((model, model.made.as_ref()?))) {
+        let source = manifest.model(&made.from)?;
+        let was_here = missing(manifest, store, &[source]).await.is_empty();
+        if !was_here && offline {
+            return Err(offline_without(&[model]));
         }
+        if !was_here {
+            fetch(manifest, store, source, &mut sources, progress).await?;
+        }
+        let outcome = make(store, model, made.recipe, source, progress).await;
+        if !was_here {
+            store.remove(source);
+        }
+        outcome?;
     }
     Ok(())
 }
