@@ -116,6 +116,7 @@ impl RetrievalReport {
     fn remarks(&self) -> Vec<String> {
         let LeftOut {
             queries_without_relevant_documents: unwanted,
+            queries_without_text: empty,
             judgements_of_unknown_queries: unknown_queries,
             judgements_of_unknown_documents: unknown_documents,
         } = self.left_out;
@@ -123,6 +124,7 @@ impl RetrievalReport {
         let remarks = [
             (self.documents_not_searchable as usize, "documents cannot be found: without a text, or screened out"),
             (unwanted, "queries were left out, since nothing is wanted for them"),
+            (empty, "queries were left out, since they have no text"),
             (unknown_queries, "judgements are of queries that the set does not have"),
             (
                 unknown_documents,

@@ -64,7 +64,7 @@ fn draw<'a>(question: &Question, ids: &'a [String], present: &HashSet<&'a str>, 
 
 fn seed_of(question: &str, seed: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(question).finalize();
-    digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+    digest.iter().take(8).fold(0, |bits, byte| (bits << 8) | u64::from(*byte))
 }
 
 fn name(question: &str, documents: &[&str]) -> String {

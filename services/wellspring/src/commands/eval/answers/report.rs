@@ -216,6 +216,7 @@ impl AnswersReport {
         let remarks = [
             (*queries_without_answers, "queries were left out, since the set has no answer to them"),
             (left_out.queries_without_relevant_documents, "queries were left out, since nothing is wanted for them"),
+            (left_out.queries_without_text, "queries were left out, since they have no text"),
             (
                 left_out.judgements_of_unknown_documents,
                 "judgements are of documents that the corpus does not have; they cannot be cited",
@@ -292,9 +293,9 @@ mod tests {
         let report = report(&runs, Some(&without));
         let expected = json!({
             "set": "notes", "model": "small", "mode": "generate", "given": false, "documents": 3,
-            "queries_without_answers": 2, "queries_without_relevant_documents": 0, "judgements_of_unknown_queries": 0,
-            "judgements_of_unknown_documents": 0, "questions": 4, "answered": 2, "em": 0.25, "f1": 0.3125,
-            "contained": 0.25, "citation_precision": 2.0 / 3.0, "citation_recall": 1.0, "quote_holds_answer": 0.5,
+            "queries_without_answers": 2, "queries_without_relevant_documents": 0, "queries_without_text": 0,
+            "judgements_of_unknown_queries": 0, "judgements_of_unknown_documents": 0, "questions": 4, "answered": 2,
+            "em": 0.25, "f1": 0.3125, "contained": 0.25, "citation_precision": 2.0 / 3.0, "citation_recall": 1.0, "quote_holds_answer": 0.5,
             "supported": 2.0 / 3.0, "valid_citations": 2.0 / 3.0, "false_abstention": 0.25, "refused": 0.25,
             "abstention_unanswerable": 0.5, "refused_unanswerable": 0.0, "first_token_ms": { "p50": 100.0, "p95": 100.0 },
             "prompt_tokens_mean": 300.0, "seconds": 2.0

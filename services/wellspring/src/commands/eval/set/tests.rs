@@ -18,6 +18,7 @@ const QUERIES: &str = concat!(
     "{\"id\": \"q1\", \"text\": \"mill\"}\n",
     "{\"_id\": \"q2\", \"text\": \"ford\", \"answers\": null}\n",
     "{\"id\": \"q3\", \"text\": \"nothing is wanted\"}\n",
+    "{\"id\": \"q4\", \"text\": \" \"}\n",
 );
 const QRELS: &str = "q1\td1\t2\nq1\td2\t-1\nq2\td2\t1\nq2\tgone\t1\nq3\td1\t0\nq9\td1\t1\nq9\td2\t1\n";
 
@@ -39,6 +40,7 @@ fn check(set: &TestSet) {
     assert_eq!(set.queries[0].grades, BTreeMap::from([("d1".to_owned(), 2), ("d2".to_owned(), 0)]));
     let left_out = LeftOut {
         queries_without_relevant_documents: 1,
+        queries_without_text: 1,
         judgements_of_unknown_queries: 2,
         judgements_of_unknown_documents: 1,
     };
@@ -92,7 +94,6 @@ fn a_file_that_cannot_be_meant_is_refused_with_its_line() {
         ("corpus.jsonl", "{\"id\": \"a/../b\", \"text\": \"\"}", "DIR/corpus.jsonl, line 1: the `id` cannot name"),
         ("corpus.jsonl", &twice, "DIR/corpus.jsonl, line 4: an earlier document has the same `id`"),
         ("corpus.jsonl", "", "DIR/corpus.jsonl holds no document"),
-        ("queries.jsonl", "{\"id\": \"a\", \"text\": \" \"}", "DIR/queries.jsonl, line 1: the query is empty"),
         ("queries.jsonl", &long, "DIR/queries.jsonl, line 1: the query is longer than"),
         ("queries.jsonl", "{\"id\": \"q1\", \"text\": \"a\"}\n{\"id\": \"q1\", \"text\": \"b\"}", "line 2: an earlier"),
         ("queries.jsonl", "{\"id\": \"other\", \"text\": \"a\"}", "DIR has no query with a relevant document"),
