@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkId;
 use crate::document::{CollectionName, DocumentKey, Revision};
+use crate::filter::Filter;
 use crate::generator::Usage;
 use crate::place::Place;
 use crate::retriever::Ranked;
@@ -36,6 +37,8 @@ pub struct Question {
     pub collection: CollectionName,
     /// How to answer.
     pub mode: AnswerMode,
+    /// Which documents may be asked.
+    pub filter: Filter,
 }
 
 /// How far the documents carry the answer.
@@ -84,6 +87,9 @@ pub struct Citation {
     /// The page, slide, row or line of the original where the quote begins, for formats that have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Whether the document has a newer revision, which could not be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
 }
 
 /// What was looked at when the documents do not say.
@@ -123,7 +129,12 @@ pub struct Answer {
     pub status: AnswerStatus,
     /// How it came about: `extract` or `generate`.
     pub mode: AnswerMode,
-    /// Why it is an extract although a generated answer was wanted.
+    /// How much evidence there is: the score of the best sentence over the least that is asked for. 0 where nothing found
+    /// speaks of the question; compared with a setting (1 by default), this decides whether there is an answer.
+    #[serde(default)]
+    pub sufficiency: f32,
+    /// What the reader should know of it: why it is an extract although a generated answer was wanted, what the documents
+    /// found do not speak of, how many are still being read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
     /// In the order of the answer.

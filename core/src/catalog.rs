@@ -32,7 +32,10 @@ use crate::view::{Publication, ViewName};
 
 mod reader;
 
-pub use reader::{CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, RevisionText};
+pub use reader::{
+    CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, Neighbour, Neighbours,
+    RevisionText,
+};
 
 /// Why the catalog failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,6 +30,12 @@ pub enum NameError {
     /// A control character, which would forge log lines and file names.
     #[error("contains a control character")]
     ControlCharacter,
+    /// White space at its beginning or its end, which nobody sees and many a program drops.
+    #[error("begins or ends with white space")]
+    WhiteSpace,
+    /// Nothing that can be seen.
+    #[error("has no visible character")]
+    Invisible,
     /// A `.` or `..` between slashes, which every URL parser on the way would fold into another key.
     #[error("contains a `.` or `..` between slashes")]
     DotSegment,
@@ -81,7 +87,8 @@ impl FromStr for CollectionName {
 
 /// The caller's name for a document, unique in its collection.
 ///
-/// - 1 to [`limits::KEY_BYTES_MAX`] bytes, no control characters, no white space around it.
+/// - 1 to [`limits::KEY_BYTES_MAX`] bytes, no control characters, no white space around it, something to be seen. What
+///   is not so is refused, never mended: two callers' names must not become one document.
 /// - No `.` or `..` segment and no bidirectional control: the key is part of URLs and of lines on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -91,8 +98,7 @@ impl FromStr for DocumentKey {
     type Err = NameError;
 
     fn from_str(key: &str) -> Result<Self, NameError> {
-        let key = key.trim();
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(NameError::Empty);
         }
         if key.len() > limits::KEY_BYTES_MAX {
@@ -100,6 +106,12 @@ impl FromStr for DocumentKey {
         }
         if key.chars().any(char::is_control) {
             return Err(NameError::ControlCharacter);
+        }
+        if key.trim() != key {
+            return Err(NameError::WhiteSpace);
+        }
+        if key.chars().all(crate::text::is_invisible) {
+            return Err(NameError::Invisible);
         }
         if key.split('/').any(|segment| segment == "." || segment == "..") {
             return Err(NameError::DotSegment);
@@ -379,6 +391,9 @@ pub struct Attributes {
     /// Labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Access labels: only callers who bring one of them find the document; everybody does where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acl: Vec<String>,
     /// The caller's own fields.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
@@ -428,6 +443,11 @@ mod tests {
         }
         assert_eq!("a\nb".parse::<DocumentKey>(), Err(NameError::ControlCharacter));
         assert_eq!("  ".parse::<DocumentKey>(), Err(NameError::Empty));
+        for spaced in [" col", "col ", "\u{3000}col", "col\u{2028}"] {
+            assert_eq!(spaced.parse::<DocumentKey>(), Err(NameError::WhiteSpace), "{spaced:?}");
+        }
+        assert_eq!("col\u{85}".parse::<DocumentKey>(), Err(NameError::ControlCharacter));
+        assert_eq!("\u{200b}".parse::<DocumentKey>(), Err(NameError::Invisible));
         assert_eq!("a/../b".parse::<DocumentKey>(), Err(NameError::DotSegment));
         assert_eq!("a\u{202e}b".parse::<DocumentKey>(), Err(NameError::Bidirectional));
         assert!("a/.b/c..".parse::<DocumentKey>().is_ok());

@@ -54,4 +54,8 @@ pub struct Passage {
     /// Where in the original it stands, by bytes of its text; absent for formats that have no places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PlaceMark>,
+    /// Whether the document has a newer revision, which could not be read: what is here is no longer what its author
+    /// says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
 }

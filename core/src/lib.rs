@@ -15,6 +15,7 @@ pub mod document;
 pub mod embedding;
 pub mod failure;
 pub mod fetch;
+pub mod filter;
 pub mod generator;
 pub mod hit;
 pub mod limits;

@@ -44,7 +44,7 @@ pub const QUESTIONS_MAX: usize = 16;
 /// The head of a request must arrive within this, or a slow client holds a connection for nothing.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body's next piece must arrive within this.
-pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A small body, such as a question, must be there whole within this.
 pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A body that is collected whole must be there within this, however steadily it drips.
@@ -176,6 +176,15 @@ pub const VECTOR_LOG_BYTES_MAX: u64 = 256 << 20;
 
 /// Candidates each arm of a search contributes; as many as there may be results, where those are more.
 pub const CANDIDATES_MAX: usize = 100;
+/// Chunks of the documents that a filter admits, up to which the arms look among them alone; beyond, the filter is applied
+/// to what they find. A scan of that many takes some 20 ms.
+pub const FILTERED_CHUNKS_MAX: usize = 50_000;
+/// Values in one list of a filter.
+pub const FILTER_VALUES_MAX: usize = 64;
+/// Demands on `metadata` in one filter.
+pub const FILTER_DEMANDS_MAX: usize = 16;
+/// Passages on each side that a result may bring along.
+pub const NEIGHBOURS_MAX: usize = 5;
 /// How often a search doubles its candidates because the catalog dropped so many that results are missing.
 pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
 /// Passages an answer looks at.
@@ -186,6 +195,10 @@ pub const EVIDENCE_SENTENCES_MAX: usize = 64;
 pub const EVIDENCE_EMBEDDED_MAX: usize = 16;
 /// One sentence of evidence; longer runs without a full stop are cut at a clause or a space.
 pub const EVIDENCE_SENTENCE_BYTES_MAX: usize = 800;
+/// Words embedded for one question, to see whether what was found speaks of its subject: about 1 ms each on one core.
+pub const SUBJECT_WORDS_EMBEDDED_MAX: usize = 128;
+/// Words whose directions are remembered: about 1.6 kB each.
+pub const SUBJECT_WORDS_KNOWN_MAX: usize = 4096;
 /// Tokens of evidence in a prompt: on a CPU the prompt is the bill.
 pub const EVIDENCE_TOKENS_MAX: usize = 300;
 /// Tokens of one answer.
@@ -198,6 +211,9 @@ pub const GENERATOR_CONTEXT_TOKENS: u32 = 4096;
 pub const GENERATOR_QUEUE_MAX: usize = 16;
 /// Events of an answer that a slow reader may leave unread before the decode waits for it.
 pub const STREAM_EVENTS_MAX: usize = 64;
+/// A generator's process that has not opened its socket for this long after its start is replaced: a busy machine or a cold
+/// disk may take its time.
+pub const GENERATOR_START_TIMEOUT: Duration = Duration::from_secs(120);
 /// A generator that has not answered its health check for this long is replaced.
 pub const GENERATOR_HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause before a dead generator is started again; doubles up to the maximum while it keeps dying young.

@@ -5,14 +5,18 @@
 //! - If one arm fails the other answers, and the result says so.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::CollectionName;
+use crate::catalog::{CatalogError, CatalogErrorKind, Neighbours};
+use crate::chunk::ChunkId;
+use crate::document::{CollectionName, DocumentKey, Revision};
 use crate::failure::Failure;
+use crate::filter::Filter;
 use crate::hit::Passage;
 
 /// A search, already checked against the limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SearchRequest {
     /// Where to look.
     pub collection: CollectionName,
@@ -24,6 +28,38 @@ pub struct SearchRequest {
     pub arms: SearchArms,
     /// Whether each result says why it stands where it stands.
     pub explain: bool,
+    /// Which documents may be found.
+    pub filter: Filter,
+    /// How much newer documents are preferred; not at all where `None`.
+    pub recency: Option<Recency>,
+    /// The most results of one document; as many as there are where `None`.
+    pub per_document: Option<usize>,
+    /// Whether passages that nearly repeat a better one are named by it instead of standing on their own.
+    pub collapse: bool,
+    /// Passages before and behind each result that come with it, at most [`crate::limits::NEIGHBOURS_MAX`].
+    pub expand: usize,
+}
+
+/// How much newer documents are preferred. A document's time is when its author published it, else when its present
+/// revision was accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recency {
+    /// The age in days at which half of the preference is gone; more than 0.
+    pub half_life_days: f64,
+    /// The moment that ages are counted from.
+    pub now: Timestamp,
+}
+
+impl Recency {
+    /// The share of a score that age may cost.
+    pub const WEIGHT: f64 = 0.3;
+
+    /// What the score of a document of that time is multiplied with: `0.7 + 0.3 · 2^(−age / half-life)`, from 0.7 to 1.
+    /// What lies in the future is new.
+    pub fn factor(&self, time: Timestamp) -> f32 {
+        let age_days = (self.now.duration_since(time).as_secs_f64() / 86_400.0).max(0.0);
+        (1.0 - Self::WEIGHT + Self::WEIGHT * (-age_days / self.half_life_days).exp2()) as f32
+    }
 }
 
 /// Which arms of the search are asked.
@@ -53,6 +89,23 @@ pub struct Ranked {
     /// Why it stands where it stands, where the request asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
+    /// Worse passages that nearly repeat this one, where the request asked to put them together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<Duplicate>,
+    /// What stands around it, where the request asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
+}
+
+/// A passage that nearly repeats a better one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The document's name.
+    pub document: DocumentKey,
+    /// Its published revision.
+    pub revision: Revision,
+    /// The passage.
+    pub chunk: ChunkId,
 }
 
 /// What each arm said to a result, and how that became its score.
@@ -66,6 +119,9 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each arm's score counted for. The keyword arm's is divided by its best first.
     pub weights: ArmWeights,
+    /// What the sum was multiplied with for its age; absent where age did not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recency: Option<f32>,
 }
 
 /// What one arm said to one result.
@@ -141,6 +197,12 @@ pub enum SearchErrorKind {
 
 /// A search that failed.
 pub type SearchError = Failure<SearchErrorKind>;
+
+/// Whether a search failed because the catalog is damaged: trying again will not help.
+pub fn met_damage(failure: &SearchError) -> bool {
+    let source = std::error::Error::source(failure).and_then(|source| source.downcast_ref::<CatalogError>());
+    source.is_some_and(|error| error.kind() == CatalogErrorKind::Incompatible)
+}
 
 /// Finds passages.
 #[async_trait]

@@ -15,16 +15,27 @@ const ABBREVIATIONS: &[&str] = &[
 ];
 
 /// The sentences of a text, trimmed. A blank line ends a sentence too, and so does a line break in front of a list
-/// item, a table row or a heading; any other line break is a space.
+/// item, a table row or a heading, and behind a heading; any other line break is a space. A mark that opens a quotation
+/// belongs to the sentence behind it.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for block in blocks(text) {
         let mut pending: Option<Range<usize>> = None;
+        // Where the sentence before left its last characters to this one.
+        let mut opened = None;
         for (offset, piece) in text[block.clone()].split_sentence_bound_indices() {
-            let start = block.start + offset;
+            let start = opened.take().unwrap_or(block.start + offset);
+            let mut range = start..block.start + offset + piece.len();
+            if range.end < block.end {
+                let kept = text[range.clone()].trim_end_matches(opens_quotation).len();
+                if kept > 0 && start + kept < range.end {
+                    range.end = start + kept;
+                    opened = Some(range.end);
+                }
+            }
             let range = match pending.take() {
-                Some(before) => before.start..start + piece.len(),
-                None => start..start + piece.len(),
+                Some(before) => before.start..range.end,
+                None => range,
             };
             if goes_on(&text[range.clone()]) {
                 pending = Some(range);
@@ -39,16 +50,23 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether a character opens a quotation or a bracket and cannot close one.
+fn opens_quotation(c: char) -> bool {
+    matches!(c, '“' | '‘' | '「' | '『' | '《' | '〈' | '（' | '【' | '〔' | '〖')
+}
+
 /// Parts of a text that no sentence crosses.
 fn blocks(text: &str) -> Vec<Range<usize>> {
     let mut blocks = Vec::new();
     let mut start = 0;
     let mut line_start = 0;
+    let mut behind_heading = false;
     for line in text.split_inclusive('\n') {
-        if line_start > start && starts_block(line) {
+        if line_start > start && (starts_block(line) || behind_heading) {
             blocks.push(start..line_start);
             start = line_start;
         }
+        behind_heading = line.trim_start().starts_with('#');
         line_start += line.len();
     }
     blocks.push(start..text.len());
@@ -105,6 +123,16 @@ pub fn is_bidirectional_control(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether a character takes no place on a line: white space, and marks that only shape their neighbours.
+pub fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || is_bidirectional_control(c)
+        || matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
 /// The primary language tag that the script of a text suggests, when one script decides it: `ja` for kana, `zh` for
 /// Han, `ko` for Hangul, and so on; `None` for Latin script, which many languages share.
 pub fn script_language(text: &str) -> Option<&'static str> {
@@ -141,6 +169,20 @@ mod tests {
 
     fn cut(text: &str) -> Vec<&str> {
         sentences(text).into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn a_heading_ends_with_its_line() {
+        assert_eq!(
+            cut("# Zoo\nThe axolotl eats worms.\n## More\nIt swims."),
+            ["# Zoo", "The axolotl eats worms.", "## More", "It swims."]
+        );
+    }
+
+    #[test]
+    fn an_opening_mark_belongs_to_what_it_opens() {
+        assert_eq!(cut("“苹果号”建于1990年。“香蕉号”建于1995年。"), ["“苹果号”建于1990年。", "“香蕉号”建于1995年。"]);
+        assert_eq!(cut("他说：“好。”「是吗？」她问。"), ["他说：“好。”", "「是吗？」", "她问。"]);
     }
 
     #[test]

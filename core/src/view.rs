@@ -164,4 +164,14 @@ pub trait KeywordSearch: Send + Sync {
     /// The `limit` chunks of a collection that match best, best first; scores are BM25. No text is a syntax error; a
     /// text without a searchable word matches nothing.
     async fn matching(&self, collection: &CollectionName, query: &str, limit: usize) -> Result<Vec<Hit>, ViewError>;
+
+    /// The same among the given chunks alone. What is rare is told by the whole index all the same, so a chunk's score is
+    /// the one that `matching` gives it.
+    async fn matching_among(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        chunks: &[ChunkId],
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError>;
 }

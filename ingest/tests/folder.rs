@@ -298,6 +298,13 @@ async fn links_pipes_and_strange_names_are_skipped_by_reason() {
     ];
     assert_eq!(skipped, BTreeMap::from(expected));
 
+    // One that grew beyond what a document may hold no longer says what it said.
+    running.write("grows.md", "small");
+    running.until_keys(&["docs/a.md", "docs/grows.md"]).await;
+    let grown = fs::File::options().write(true).open(running.root().join("grows.md")).unwrap();
+    grown.set_len(limits::DOCUMENT_BYTES_MAX as u64 + 1).unwrap();
+    running.until_keys(&["docs/a.md"]).await;
+
     // A folder replaced by a link to another: its documents are gone, and the link's are not taken.
     running.write("sub/s.md", "ours");
     running.until_keys(&["docs/a.md", "docs/sub/s.md"]).await;

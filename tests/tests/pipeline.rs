@@ -12,6 +12,7 @@ use wellspring_core::catalog::{CatalogReader, EntryState, Sequence, Write};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
+use wellspring_core::filter::Filter;
 use wellspring_core::limits;
 use wellspring_core::source::SourceName;
 use wellspring_core::view::{
@@ -221,7 +222,7 @@ impl Path {
         let collection = CollectionName::default();
         let hits = self.keywords.matching(&collection, word, 10).await.unwrap();
         let chunks: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
-        self.catalog.hydrate(&collection, &chunks).await.unwrap().len()
+        self.catalog.hydrate(&collection, &chunks, &Filter::default()).await.unwrap().len()
     }
 
     /// Ends the path as a crash would: nothing is finished, claims are forgotten.

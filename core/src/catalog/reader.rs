@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{CatalogError, Cost, EntryState, Sequence};
 use crate::chunk::ChunkId;
 use crate::document::{Attributes, CollectionName, DocumentId, DocumentKey, MediaType, Revision};
+use crate::filter::Filter;
 use crate::hit::Passage;
 use crate::screen::Decision;
 use crate::source::SourceName;
@@ -62,6 +63,30 @@ pub struct RevisionText {
     pub revision: Revision,
     /// The text that spans are measured in; `None` while it is not parsed.
     pub text: Option<String>,
+    /// The title it had, given or found.
+    pub title: Option<String>,
+    /// What was said about it.
+    pub attributes: Attributes,
+}
+
+/// What stands around a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Neighbours {
+    /// The chunks before it.
+    pub before: Vec<Neighbour>,
+    /// The chunks behind it.
+    pub behind: Vec<Neighbour>,
+}
+
+/// A chunk beside another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its characters in the revision's text.
+    pub span: Span,
+    /// The text under `span`.
+    pub text: String,
 }
 
 /// One chunk of a published revision, without its text.
@@ -133,8 +158,25 @@ pub trait CatalogReader: Send + Sync {
     async fn collection_exists(&self, collection: &CollectionName) -> Result<bool, CatalogError>;
 
     /// Turns chunks into passages: those in the published revision of a live document of this collection, in the
-    /// order asked; the others are left out (I-2).
-    async fn hydrate(&self, collection: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, CatalogError>;
+    /// order asked, of documents that the filter admits; the others are left out (I-2).
+    async fn hydrate(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<Vec<Passage>, CatalogError>;
+
+    /// The published chunks of all documents that the filter admits; `None` when there are more than `limit`.
+    async fn chunks_admitted(
+        &self,
+        collection: &CollectionName,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Option<Vec<ChunkId>>, CatalogError>;
+
+    /// The texts of up to `count` chunks on each side of a chunk of a published revision, in the order of the text: those
+    /// before it, and those behind it. Empty where the chunk is not published.
+    async fn neighbours(&self, chunk: ChunkId, count: usize) -> Result<Neighbours, CatalogError>;
 
     /// A document by name; `None` when absent or deleted.
     async fn document(

@@ -15,6 +15,7 @@ use wellspring_core::catalog::{
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{Attributes, CollectionName, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, SpaceId};
+use wellspring_core::filter::Filter;
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
 
@@ -47,7 +48,8 @@ async fn main() -> Attempt<()> {
         timed(&mut stage, catalog.stage(space, revisions)).await?;
         let next = catalog.published().await?.next();
         timed(&mut publish, catalog.publish(next, finished)).await?;
-        let passages = timed(&mut hydrate, catalog.hydrate(&CollectionName::default(), &chunks)).await?;
+        let passages =
+            timed(&mut hydrate, catalog.hydrate(&CollectionName::default(), &chunks, &Filter::default())).await?;
         assert_eq!(passages.len(), chunks.len());
     }
     let rows = [

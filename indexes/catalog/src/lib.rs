@@ -12,8 +12,10 @@
 //! - Every call is one transaction; a write is on the disk when the call returns (I-1).
 //! - Nothing of a deleted text stays in the file: freed pages are overwritten with zeros.
 
+mod check;
 mod claim;
 mod events;
+mod hydrate;
 mod journal;
 mod known;
 mod listing;
@@ -35,4 +37,5 @@ mod trace;
 mod trouble;
 mod webhooks;
 
+pub use check::check;
 pub use open::{Clock, SqliteCatalog};

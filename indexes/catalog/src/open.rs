@@ -24,7 +24,7 @@ use wellspring_core::limits;
 use crate::trouble::{Trouble, while_migrating};
 
 /// The database, within the data directory. SQLite keeps its log beside it, under this name with a suffix.
-const DATABASE_FILE: &str = "catalog.sqlite";
+pub(crate) const DATABASE_FILE: &str = "catalog.sqlite";
 /// Held while the catalog is open.
 const LOCK_FILE: &str = "catalog.lock";
 /// A reader waits this long for the moment in which the log is restarted.

@@ -6,18 +6,18 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use wellspring_core::catalog::{
     CatalogError, CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, EntryState,
-    RevisionText, Sequence,
+    Neighbours, RevisionText, Sequence,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
+use wellspring_core::filter::Filter;
 use wellspring_core::hit::Passage;
 
 use crate::open::SqliteCatalog;
 use crate::publisher::{CATALOG, checkpoint};
-use crate::rows::{self, integer, json_list};
+use crate::rows::{self, integer};
 use crate::trouble::Trouble;
 
 #[async_trait]
@@ -26,8 +26,32 @@ impl CatalogReader for SqliteCatalog {
         self.has_collection(collection).await.map_err(|trouble| trouble.while_trying("could not look up a collection"))
     }
 
-    async fn hydrate(&self, collection: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, CatalogError> {
-        self.passages(collection, chunks).await.map_err(|trouble| trouble.while_trying("could not read passages"))
+    async fn hydrate(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<Vec<Passage>, CatalogError> {
+        self.passages(collection, chunks, filter)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not read passages"))
+    }
+
+    async fn chunks_admitted(
+        &self,
+        collection: &CollectionName,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Option<Vec<ChunkId>>, CatalogError> {
+        self.chunks_of_admitted(collection, filter, limit)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not look for the documents of a filter"))
+    }
+
+    async fn neighbours(&self, chunk: ChunkId, count: usize) -> Result<Neighbours, CatalogError> {
+        self.neighbours_of(chunk, count)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not read the neighbours of a passage"))
     }
 
     async fn document(
@@ -84,27 +108,6 @@ impl SqliteCatalog {
         Ok(row.is_some())
     }
 
-    async fn passages(&self, collection: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, Trouble> {
-        let mut read = self.begin_read().await?;
-        let rows = sqlx::query(
-            "SELECT document.key, document.id AS document, chunk.revision, chunk.id, chunk.ordinal, chunk.start,
-                    chunk.\"end\", chunk.byte_start, chunk.byte_end, chunk.text, chunk.heading, chunk.places, revision.title,
-                    revision.attributes ->> 'url' AS url, revision.attributes ->> 'published_at' AS published_at,
-                    revision.accepted_at, document.source
-             FROM json_each(?1) AS wanted
-             CROSS JOIN chunk ON chunk.id = unhex(wanted.value)
-             CROSS JOIN document ON document.id = chunk.document AND document.published_revision = chunk.revision
-                                AND document.deleted = 0 AND document.collection = ?2
-             CROSS JOIN revision ON revision.document = chunk.document AND revision.revision = chunk.revision
-             ORDER BY wanted.key",
-        )
-        .bind(json_list(chunks.iter().copied()))
-        .bind(collection.as_str())
-        .fetch_all(&mut *read)
-        .await?;
-        rows.iter().map(passage).collect()
-    }
-
     async fn text_of(
         &self,
         collection: &CollectionName,
@@ -113,7 +116,7 @@ impl SqliteCatalog {
     ) -> Result<Option<RevisionText>, Trouble> {
         let mut read = self.begin_read().await?;
         let row = sqlx::query(
-            "SELECT revision.revision, revision.text FROM document
+            "SELECT revision.revision, revision.text, revision.title, revision.attributes FROM document
              CROSS JOIN revision ON revision.document = document.id
                                 AND revision.revision = coalesce(?2, document.published_revision)
              WHERE document.id = ?1 AND document.deleted = 0 AND revision.revision > document.erased_through",
@@ -123,7 +126,13 @@ impl SqliteCatalog {
         .fetch_optional(&mut *read)
         .await?;
         row.map(|row| {
-            Ok(RevisionText { revision: Revision(rows::number(&row, "revision")?), text: row.try_get("text")? })
+            Ok(RevisionText {
+                revision: Revision(rows::number(&row, "revision")?),
+                text: row.try_get("text")?,
+                title: row.try_get("title")?,
+                attributes: serde_json::from_str(row.try_get("attributes")?)
+                    .map_err(|_| Trouble::Damaged("attributes"))?,
+            })
         })
         .transpose()
     }
@@ -197,29 +206,4 @@ impl SqliteCatalog {
         status.publication = checkpoint(&mut read, CATALOG).await?.0;
         Ok(status)
     }
-}
-
-fn passage(row: &SqliteRow) -> Result<Passage, Trouble> {
-    let published_at: Option<&str> = row.try_get("published_at")?;
-    let places: Option<&str> = row.try_get("places")?;
-    Ok(Passage {
-        document: rows::parsed(row, "key")?,
-        document_id: rows::identity(row, "document")?,
-        revision: Revision(rows::number(row, "revision")?),
-        chunk: rows::identity(row, "id")?,
-        ordinal: u32::try_from(rows::number(row, "ordinal")?).map_err(|_| Trouble::Damaged("ordinal"))?,
-        span: rows::span(row)?,
-        text: row.try_get("text")?,
-        title: row.try_get("title")?,
-        heading: row.try_get("heading")?,
-        url: row.try_get("url")?,
-        published_at: published_at.map(str::parse).transpose().map_err(|_| Trouble::Damaged("published_at"))?,
-        accepted_at: rows::timestamp(row, "accepted_at")?,
-        source: rows::parsed(row, "source")?,
-        places: places
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|_| Trouble::Damaged("places"))?
-            .unwrap_or_default(),
-    })
 }

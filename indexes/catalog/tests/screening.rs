@@ -10,6 +10,7 @@ use wellspring_core::catalog::{
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part};
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType, Revision};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
+use wellspring_core::filter::Filter;
 use wellspring_core::limits;
 use wellspring_core::screen::{
     Arrival, Decision, Findings, Inquiry, Record, Rule, Signature, SignatureStore, TextDigest, Verdict,
@@ -265,10 +266,10 @@ async fn i2_a_skipped_revision_withdraws_the_one_before_it() {
     bench.publish().await;
     let chunk = ChunkId::of(id("a"), "one", 0);
     let collection = CollectionName::default();
-    assert_eq!(bench.catalog.hydrate(&collection, &[chunk]).await.unwrap().len(), 1);
+    assert_eq!(bench.catalog.hydrate(&collection, &[chunk], &Filter::default()).await.unwrap().len(), 1);
     bench.put("a", "two").await;
     bench.skip("z").await;
-    assert!(bench.catalog.hydrate(&collection, &[chunk]).await.unwrap().is_empty());
+    assert!(bench.catalog.hydrate(&collection, &[chunk], &Filter::default()).await.unwrap().is_empty());
     assert!(bench.catalog.known_chunks(id("a")).await.unwrap().is_empty());
     assert_eq!(bench.catalog.revision_text(&collection, &"a".parse().unwrap(), None).await.unwrap(), None);
     let info = bench.info("a").await;

@@ -135,6 +135,8 @@ async fn a_file_that_is_no_catalog_is_refused() {
     let error = SqliteCatalog::open(directory.path()).await.unwrap_err();
     assert_eq!(error.kind(), CatalogErrorKind::Incompatible);
     assert!(error.to_string().contains("damaged"), "{error}");
+    let error = wellspring_catalog::check(directory.path()).await.unwrap_err();
+    assert!(error.to_string().contains("catalog.sqlite cannot be read"), "{error}");
 }
 
 #[tokio::test]
@@ -153,7 +155,10 @@ async fn damage_within_the_file_is_an_error_and_no_panic() {
     let from = 40 * 4096;
     assert!(bytes.len() > 2 * from, "{}", bytes.len());
     bytes[from..].fill(0xff);
+    assert_eq!(wellspring_catalog::check(directory.path()).await.unwrap(), Some(file.clone()));
     std::fs::write(&file, bytes).unwrap();
+    let found = wellspring_catalog::check(directory.path()).await.unwrap_err();
+    assert!(found.to_string().contains("catalog.sqlite is damaged"), "{found}");
     let catalog = SqliteCatalog::open(directory.path()).await.unwrap();
     let default = CollectionName::default();
     let error = catalog.documents(&default, &Default::default(), None, 1000).await.unwrap_err();

@@ -216,16 +216,33 @@ impl Inner {
         found.map(|count| count > 0).map_err(|error| storage("could not look into the keyword index", error))
     }
 
-    fn matching(&self, collection: &CollectionName, question: &str, limit: usize) -> Result<Vec<Hit>, ViewError> {
-        self.search(collection, question, limit).map_err(|error| storage("could not search the keyword index", error))
+    fn matching(
+        &self,
+        collection: &CollectionName,
+        question: &str,
+        among: Option<&[ChunkId]>,
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError> {
+        self.search(collection, question, among, limit)
+            .map_err(|error| storage("could not search the keyword index", error))
     }
 
-    fn search(&self, collection: &CollectionName, question: &str, limit: usize) -> Result<Vec<Hit>, TantivyError> {
+    fn search(
+        &self,
+        collection: &CollectionName,
+        question: &str,
+        among: Option<&[ChunkId]>,
+        limit: usize,
+    ) -> Result<Vec<Hit>, TantivyError> {
         let searcher = self.reader.searcher();
         let statistics = self.lengths.of(&searcher);
         // Room for the results is reserved, so a limit beyond the index would only cost memory.
         let everything = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
         let query = query::build(&self.fields, &searcher, &statistics, collection, question)?;
+        let query = query.map(|query| match among {
+            Some(chunks) => query::among(&self.fields, query, chunks),
+            None => query,
+        });
         let (Some(query), 1..) = (query, limit.min(everything)) else {
             return Ok(Vec::new());
         };
@@ -307,6 +324,17 @@ impl ViewWriter<KeywordEntry> for TantivyKeywords {
 impl KeywordSearch for TantivyKeywords {
     async fn matching(&self, collection: &CollectionName, query: &str, limit: usize) -> Result<Vec<Hit>, ViewError> {
         let (collection, query) = (collection.clone(), query.to_owned());
-        self.run(move |inner| inner.matching(&collection, &query, limit)).await
+        self.run(move |inner| inner.matching(&collection, &query, None, limit)).await
+    }
+
+    async fn matching_among(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        chunks: &[ChunkId],
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError> {
+        let (collection, query, chunks) = (collection.clone(), query.to_owned(), chunks.to_vec());
+        self.run(move |inner| inner.matching(&collection, &query, Some(&chunks), limit)).await
     }
 }

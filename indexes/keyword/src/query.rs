@@ -8,9 +8,12 @@
 
 use std::collections::HashMap;
 
-use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery};
+use tantivy::query::{
+    Bm25StatisticsProvider, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{IndexRecordOption, Term};
 use tantivy::{Searcher, TantivyError};
+use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
 
@@ -63,6 +66,13 @@ pub(crate) fn build(
     let inside = TermQuery::new(collection, IndexRecordOption::Basic);
     let inside = ConstScoreQuery::new(Box::new(inside), 0.0);
     Ok(Some(Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, Box::new(words))]))))
+}
+
+/// A query among some chunks alone; which ones adds nothing to a score.
+pub(crate) fn among(fields: &Fields, query: Box<dyn Query>, chunks: &[ChunkId]) -> Box<dyn Query> {
+    let inside = TermSetQuery::new(chunks.iter().map(|chunk| fields.chunk_term(chunk)));
+    let inside = ConstScoreQuery::new(Box::new(inside), 0.0);
+    Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, query)]))
 }
 
 /// The terms that the fewest bodies have; those that none has come last, since only a title may have them.

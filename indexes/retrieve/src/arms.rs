@@ -5,6 +5,7 @@
 //! - Once both have answered, every keyword hit that the vector view knows has its cosine: a chunk found by one arm
 //!   alone is still weighed by both.
 
+use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::{Embedder, Embedding};
 use wellspring_core::hit::Hit;
@@ -93,15 +94,23 @@ pub(crate) struct Arms<'a> {
 
 impl Arms<'_> {
     /// Asks the arms of the request for `depth` candidates each. `route` keeps the query's embedding for a deeper search.
-    pub(crate) async fn search(&self, request: &SearchRequest, depth: usize, route: &mut Route) -> Candidates {
+    /// With `among`, only those chunks are looked at.
+    pub(crate) async fn search(
+        &self,
+        request: &SearchRequest,
+        among: Option<&[ChunkId]>,
+        depth: usize,
+        route: &mut Route,
+    ) -> Candidates {
         let SearchRequest { collection, query, arms, .. } = request;
         let by_words = async {
-            match arms {
-                SearchArms::Vector => None,
-                SearchArms::Both | SearchArms::Keyword => Some(self.keyword.matching(collection, query, depth).await),
+            match (arms, among) {
+                (SearchArms::Vector, _) => None,
+                (_, Some(chunks)) => Some(self.keyword.matching_among(collection, query, chunks, depth).await),
+                (_, None) => Some(self.keyword.matching(collection, query, depth).await),
             }
         };
-        let by_meaning = self.nearest(collection, query, depth, route);
+        let by_meaning = self.nearest(request, among, depth, route);
         let (words, meaning) = tokio::join!(by_words, by_meaning);
 
         let (keyword, keyword_status) = match words {
@@ -126,8 +135,8 @@ impl Arms<'_> {
     /// The nearest chunks; `None`, with the reason left in `route`, when the arm is out.
     async fn nearest(
         &self,
-        collection: &CollectionName,
-        query: &str,
+        SearchRequest { collection, query, .. }: &SearchRequest,
+        among: Option<&[ChunkId]>,
         depth: usize,
         route: &mut Route,
     ) -> Option<Vec<Hit>> {
@@ -138,8 +147,16 @@ impl Arms<'_> {
             };
         }
         let Route::Embedded(embedding) = &*route else { return None };
-        match self.vector.nearest(collection, embedding, depth).await {
-            Ok(hits) => Some(hits),
+        let found = match among {
+            Some(chunks) => self.vector.similarities(collection, embedding, chunks).await,
+            None => self.vector.nearest(collection, embedding, depth).await,
+        };
+        match found {
+            Ok(mut hits) => {
+                hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+                hits.truncate(depth);
+                Some(hits)
+            }
             Err(failure) => {
                 *route = Route::Out(failed("vector", failure.chain()));
                 None

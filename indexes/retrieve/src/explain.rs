@@ -36,6 +36,7 @@ impl Explainer {
             vector: opinion(candidate.vector, &self.vector),
             fused_by: self.fused_by,
             weights: weights(self.fused_by),
+            recency: None,
         }
     }
 }

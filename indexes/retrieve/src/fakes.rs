@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use wellspring_core::catalog::{
     CatalogError, CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, EntryState,
-    RevisionText, Sequence,
+    Neighbour, Neighbours, RevisionText, Sequence,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
+use wellspring_core::filter::Filter;
 use wellspring_core::hit::{Hit, Passage};
-use wellspring_core::retriever::{SearchArms, SearchRequest};
+use wellspring_core::retriever::SearchRequest;
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
 use wellspring_core::view::{KeywordSearch, VectorSearch, ViewError, ViewErrorKind};
@@ -37,6 +38,7 @@ fn hits(scores: &[(u16, f32)]) -> Vec<Hit> {
 pub(crate) struct Fakes {
     published: Vec<ChunkId>,
     unasked: Vec<ChunkId>,
+    admitted: Vec<ChunkId>,
     keyword: Option<Vec<Hit>>,
     nearest: Option<Vec<Hit>>,
     cosines: Option<HashMap<ChunkId, f32>>,
@@ -62,6 +64,7 @@ impl Fakes {
         Self {
             published: chunks.iter().map(|&n| chunk(n)).collect(),
             unasked: Vec::new(),
+            admitted: Vec::new(),
             keyword: Some(Vec::new()),
             nearest: Some(Vec::new()),
             cosines: Some(HashMap::new()),
@@ -90,6 +93,11 @@ impl Fakes {
 
     pub(crate) fn hydrating_also(mut self, n: u16) -> Self {
         self.unasked.push(chunk(n));
+        self
+    }
+
+    pub(crate) fn admitting(mut self, chunks: &[u16]) -> Self {
+        self.admitted = chunks.iter().map(|&n| chunk(n)).collect();
         self
     }
 
@@ -123,8 +131,7 @@ impl Fakes {
             collection: CollectionName::default(),
             query: query.to_owned(),
             limit,
-            arms: SearchArms::default(),
-            explain: false,
+            ..SearchRequest::default()
         }
     }
 }
@@ -136,6 +143,17 @@ impl KeywordSearch for Fakes {
         let hits = self.keyword.as_ref();
         let hits = hits.ok_or_else(|| ViewError::new(ViewErrorKind::Closed, "keyword index is closed"))?;
         Ok(hits.iter().take(limit).copied().collect())
+    }
+
+    async fn matching_among(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        chunks: &[ChunkId],
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError> {
+        let hits = self.matching(collection, query, limit).await?;
+        Ok(hits.into_iter().filter(|hit| chunks.contains(&hit.chunk)).collect())
     }
 }
 
@@ -184,10 +202,24 @@ impl CatalogReader for Fakes {
         Ok(*collection == CollectionName::default())
     }
 
-    async fn hydrate(&self, _: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, CatalogError> {
+    async fn hydrate(&self, _: &CollectionName, chunks: &[ChunkId], _: &Filter) -> Result<Vec<Passage>, CatalogError> {
         self.hydrations.lock().unwrap().push(chunks.len());
         let live = chunks.iter().filter(|chunk| self.published.contains(chunk)).chain(&self.unasked);
-        Ok(live.map(|&chunk| passage(chunk)).collect())
+        Ok(live.map(|&chunk| passage_of(chunk, "notes.md", "text")).collect())
+    }
+
+    async fn chunks_admitted(
+        &self,
+        _: &CollectionName,
+        filter: &Filter,
+        _: usize,
+    ) -> Result<Option<Vec<ChunkId>>, CatalogError> {
+        Ok(filter.demands().then(|| self.admitted.clone()))
+    }
+
+    async fn neighbours(&self, _: ChunkId, count: usize) -> Result<Neighbours, CatalogError> {
+        let neighbour = |n| Neighbour { chunk: chunk(n), span: Span::of("text", 0..4), text: "text".to_owned() };
+        Ok(Neighbours { before: vec![neighbour(999); count], behind: Vec::new() })
     }
 
     async fn document(&self, _: &CollectionName, _: &DocumentKey) -> Result<Option<DocumentInfo>, CatalogError> {
@@ -226,16 +258,16 @@ impl CatalogReader for Fakes {
     }
 }
 
-fn passage(chunk: ChunkId) -> Passage {
-    let key: DocumentKey = "notes.md".parse().unwrap();
+pub(crate) fn passage_of(chunk: ChunkId, key: &str, text: &str) -> Passage {
+    let key: DocumentKey = key.parse().unwrap();
     Passage {
         document_id: DocumentId::of(&CollectionName::default(), &key),
         document: key,
         revision: Revision(1),
         chunk,
         ordinal: 0,
-        span: Span::of("text", 0..4),
-        text: "text".to_owned(),
+        span: Span::of(text, 0..text.len()),
+        text: text.to_owned(),
         title: None,
         heading: String::new(),
         url: None,
@@ -243,5 +275,6 @@ fn passage(chunk: ChunkId) -> Passage {
         accepted_at: Timestamp::UNIX_EPOCH,
         source: SourceName::push(),
         places: Vec::new(),
+        outdated: false,
     }
 }

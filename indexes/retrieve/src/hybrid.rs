@@ -21,6 +21,7 @@ use wellspring_core::retriever::{
 use wellspring_core::view::{KeywordSearch, VectorSearch};
 
 use crate::arms::{Arms, Candidates, Route};
+use crate::choose::choose;
 use crate::explain::Explainer;
 use crate::fuse::Fused;
 
@@ -46,7 +47,7 @@ impl HybridRetriever {
         Self { reader, keyword, vector, embedder }
     }
 
-    /// The published passages among the best of `fused`, at most `limit`, and whether enough were left.
+    /// The published passages among the best of `fused`, chosen as the request wishes, and whether some were refused.
     async fn hydrate(
         &self,
         request: &SearchRequest,
@@ -54,52 +55,74 @@ impl HybridRetriever {
         explainer: Option<&Explainer>,
     ) -> Result<Hydrated, SearchError> {
         let first_look = fused.len().min(request.limit.saturating_add(SPARE_CANDIDATES));
-        let mut looks = vec![first_look];
-        if first_look < fused.len() {
-            looks.push(fused.len());
-        }
-        let mut hydrated = Hydrated { hits: Vec::new(), stale: false };
+        // Age may bring up what stands far below, and a repetition may stand anywhere.
+        let whole = request.recency.is_some() || request.collapse || first_look == fused.len();
+        let looks = if whole { vec![fused.len()] } else { vec![first_look, fused.len()] };
+        let mut hydrated = Hydrated { hits: Vec::new(), short: false };
         for look in looks {
             let asked = &fused[..look];
             let chunks: Vec<ChunkId> = asked.iter().map(|candidate| candidate.chunk).collect();
-            let passages = self.reader.hydrate(&request.collection, &chunks).await.map_err(|failure| {
-                SearchError::caused_by(SearchErrorKind::Catalog, "could not read the passages found", failure)
-            })?;
-            hydrated = Hydrated::of(asked, passages, request.limit, explainer);
+            let passages =
+                self.reader.hydrate(&request.collection, &chunks, &request.filter).await.map_err(|failure| {
+                    SearchError::caused_by(SearchErrorKind::Catalog, "could not read the passages found", failure)
+                })?;
+            hydrated = Hydrated::of(asked, passages, request, explainer);
             if hydrated.hits.len() >= request.limit {
                 break;
             }
         }
         Ok(hydrated)
     }
+
+    /// The chunks that the filter admits, where they are few enough to be looked at alone.
+    async fn admitted(&self, request: &SearchRequest) -> Result<Option<Vec<ChunkId>>, SearchError> {
+        let SearchRequest { collection, filter, .. } = request;
+        self.reader.chunks_admitted(collection, filter, limits::FILTERED_CHUNKS_MAX).await.map_err(|failure| {
+            SearchError::caused_by(SearchErrorKind::Catalog, "could not look for the documents of the filter", failure)
+        })
+    }
+
+    /// Adds what stands around each result.
+    async fn expand(&self, hits: &mut [Ranked], count: usize) -> Result<(), SearchError> {
+        for hit in hits {
+            let around = self.reader.neighbours(hit.passage.chunk, count).await.map_err(|failure| {
+                SearchError::caused_by(SearchErrorKind::Catalog, "could not read what stands around a passage", failure)
+            })?;
+            hit.neighbours = Some(around);
+        }
+        Ok(())
+    }
 }
 
 /// Results of one look.
 struct Hydrated {
     hits: Vec<Ranked>,
-    stale: bool,
+    /// Whether there are fewer than were asked for, although candidates were refused or put together.
+    short: bool,
 }
 
 impl Hydrated {
-    /// Puts passages back into the fused order. A passage that was not asked for is no result (I-2).
-    fn of(asked: &[Fused], passages: Vec<Passage>, limit: usize, explainer: Option<&Explainer>) -> Self {
+    /// Puts passages back into the fused order, and chooses. A passage that was not asked for is no result (I-2).
+    fn of(asked: &[Fused], passages: Vec<Passage>, request: &SearchRequest, explainer: Option<&Explainer>) -> Self {
         let mut by_chunk: HashMap<ChunkId, Passage> =
             passages.into_iter().map(|passage| (passage.chunk, passage)).collect();
-        let mut hits = Vec::with_capacity(asked.len());
+        let mut candidates = Vec::with_capacity(asked.len());
         for candidate in asked {
             if let Some(passage) = by_chunk.remove(&candidate.chunk) {
-                hits.push(Ranked {
+                candidates.push(Ranked {
                     passage,
                     score: candidate.score,
                     keyword_score: candidate.keyword,
                     vector_score: candidate.vector,
                     explain: explainer.map(|explainer| explainer.explain(candidate)),
+                    duplicates: Vec::new(),
+                    neighbours: None,
                 });
             }
         }
-        let stale = hits.len() < asked.len();
-        hits.truncate(limit);
-        Self { hits, stale }
+        let hits = choose(candidates, request);
+        let short = hits.len() < request.limit && hits.len() < asked.len();
+        Self { hits, short }
     }
 }
 
@@ -113,18 +136,32 @@ impl Retriever for HybridRetriever {
             let attempted = format!("there is no collection named `{}`", request.collection);
             return Err(SearchError::new(SearchErrorKind::UnknownCollection, attempted));
         }
-        let request = SearchRequest { limit: request.limit.clamp(1, limits::HITS_MAX), ..request };
+        let limit = request.limit.clamp(1, limits::HITS_MAX);
+        let expand = request.expand.min(limits::NEIGHBOURS_MAX);
+        let request = SearchRequest { limit, expand, ..request };
         let arms = Arms { keyword: &*self.keyword, vector: &*self.vector, embedder: &*self.embedder };
         let mut route = Route::of(&request.query, request.arms, &*self.embedder);
+        // A filter is pushed into both arms; what is refused only for its access labels is mostly rare, and looked for
+        // that way when it turns out not to be.
+        let mut among = if request.filter.demands() { self.admitted(&request).await? } else { None };
         let mut deepening = 0;
         loop {
             let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
-            let candidates = arms.search(&request, depth, &mut route).await;
+            let candidates = arms.search(&request, among.as_deref(), depth, &mut route).await;
             let Some(fused) = candidates.fused() else { return Err(no_arm_left(&candidates)) };
             let explainer = request.explain.then(|| candidates.explainer()).flatten();
-            let found = self.hydrate(&request, &fused, explainer.as_ref()).await?;
-            let short = found.hits.len() < request.limit && found.stale && candidates.more;
+            let mut found = self.hydrate(&request, &fused, explainer.as_ref()).await?;
+            let short = found.short && candidates.more;
+            if short && deepening == limits::SEARCH_DEEPENINGS_MAX && among.is_none() && !request.filter.demands() {
+                among = self.admitted(&request).await?;
+                if among.is_some() {
+                    continue;
+                }
+            }
             if !short || deepening == limits::SEARCH_DEEPENINGS_MAX {
+                if request.expand > 0 {
+                    self.expand(&mut found.hits, request.expand).await?;
+                }
                 let Candidates { keyword_status, vector_status, .. } = candidates;
                 return Ok(SearchResults { hits: found.hits, keyword: keyword_status, vector: vector_status });
             }
@@ -147,6 +184,7 @@ fn no_arm_left(candidates: &Candidates) -> SearchError {
 
 #[cfg(test)]
 mod tests {
+    use wellspring_core::filter::Filter;
     use wellspring_core::retriever::{ArmOpinion, FusedBy, SearchArms};
 
     use super::*;
@@ -259,6 +297,19 @@ mod tests {
         let results = fakes.retriever().search(explained(SearchArms::Keyword)).await.unwrap();
         let best = results.hits[0].explain.unwrap();
         assert_eq!((best.fused_by, best.vector, best.weights.keyword), (FusedBy::Keyword, None, 1.0));
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_pushed_into_both_arms() {
+        let keyword: Vec<(u16, f32)> = (0..90).map(|n| (n, 100.0 - f32::from(n))).collect();
+        let fakes =
+            Fakes::published(&[5, 80, 7]).keyword(&keyword).nearest(&[(1, 0.9)]).cosines(&[(80, 0.9), (5, 0.2)]);
+        let fakes = fakes.admitting(&[5, 80]);
+        let filter = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
+        let request = SearchRequest { filter, expand: 2, ..fakes.request("query", 10) };
+        let results = fakes.retriever().search(request).await.unwrap();
+        assert_eq!(results.hits.iter().map(|hit| hit.passage.chunk).collect::<Vec<_>>(), [chunk(80), chunk(5)]);
+        assert_eq!(results.hits[0].neighbours.as_ref().unwrap().before.len(), 2);
     }
 
     #[tokio::test]

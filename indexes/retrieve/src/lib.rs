@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! route by language -> keyword arm | vector arm (side by side) -> fuse scores -> hydrate through the catalog
+//! -> choose by age, by document, by repetition
 //! ```
 //!
 //! Invariants:
@@ -13,6 +14,7 @@
 #![deny(missing_docs)]
 
 mod arms;
+mod choose;
 mod explain;
 mod fuse;
 mod hybrid;

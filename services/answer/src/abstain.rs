@@ -14,10 +14,16 @@
 //! The scientific claims come from a collection whose other abstracts speak of the same things: there the last column
 //! is a question of entailment, which no overlap decides.
 //!
+//! Where the passages do not speak of a part of the question's subject (`subject`), more is asked for; where they lack
+//! a name of it, nothing is enough.
+//!
 //! Invariants:
 //! - Without a single sentence there is never enough, whatever the thresholds.
 
+use wellspring_core::answer::Support;
+
 use crate::evidence::{Basis, Evidence};
+use crate::subject::Subject;
 
 /// The least score of the best sentence, by what the score rests on; each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,23 +34,32 @@ pub struct Thresholds {
     pub words: f32,
     /// Where characters and pairs alone decide (Chinese and Japanese).
     pub characters: f32,
+    /// Where a part of the question's subject was not found at all.
+    pub strained: f32,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { fused: 0.34, words: 0.23, characters: 0.27 }
+        Self { fused: 0.34, words: 0.23, characters: 0.27, strained: 0.55 }
     }
 }
 
 impl Thresholds {
-    /// Whether the evidence is worth an answer.
-    pub(crate) fn sufficient(&self, evidence: &Evidence) -> bool {
+    /// How much evidence there is, over the least that is worth an answer: from 1 on there is enough. 0 where nothing
+    /// speaks of the question.
+    pub(crate) fn sufficiency(&self, evidence: &Evidence, subject: &Subject) -> f32 {
         let least = match evidence.basis {
             Basis::Fused => self.fused,
             Basis::Words => self.words,
             Basis::Characters => self.characters,
         };
-        !evidence.sentences.is_empty() && evidence.best_score() >= least
+        let least = if subject.is_strained() { least.max(self.strained) } else { least };
+        let mut sentences = evidence.sentences.iter().enumerate();
+        let about_it = sentences.any(|(index, s)| s.score > 0.0 && subject.limit(index) != Support::Unsupported);
+        if !about_it || subject.is_elsewhere() {
+            return 0.0;
+        }
+        evidence.best_score() / least.max(f32::EPSILON)
     }
 }
 
@@ -59,14 +74,16 @@ mod tests {
             passage("a.md", Some("Danube"), "The Danube is 2,850 km long. It flows into the Black Sea."),
             passage("b.md", Some("Bread"), "Rye bread keeps for a week. Flour must rest."),
         ];
-        let sufficient = |question: &str| Thresholds::default().sufficient(&evidence(&passages, question));
+        let sufficient = |question: &str| {
+            Thresholds::default().sufficiency(&evidence(&passages, question), &Subject::default()) >= 1.0
+        };
         assert!(sufficient("How long is the Danube?"));
         assert!(!sufficient("Who painted the ceiling of the chapel in Rome?"));
     }
 
     #[test]
     fn no_sentence_is_never_enough() {
-        let nothing = Thresholds { fused: 0.0, words: 0.0, characters: 0.0 };
-        assert!(!nothing.sufficient(&evidence(&[], "How long?")));
+        let nothing = Thresholds { fused: 0.0, words: 0.0, characters: 0.0, strained: 0.0 };
+        assert_eq!(nothing.sufficiency(&evidence(&[], "How long?"), &Subject::default()), 0.0);
     }
 }

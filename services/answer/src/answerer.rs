@@ -15,12 +15,12 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio::time::Instant;
 use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, LookedAt, Question, Spent,
+    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, Citation, LookedAt, Question, Spent,
 };
 use wellspring_core::embedding::Embedder;
 use wellspring_core::generator::{GenerationRequest, Generator, GeneratorStatus};
 use wellspring_core::limits;
-use wellspring_core::retriever::{Ranked, Retriever, SearchArms, SearchError, SearchErrorKind, SearchRequest};
+use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, met_damage};
 use wellspring_core::text::script_language;
 
 use crate::abstain::Thresholds;
@@ -30,12 +30,16 @@ use crate::extract::extract;
 use crate::generate::{Draft, Silence, write};
 use crate::prompt::prompt;
 use crate::stream::{AnswerStream, Outlet, Stop};
+use crate::subject::{Subject, SubjectReader};
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerSettings {
     /// The least evidence worth an answer.
     pub thresholds: Thresholds,
+    /// How much evidence is asked for, in units of the thresholds: 1 takes them as they are. `tune abstain` finds it for a
+    /// collection.
+    pub sufficiency_min: f32,
     /// Tokens of evidence in a prompt, at most [`limits::EVIDENCE_TOKENS_MAX`]. The default holds the right answer in
     /// 98 % of measured questions, and costs a second of prefill on two cores with a 0.5B model.
     pub evidence_tokens: usize,
@@ -51,6 +55,7 @@ impl Default for AnswerSettings {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::default(),
+            sufficiency_min: 1.0,
             evidence_tokens: 150,
             answer_tokens: limits::ANSWER_TOKENS_MAX,
             models_too_small: vec!["135m".to_owned()],
@@ -74,6 +79,7 @@ pub struct AnswererParts {
 /// Answers questions from documents.
 pub struct Answerer {
     parts: AnswererParts,
+    subjects: SubjectReader,
 }
 
 /// One question on its way.
@@ -81,12 +87,13 @@ struct Asked {
     question: Question,
     asked_at: Instant,
     spent: Spent,
+    sufficiency: f32,
 }
 
 impl Answerer {
     /// Joins the parts.
     pub fn new(parts: AnswererParts) -> Self {
-        Self { parts }
+        Self { subjects: SubjectReader::new(Arc::clone(&parts.embedder)), parts }
     }
 
     /// Starts to answer. Must be called within a runtime; dropping the stream ends the work, the decode included.
@@ -109,7 +116,7 @@ impl Answerer {
     }
 
     async fn run(&self, question: Question, outlet: &Outlet) -> Result<Answer, Stop> {
-        let mut asked = Asked { question, asked_at: Instant::now(), spent: Spent::default() };
+        let mut asked = Asked { question, asked_at: Instant::now(), spent: Spent::default(), sufficiency: 0.0 };
         let hits = self.retrieve(&asked.question).await?;
         asked.spent.retrieve_ms = asked.elapsed_ms();
         outlet.send(AnswerEvent::Passages(hits.clone())).await?;
@@ -117,18 +124,20 @@ impl Answerer {
         let passages = hits.iter().map(|hit| hit.passage.clone()).collect();
         let tokens_max = self.parts.settings.evidence_tokens;
         let evidence = evidence::choose(&asked.question.text, passages, &self.parts.embedder, tokens_max).await;
+        let subject = self.subjects.read(&asked.question.text, &evidence).await;
         asked.spent.evidence_ms = asked.elapsed_ms() - asked.spent.retrieve_ms;
-        if !self.parts.settings.thresholds.sufficient(&evidence) {
-            return asked.insufficient(hits, outlet).await;
+        asked.sufficiency = self.parts.settings.thresholds.sufficiency(&evidence, &subject);
+        if asked.sufficiency < self.parts.settings.sufficiency_min || asked.sufficiency == 0.0 {
+            return asked.insufficient(hits, subject.missing(), outlet).await;
         }
 
         let mode = asked.question.mode;
         if mode == AnswerMode::Extract {
-            return asked.extracted(&evidence, None, outlet).await;
+            return asked.extracted(&evidence, &subject, None, outlet).await;
         }
         let evidence = Arc::new(evidence);
         let silence = match self.writer() {
-            Ok(model) => match self.write(&asked, &evidence, outlet).await? {
+            Ok(model) => match self.write(&asked, &evidence, &subject, outlet).await? {
                 Ok(draft) if draft.cited.iter().any(|cited| cited.citation.is_some()) => {
                     return Ok(asked.generated(draft, model));
                 }
@@ -144,7 +153,7 @@ impl Answerer {
         if mode == AnswerMode::Generate {
             Err(refused(silence))
         } else {
-            asked.extracted(&evidence, Some(silence), outlet).await
+            asked.extracted(&evidence, &subject, Some(silence), outlet).await
         }
     }
 
@@ -153,8 +162,10 @@ impl Answerer {
             collection: question.collection.clone(),
             query: question.text.clone(),
             limit: limits::ANSWER_PASSAGES_MAX,
-            arms: SearchArms::default(),
-            explain: false,
+            filter: question.filter.clone(),
+            // The same words a second time are no further evidence.
+            collapse: true,
+            ..SearchRequest::default()
         };
         let results = self.parts.retriever.search(request).await.map_err(|failure| unfound(&failure))?;
         Ok(results.hits)
@@ -181,6 +192,7 @@ impl Answerer {
         &self,
         asked: &Asked,
         evidence: &Arc<Evidence>,
+        subject: &Subject,
         outlet: &Outlet,
     ) -> Result<Result<Draft, Silence>, Stop> {
         let question = &asked.question.text;
@@ -193,7 +205,7 @@ impl Answerer {
             // A short answer is one paragraph; what follows a blank line is the model talking to itself.
             stop: vec!["\n\n".to_owned()],
         };
-        let citer = Citer::new(question, Arc::clone(evidence), Arc::clone(&self.parts.embedder));
+        let citer = Citer::new(question, Arc::clone(evidence), subject.clone(), Arc::clone(&self.parts.embedder));
         write(&*self.parts.generator, request, &citer, outlet).await
     }
 }
@@ -213,14 +225,19 @@ impl Asked {
         self.spent.usage = draft.usage;
         self.spent.first_text_ms = self.ms_until(draft.first_text_at);
         self.spent.total_ms = self.elapsed_ms();
+        let citations: Vec<Citation> = draft.cited.into_iter().filter_map(|cited| cited.citation).collect();
         Answer {
             answer: draft.text,
             status: AnswerStatus::Answered,
             mode: AnswerMode::Generate,
-            note: unsupported.then(|| "sentences without a citation are not supported by the documents".to_owned()),
-            citations: draft.cited.into_iter().filter_map(|cited| cited.citation).collect(),
+            note: note([
+                unsupported.then_some("sentences without a citation are not supported by the documents"),
+                outdated(&citations),
+            ]),
+            citations,
             looked_at: Vec::new(),
             model: Some(model),
+            sufficiency: self.sufficiency,
             spent: self.spent,
         }
     }
@@ -229,10 +246,11 @@ impl Asked {
     async fn extracted(
         mut self,
         evidence: &Evidence,
+        subject: &Subject,
         silence: Option<Silence>,
         outlet: &Outlet,
     ) -> Result<Answer, Stop> {
-        let (answer, citations) = extract(evidence);
+        let (answer, citations) = extract(&self.question.text, evidence, subject);
         if silence != Some(Silence::UNSUPPORTED) {
             outlet.send(AnswerEvent::Delta(answer.clone())).await?;
             self.spent.first_text_ms = self.elapsed_ms();
@@ -241,21 +259,23 @@ impl Asked {
             }
         }
         self.spent.total_ms = self.elapsed_ms();
-        let note = |silence: Silence| format!("{}; these are the best sentences of the documents", silence.message);
+        let instead =
+            silence.map(|silence| format!("{}; these are the best sentences of the documents", silence.message));
         Ok(Answer {
             answer,
             status: AnswerStatus::Answered,
             mode: AnswerMode::Extract,
-            note: silence.map(note),
+            note: note([instead.as_deref(), outdated(&citations)]),
             citations,
             looked_at: Vec::new(),
             model: None,
+            sufficiency: self.sufficiency,
             spent: self.spent,
         })
     }
 
     /// The honest answer when the documents do not say.
-    async fn insufficient(mut self, hits: Vec<Ranked>, outlet: &Outlet) -> Result<Answer, Stop> {
+    async fn insufficient(mut self, hits: Vec<Ranked>, note: Option<String>, outlet: &Outlet) -> Result<Answer, Stop> {
         let chinese = script_language(&self.question.text) == Some("zh");
         let answer = if chinese { "这些文档里没有答案。" } else { "Not in these documents." }.to_owned();
         outlet.send(AnswerEvent::Delta(answer.clone())).await?;
@@ -271,13 +291,26 @@ impl Asked {
             answer,
             status: AnswerStatus::InsufficientEvidence,
             mode: AnswerMode::Extract,
-            note: None,
+            note,
             citations: Vec::new(),
             looked_at: looked_at.collect(),
             model: None,
+            sufficiency: self.sufficiency,
             spent: self.spent,
         })
     }
+}
+
+/// What the reader should know, in one line; `None` when there is nothing.
+fn note<const N: usize>(parts: [Option<&str>; N]) -> Option<String> {
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Whether what is cited is no longer what its author says.
+fn outdated(citations: &[Citation]) -> Option<&'static str> {
+    let any = citations.iter().any(|citation| citation.outdated);
+    any.then_some("a document cited here has a newer version, which could not be read")
 }
 
 /// The failure of a search, told without what lies beneath it; that is logged here, where it is handled.
@@ -285,6 +318,14 @@ fn unfound(failure: &SearchError) -> Stop {
     let (code, message, hint) = match failure.kind() {
         SearchErrorKind::UnknownCollection => {
             ("unknown_collection", failure.to_string(), "add documents to it first, or name another collection")
+        }
+        SearchErrorKind::Catalog if met_damage(failure) => {
+            tracing::error!(reason = failure.chain(), "a question met a damaged catalog");
+            (
+                "catalog_damaged",
+                "the catalog is damaged".to_owned(),
+                "run `wellspring doctor`; a damaged catalog is replaced by a backup, or built anew from the documents",
+            )
         }
         SearchErrorKind::Unavailable | SearchErrorKind::Catalog => {
             tracing::error!(reason = failure.chain(), "a question could not be searched for");

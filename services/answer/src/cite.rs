@@ -7,6 +7,8 @@
 //! - I-6: a quote comes from a sentence that was in the prompt, is cut from the passage's text by its own span, and
 //!   the span is that of the whole revision.
 //! - An unsupported sentence has no citation: the absence is the message.
+//! - A sentence supports no more than its passage speaks of the question's subject (`subject`), and only a part where
+//!   it does not hold the kind of thing asked for (`kind`).
 //! - A sentence that another one outdoes in bearing on the question is not cited in its stead ([`outdone`]): the price
 //!   of a motorcycle is no answer where the price of a bicycle was asked for and found.
 
@@ -21,8 +23,10 @@ use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
 use crate::evidence::{Basis, Evidence, Sentence};
+use crate::kind::Kind;
+use crate::subject::Subject;
 use crate::terms::terms;
-use crate::verify::{Claim, names};
+use crate::verify::{Claim, lesser, names};
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
 /// a small model likes to answer from a neighbour that speaks of something else, and the words would agree.
@@ -32,6 +36,8 @@ const CITED_SHARE_MIN: f32 = 0.65;
 pub(crate) struct Citer {
     question: String,
     evidence: Arc<Evidence>,
+    subject: Subject,
+    kind: Kind,
     /// Which sentences of the evidence another one outdoes.
     outdone: Vec<bool>,
     embedder: Arc<dyn Embedder>,
@@ -48,9 +54,9 @@ pub(crate) struct Cited {
 
 impl Citer {
     /// Cites from `evidence` for answers to `question`.
-    pub(crate) fn new(question: &str, evidence: Arc<Evidence>, embedder: Arc<dyn Embedder>) -> Self {
+    pub(crate) fn new(question: &str, evidence: Arc<Evidence>, subject: Subject, embedder: Arc<dyn Embedder>) -> Self {
         let outdone = outdone(question, &evidence);
-        Self { question: question.to_owned(), evidence, outdone, embedder }
+        Self { question: question.to_owned(), kind: Kind::of(question), evidence, subject, outdone, embedder }
     }
 
     /// Finds what supports the sentence at `range` of `answer`.
@@ -66,10 +72,9 @@ impl Citer {
             .iter()
             .enumerate()
             .filter(|(index, _)| !self.outdone[*index] && self.evidence.bearing(*index) >= least)
-            .map(|(_, source)| source)
-            .map(|source| {
+            .map(|(index, source)| {
                 let title = Evidence::label(self.evidence.passage(source));
-                let support = claim.check(self.evidence.text(source), &title);
+                let support = lesser(claim.check(self.evidence.text(source), &title), self.limit(index));
                 (source, support, self.nearness(source, &claim, direction.as_ref()))
             })
             .filter(|(_, support, _)| *support != Support::Unsupported)
@@ -77,6 +82,13 @@ impl Citer {
         let answer_span = Span::of(answer, range.clone());
         let citation = best.map(|(source, support, _)| citation(&self.evidence, source, answer_span, support));
         Cited { range, citation }
+    }
+
+    /// The best support that a sentence of the evidence can give, whatever the claim: it must speak of what the question
+    /// is about, and hold the kind of thing asked for.
+    fn limit(&self, index: usize) -> Support {
+        let fits = self.kind.occurs_in(self.evidence.text(&self.evidence.sentences[index]));
+        lesser(self.subject.limit(index), if fits { Support::Supported } else { Support::Partial })
     }
 
     /// How near a sentence of the evidence is to the claim. One that holds it word for word beats every other, and
@@ -131,6 +143,7 @@ pub(crate) fn citation(evidence: &Evidence, source: &Sentence, answer_span: Span
         title: passage.title.clone(),
         url: passage.url.clone(),
         place: place_at(&passage.places, source.range.start).cloned(),
+        outdated: passage.outdated,
     }
 }
 
@@ -198,7 +211,8 @@ mod tests {
     use crate::fakes::{BagOfWords, evidence, passage, passage_at};
 
     async fn cite(evidence: Evidence, question: &str, answer: &str) -> Vec<Cited> {
-        let citer = Citer::new(question, Arc::new(evidence), Arc::new(BagOfWords::speaking(&["en"])));
+        let citer =
+            Citer::new(question, Arc::new(evidence), Subject::default(), Arc::new(BagOfWords::speaking(&["en"])));
         let mut cited = Vec::new();
         for range in sentences(answer) {
             cited.push(citer.cite(answer, range).await);
@@ -288,7 +302,8 @@ mod tests {
         let answer = "答案：6300公里。";
         let evidence = evidence(&passages, question);
         let range = answer.find('6').unwrap()..answer.len();
-        let citer = Citer::new(question, Arc::new(evidence), Arc::new(BagOfWords::speaking(&["en"])));
+        let citer =
+            Citer::new(question, Arc::new(evidence), Subject::default(), Arc::new(BagOfWords::speaking(&["en"])));
         let citation = citer.cite(answer, range).await.citation.unwrap();
         assert_eq!(citation.quote, "长江全长6300公里。");
         assert_eq!(citation.source_span.slice(whole), Some(citation.quote.as_str()));

@@ -74,6 +74,11 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Every passage that sentences were chosen from, best first.
+    pub(crate) fn found(&self) -> &[Passage] {
+        &self.passages
+    }
+
     /// The passage a sentence comes from.
     pub(crate) fn passage(&self, sentence: &Sentence) -> &Passage {
         &self.passages[sentence.passage]

@@ -5,42 +5,58 @@
 //!
 //! Invariants:
 //! - Every character of the answer but the joints is a document's; each sentence is cited whole (I-6).
+//! - A sentence that does not speak of the question's subject, or does not hold the kind of thing asked for, is given
+//!   only where none does, and then as partial support.
 
 use wellspring_core::answer::{Citation, Support};
 use wellspring_core::span::Span;
 
 use crate::cite::citation;
 use crate::evidence::{Evidence, joint};
+use crate::kind::Kind;
+use crate::subject::Subject;
+use crate::verify::lesser;
 
 /// Sentences of an extract, those that only explain a pronoun not counted.
 const SENTENCES_MAX: usize = 3;
 /// A sentence scored below this share of the best one adds words rather than an answer.
 const SCORE_SHARE_MIN: f32 = 0.8;
 
-/// The best sentences as an answer; empty only when there is no evidence.
-pub(crate) fn extract(evidence: &Evidence) -> (String, Vec<Citation>) {
+/// The best sentences as an answer; empty only when no sentence speaks of the question's subject.
+pub(crate) fn extract(question: &str, evidence: &Evidence, subject: &Subject) -> (String, Vec<Citation>) {
+    let kind = Kind::of(question);
+    let support = |index: usize| {
+        let fits = kind.occurs_in(evidence.text(&evidence.sentences[index]));
+        lesser(subject.limit(index), if fits { Support::Supported } else { Support::Partial })
+    };
     let mut chosen: Vec<usize> = (0..evidence.sentences.len()).collect();
+    chosen.retain(|&index| support(index) != Support::Unsupported);
+    if chosen.iter().any(|&index| support(index) == Support::Supported) {
+        chosen.retain(|&index| support(index) == Support::Supported);
+    }
     let score = |index: usize| evidence.sentences[index].score;
     chosen.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
-    let least = SCORE_SHARE_MIN * evidence.best_score();
+    let least = SCORE_SHARE_MIN * chosen.first().map_or(0.0, |&best| score(best));
     chosen.retain(|&index| score(index) >= least && score(index) > 0.0);
     chosen.truncate(SENTENCES_MAX);
     let leaning = chosen.iter().filter(|&&index| evidence.sentences[index].leans_on_previous);
     let context: Vec<usize> = leaning.filter_map(|&index| index.checked_sub(1)).collect();
-    chosen.extend(context);
-    chosen.sort_unstable();
-    chosen.dedup();
+    let mut told: Vec<(usize, Support)> = chosen.iter().map(|&index| (index, support(index))).collect();
+    // What only explains a pronoun need not hold the answer itself.
+    told.extend(context.into_iter().filter(|index| !chosen.contains(index)).map(|index| (index, subject.limit(index))));
+    told.sort_unstable_by_key(|&(index, _)| index);
+    told.dedup_by_key(|&mut (index, _)| index);
 
     let mut answer = String::new();
-    let mut citations = Vec::with_capacity(chosen.len());
-    for index in chosen {
+    let mut citations = Vec::with_capacity(told.len());
+    for (index, support) in told {
         let source = &evidence.sentences[index];
         let quote = evidence.text(source);
         answer.push_str(joint(&answer));
         let start = answer.len();
         answer.push_str(quote);
         let answer_span = Span::of(&answer, start..answer.len());
-        citations.push(citation(evidence, source, answer_span, Support::Supported));
+        citations.push(citation(evidence, source, answer_span, support));
     }
     (answer, citations)
 }
@@ -52,10 +68,14 @@ mod tests {
     use super::*;
     use crate::fakes::{evidence, passage, passage_at};
 
+    fn extract_for(question: &str, passages: &[wellspring_core::hit::Passage]) -> (String, Vec<Citation>) {
+        extract(question, &evidence(passages, question), &Subject::default())
+    }
+
     #[test]
     fn the_best_sentence_comes_with_what_its_pronoun_needs() {
         let passages = [passage("a.md", None, "Ada kept bees. She published notes on engines in 1843. Rain fell.")];
-        let (answer, citations) = extract(&evidence(&passages, "published notes engines"));
+        let (answer, citations) = extract_for("published notes engines", &passages);
         assert_eq!(answer, "Ada kept bees. She published notes on engines in 1843.");
         assert_eq!(citations.len(), 2);
     }
@@ -63,15 +83,24 @@ mod tests {
     #[test]
     fn weaker_sentences_are_left_out_and_three_are_the_most() {
         let passages = [passage("a.md", None, "Long deep rivers. Rivers. Cats sleep.")];
-        assert_eq!(extract(&evidence(&passages, "long deep rivers")).0, "Long deep rivers.");
+        assert_eq!(extract_for("long deep rivers", &passages).0, "Long deep rivers.");
         let text = (1..9).map(|n| format!("River number {n} is long. ")).collect::<String>();
-        assert_eq!(extract(&evidence(&[passage("b.md", None, &text)], "long river")).1.len(), 3);
+        assert_eq!(extract_for("long river", &[passage("b.md", None, &text)]).1.len(), 3);
     }
 
     #[test]
     fn chinese_sentences_are_joined_without_a_space() {
         let passages = [passage("a.md", None, "长江入海。黄河入海。")];
-        assert_eq!(extract(&evidence(&passages, "长江、黄河")).0, "长江入海。黄河入海。");
+        assert_eq!(extract_for("长江、黄河", &passages).0, "长江入海。黄河入海。");
+    }
+
+    #[test]
+    fn a_sentence_without_the_kind_of_thing_asked_for_gives_way() {
+        let passages = [passage("a.md", None, "The boat departs from the pier. The boat departs at seven.")];
+        let (answer, citations) = extract_for("When does the boat depart from the pier?", &passages);
+        assert_eq!((answer.as_str(), citations[0].support), ("The boat departs at seven.", Support::Supported));
+        let (_, citations) = extract_for("When does the boat depart?", &[passage("a.md", None, "The boat departs.")]);
+        assert_eq!(citations[0].support, Support::Partial);
     }
 
     proptest! {
@@ -83,7 +112,7 @@ mod tests {
         ) {
             let whole = format!("{front}{text}");
             let passages = [passage_at("a.md", &whole, front.len()..whole.len())];
-            let (answer, citations) = extract(&evidence(&passages, &question));
+            let (answer, citations) = extract_for(&question, &passages);
             for citation in citations {
                 prop_assert_eq!(citation.source_span.slice(&whole), Some(citation.quote.as_str()));
                 prop_assert_eq!(citation.answer_span.slice(&answer), Some(citation.quote.as_str()));

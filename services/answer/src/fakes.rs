@@ -51,6 +51,7 @@ pub(crate) fn passage_at(key: &str, whole: &str, range: Range<usize>) -> Passage
         accepted_at: Timestamp::UNIX_EPOCH,
         source: SourceName::push(),
         places: Vec::new(),
+        outdated: false,
     }
 }
 
@@ -143,6 +144,8 @@ impl Retriever for FixedRetriever {
             keyword_score: Some(3.0),
             vector_score: None,
             explain: None,
+            duplicates: Vec::new(),
+            neighbours: None,
         };
         let hits = self.passages.iter().take(request.limit).map(ranked).collect();
         Ok(SearchResults { hits, keyword: ArmStatus::Ok, vector: ArmStatus::Ok })

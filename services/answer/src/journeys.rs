@@ -59,7 +59,7 @@ fn setting_with(
 }
 
 fn ask(question: &str, mode: AnswerMode) -> Question {
-    Question { text: question.to_owned(), collection: Default::default(), mode }
+    Question { text: question.to_owned(), collection: Default::default(), mode, filter: Default::default() }
 }
 
 async fn events(setting: &Setting, question: Question) -> Vec<AnswerEvent> {

@@ -17,9 +17,10 @@ use wellspring_core::embedding::Embedding;
 use wellspring_core::hit::Passage;
 use wellspring_core::limits;
 use wellspring_core::span::Span;
-use wellspring_core::text::sentences;
+use wellspring_core::text::{is_cjk, sentences};
 
-use crate::terms::{term_counts, terms};
+use crate::kind::Kind;
+use crate::terms::{term_counts, terms, words};
 
 /// BM25's saturation.
 const K1: f32 = 1.2;
@@ -27,6 +28,9 @@ const K1: f32 = 1.2;
 const B: f32 = 0.5;
 /// What a term is worth that only the title or the headings hold.
 const TITLE_WEIGHT: f32 = 0.5;
+/// What is left of the score of a sentence that does not hold the kind of thing asked for: between .4 and .8 the best
+/// sentence holds the answer most often.
+const OTHER_KIND_WEIGHT: f32 = 0.6;
 /// What a term is worth that only another sentence of the passage holds.
 const NEIGHBOUR_WEIGHT: f32 = 0.25;
 
@@ -67,6 +71,7 @@ pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate>
         })
         .collect();
     let whole: f32 = weights.iter().sum();
+    let kind = Kind::of(question);
     for candidate in &mut found {
         let context = &contexts[candidate.passage];
         let norm = K1 * (1.0 - B + B * length(candidate) / mean_length);
@@ -79,7 +84,8 @@ pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate>
             };
             weight * share
         });
-        candidate.lexical = held.sum::<f32>() / whole;
+        let fits = kind.occurs_in(&passages[candidate.passage].text[candidate.range.clone()]);
+        candidate.lexical = held.sum::<f32>() / whole * if fits { 1.0 } else { OTHER_KIND_WEIGHT };
         candidate.score = candidate.lexical;
     }
     found
@@ -116,7 +122,17 @@ fn cut(passages: &[Passage]) -> Vec<Candidate> {
             continue;
         }
         let pieces = sentences(&passage.text).into_iter().flat_map(|range| pieces(&passage.text, range));
-        let telling = pieces.filter(|range| tells(&passage.text[range.clone()]));
+        let title = passage.title.as_deref().unwrap_or_default();
+        // What repeats a title or a heading stands above every sentence anyway.
+        let above: Vec<Vec<String>> = std::iter::once(title)
+            .chain(passage.heading.split(" > "))
+            .map(words)
+            .filter(|said| !said.is_empty())
+            .collect();
+        let telling = pieces.filter(|range| {
+            let sentence = &passage.text[range.clone()];
+            tells(sentence) && !above.contains(&words(sentence))
+        });
         for range in telling {
             if found.len() == limits::EVIDENCE_SENTENCES_MAX {
                 return found;
@@ -130,7 +146,20 @@ fn cut(passages: &[Passage]) -> Vec<Candidate> {
 
 /// Whether a sentence can say anything: a heading, a code fence or a rule cannot.
 fn tells(sentence: &str) -> bool {
-    !sentence.starts_with('#') && !sentence.starts_with("```") && sentence.chars().any(char::is_alphanumeric)
+    !sentence.starts_with('#')
+        && !sentence.starts_with("```")
+        && sentence.chars().any(char::is_alphanumeric)
+        && !is_bare_heading(sentence)
+}
+
+/// Whether a line looks like a heading of a format that does not mark them: a few words without an end, a number, or the
+/// marks of a list, a row or a name and its value.
+fn is_bare_heading(sentence: &str) -> bool {
+    const WORDS_MAX: usize = 5;
+    const CHARACTERS_MAX: usize = 8;
+    let short = words(sentence).len() <= if sentence.contains(is_cjk) { CHARACTERS_MAX } else { WORDS_MAX };
+    let marked = |c: char| c.is_numeric() || ".!?。！？…:：;；|=、，,\"”’」』)）".contains(c);
+    short && !sentence.contains(marked) && !sentence.starts_with(['-', '*', '+', '•', '>'])
 }
 
 /// A sentence in pieces of bounded length: cut behind a clause mark or a space in the second half, else anywhere.

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `lexical` | how much of the question's words does each sentence bear? |
 //! | `evidence` | which sentences go into the prompt? |
+//! | `kind` | what kind of thing is asked for? |
+//! | `subject` | does what was found speak of what is asked about? |
 //! | `abstain` | is that enough to answer at all? |
 //! | `extract` | what do the documents say word for word? |
 //! | `prompt` | what is the generator told? |
@@ -26,9 +28,11 @@ mod cite;
 mod evidence;
 mod extract;
 mod generate;
+mod kind;
 mod lexical;
 mod prompt;
 mod stream;
+mod subject;
 mod terms;
 mod verify;
 

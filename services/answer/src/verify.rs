@@ -123,6 +123,16 @@ impl Claim {
     }
 }
 
+/// The weaker of two supports.
+pub(crate) fn lesser(one: Support, other: Support) -> Support {
+    use Support::{Partial, Supported, Unsupported};
+    match (one, other) {
+        (Unsupported, _) | (_, Unsupported) => Unsupported,
+        (Partial, _) | (_, Partial) => Partial,
+        (Supported, Supported) => Supported,
+    }
+}
+
 fn numbers(words: &[String]) -> Vec<String> {
     words.iter().filter(|word| word.starts_with(char::is_numeric)).cloned().collect()
 }

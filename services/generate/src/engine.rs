@@ -50,6 +50,9 @@ pub struct EngineConfig {
     /// Prompt tokens read in one step, rounded up to a multiple of 64: longer is a little faster, shorter notices
     /// sooner that the reader left.
     pub batch_tokens: usize,
+    /// Layers of the model that GPUs compute; `None` leaves it to llama.cpp, which puts all there where a GPU is. Over
+    /// several GPUs the layers are split by their free memory. Without a GPU, or a build for one, it means nothing.
+    pub gpu_layers: Option<u32>,
 }
 
 impl EngineConfig {
@@ -65,6 +68,7 @@ impl EngineConfig {
             context_tokens: limits::GENERATOR_CONTEXT_TOKENS,
             threads,
             batch_tokens: Self::BATCH_TOKENS_DEFAULT,
+            gpu_layers: None,
         }
     }
 }
@@ -257,8 +261,11 @@ fn load(config: &EngineConfig, shared: Arc<Shared>) -> Result<(Arc<LlamaModel>, 
     gguf::check(&config.model)?;
     // The callback ends the loading of an engine that is not wanted any more; it also keeps llama.cpp from logging
     // its progress dot by dot.
-    let parameters =
-        LlamaModelParams::default().with_progress_callback(move |_| !shared.stopping.load(Ordering::Relaxed));
+    let parameters = match config.gpu_layers {
+        Some(layers) => LlamaModelParams::default().with_n_gpu_layers(layers),
+        None => LlamaModelParams::default(),
+    };
+    let parameters = parameters.with_progress_callback(move |_| !shared.stopping.load(Ordering::Relaxed));
     let model = Arc::new(LlamaModel::load_from_file(backend(), &config.model, &parameters).map_err(LoadError::Model)?);
     let prompter = Prompter::new(Arc::clone(&model)).map_err(|error: PromptError| LoadError::Template(error.into()))?;
     Ok((model, Loaded { prompter, context_tokens: config.context_tokens as usize }))
@@ -281,7 +288,7 @@ fn decoder<'model>(model: &'model LlamaModel, config: &EngineConfig) -> Result<D
 }
 
 /// llama.cpp's globals, which can be set up once in a process and serve every engine in it.
-fn backend() -> &'static LlamaBackend {
+pub(crate) fn backend() -> &'static LlamaBackend {
     static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
     BACKEND.get_or_init(|| {
         llama_cpp_2::send_logs_to_tracing(LogOptions::default());

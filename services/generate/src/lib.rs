@@ -5,6 +5,7 @@
 //! Client      a generator behind an OpenAI-compatible server        client  events
 //! Supervisor  a Client of a child process that it keeps alive       supervisor
 //! worker      what that child does at its start                     worker
+//! devices     what a model can be put on                            device
 //! ```
 //!
 //! Invariants:
@@ -17,6 +18,7 @@ mod admission;
 mod assemble;
 mod client;
 mod decode;
+mod device;
 mod engine;
 mod events;
 mod gguf;
@@ -26,6 +28,7 @@ mod supervisor;
 pub mod worker;
 
 pub use client::{Client, ClientError};
+pub use device::{Device, devices};
 pub use engine::{Engine, EngineConfig, LoadError};
 pub use gguf::{ModelFileError, check as check_model_file};
 pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};

@@ -282,18 +282,21 @@ fn spawn(command: WorkerCommand) -> io::Result<Child> {
 /// Asks a child for its health until it hangs or fails; returns why. `ready_since` is set once it is ready.
 async fn watch_over(client: &Client, shared: &Shared, ready_since: &mut Option<Instant>) -> String {
     let mut answered = Instant::now();
+    let mut silence_max = limits::GENERATOR_START_TIMEOUT;
     loop {
         match client.probe(limits::GENERATOR_HEALTH_TIMEOUT).await {
             Ok(GeneratorStatus::Failed { reason }) => return reason,
             Ok(GeneratorStatus::Off) => return "the process serves no generator".to_owned(),
-            Ok(GeneratorStatus::Loading) => answered = Instant::now(),
+            Ok(GeneratorStatus::Loading) => {
+                (answered, silence_max) = (Instant::now(), limits::GENERATOR_HEALTH_TIMEOUT);
+            }
             Ok(status @ GeneratorStatus::Ready { .. }) => {
-                answered = Instant::now();
+                (answered, silence_max) = (Instant::now(), limits::GENERATOR_HEALTH_TIMEOUT);
                 ready_since.get_or_insert(answered);
                 shared.set(status, Some(client.clone()));
             }
             // Before the socket is there, the connection is refused at once.
-            Err(_) if answered.elapsed() < limits::GENERATOR_HEALTH_TIMEOUT => {}
+            Err(_) if answered.elapsed() < silence_max => {}
             Err(error) => return error.chain(),
         }
         let pause = if ready_since.is_some() { limits::GENERATOR_HEALTH_INTERVAL } else { LOADING_POLL };

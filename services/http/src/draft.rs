@@ -25,11 +25,11 @@ use crate::fields::{Fields, Parameters, invalid};
 
 /// The fields of a document; `id` is another name of `key`.
 const FIELDS: &[&str] =
-    &["key", "id", "title", "text", "html", "file", "url", "published_at", "language", "tags", "metadata"];
+    &["key", "id", "title", "text", "html", "file", "url", "published_at", "language", "tags", "acl", "metadata"];
 /// The fields of `file`; `filename` is another name of `name`.
 const FILE_FIELDS: &[&str] = &["name", "filename", "content_type", "base64"];
 /// The attributes that a query string may give.
-pub(crate) const ATTRIBUTES: &[&str] = &["title", "url", "published_at", "language", "tags", "metadata"];
+pub(crate) const ATTRIBUTES: &[&str] = &["title", "url", "published_at", "language", "tags", "acl", "metadata"];
 /// Content types by which a client says that it does not know.
 const UNTELLING: &[&str] =
     &["", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"];
@@ -92,7 +92,7 @@ pub(crate) fn attributes_in(parameters: &Parameters) -> Result<Attributes, ApiEr
     for name in ATTRIBUTES {
         let Some(text) = parameters.get(name) else { continue };
         let value = match *name {
-            "tags" => text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect(),
+            "tags" | "acl" => text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect(),
             "metadata" => serde_json::from_str(text)
                 .map_err(|_| invalid("metadata", "is no JSON", "percent-encode a JSON object"))?,
             _ => Value::from(text),
@@ -252,10 +252,11 @@ fn attributes_of(fields: &mut Fields) -> Result<Attributes, ApiError> {
         published_at: fields
             .string("published_at")?
             .filter(|text| !text.is_empty())
-            .map(|text| time(&text))
+            .map(|text| time("published_at", &text))
             .transpose()?,
         language: fields.string("language")?.filter(|text| !text.is_empty()).map(language).transpose()?,
-        tags: tags(fields.strings("tags")?)?,
+        tags: labels("tags", fields.strings("tags")?)?,
+        acl: labels("acl", fields.strings("acl")?)?,
         metadata: metadata(fields.object("metadata")?)?,
     })
 }
@@ -274,20 +275,22 @@ fn short_text(name: &str, text: Option<String>) -> Result<Option<String>, ApiErr
 /// Refuses URLs that would run code where they are shown as a link.
 fn harmless_url(url: String) -> Result<String, ApiError> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| !scheme.contains(['/', '?', '#']));
+    // `//host` borrows the scheme of the page that shows it, and leads anywhere.
+    let borrowed = url.trim_start().replace('\\', "/").starts_with("//");
     let known = scheme.is_none_or(|scheme| URL_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)));
-    if known && !url.chars().any(char::is_control) {
+    if known && !borrowed && !url.chars().any(char::is_control) {
         return Ok(url);
     }
     Err(invalid("url", "is no web address", "use an http, https, ftp or file URL"))
 }
 
 /// A moment: RFC 3339, or a date alone, which is its first moment in UTC.
-fn time(text: &str) -> Result<Timestamp, ApiError> {
+pub(crate) fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
     let date = || text.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     text.parse::<Timestamp>()
         .ok()
         .or_else(date)
-        .ok_or_else(|| invalid("published_at", "is no time", "write it like 2026-11-05T08:30:00Z or 2026-11-05"))
+        .ok_or_else(|| invalid(name, "is no time", "write it like 2026-11-05T08:30:00Z or 2026-11-05"))
 }
 
 /// A BCP 47 tag, by its alphabet and length.
@@ -300,15 +303,15 @@ fn language(tag: String) -> Result<String, ApiError> {
 }
 
 /// Labels within their bounds.
-fn tags(tags: Vec<String>) -> Result<Vec<String>, ApiError> {
-    if tags.len() > limits::TAGS_MAX {
-        return Err(invalid("tags", &format!("has more than {} entries", limits::TAGS_MAX), "use fewer tags"));
+fn labels(name: &str, labels: Vec<String>) -> Result<Vec<String>, ApiError> {
+    if labels.len() > limits::TAGS_MAX {
+        return Err(invalid(name, &format!("has more than {} entries", limits::TAGS_MAX), "use fewer"));
     }
-    if tags.iter().any(|tag| tag.is_empty() || tag.len() > limits::ATTRIBUTE_BYTES_MAX) {
+    if labels.iter().any(|label| label.trim().is_empty() || label.len() > limits::ATTRIBUTE_BYTES_MAX) {
         let what = format!("has an entry that is empty or longer than {} bytes", limits::ATTRIBUTE_BYTES_MAX);
-        return Err(invalid("tags", &what, "shorten it"));
+        return Err(invalid(name, &what, "shorten it"));
     }
-    Ok(tags)
+    Ok(labels)
 }
 
 /// The caller's own fields within their bound.

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use wellspring_core::answer::AnswerFailure;
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, EntryState, Refusal, Stage};
 use wellspring_core::document::Revision;
-use wellspring_core::retriever::{SearchError, SearchErrorKind};
+use wellspring_core::retriever::{SearchError, SearchErrorKind, met_damage};
 use wellspring_core::source::SourceError;
 use wellspring_core::trace::{TraceError, TraceErrorKind};
 use wellspring_core::webhook::WebhookError;
@@ -118,6 +118,8 @@ codes! {
     DocumentTooLarge = "document_too_large", PAYLOAD_TOO_LARGE;
     /// The content type is none that this path reads.
     UnsupportedContentType = "unsupported_content_type", UNSUPPORTED_MEDIA_TYPE;
+    /// The body is compressed.
+    UnsupportedContentEncoding = "unsupported_content_encoding", UNSUPPORTED_MEDIA_TYPE;
     /// The file's format is none that Wellspring reads.
     UnsupportedFormat = "unsupported_format", UNSUPPORTED_MEDIA_TYPE;
     /// A field or parameter that does not exist.
@@ -174,6 +176,8 @@ codes! {
     SearchUnavailable = "search_unavailable", SERVICE_UNAVAILABLE;
     /// The catalog's store cannot be read or written.
     CatalogUnavailable = "catalog_unavailable", SERVICE_UNAVAILABLE;
+    /// The catalog's file is damaged, or of another version.
+    CatalogDamaged = "catalog_damaged", INTERNAL_SERVER_ERROR;
     /// An answer ended without saying so.
     AnswerInterrupted = "answer_interrupted", INTERNAL_SERVER_ERROR;
     /// A fault of the service.
@@ -197,6 +201,10 @@ pub struct ApiError {
     /// The revision that a write would have to be meant for.
     current: Option<Revision>,
 }
+
+/// Marks a response to a request that met a damaged catalog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DamageMet;
 
 /// The form of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -293,6 +301,9 @@ fn stage_name(stage: Stage) -> &'static str {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(ErrorBody { error: self.detail() })).into_response();
+        if self.code == Code::CatalogDamaged.as_str() {
+            response.extensions_mut().insert(DamageMet);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -342,11 +353,7 @@ impl From<CatalogError> for ApiError {
                 "another process holds the catalog",
                 "stop the other process, then try again",
             ),
-            CatalogErrorKind::Incompatible => Self::new(
-                Code::Internal,
-                "the catalog is damaged or was written by another version",
-                "the service's log names the cause; `wellspring doctor` looks further",
-            ),
+            CatalogErrorKind::Incompatible => catalog_damaged(),
         }
     }
 }
@@ -412,6 +419,15 @@ impl From<TraceError> for ApiError {
     }
 }
 
+/// The error of a catalog that cannot be read, and will not be by trying again.
+fn catalog_damaged() -> ApiError {
+    ApiError::new(
+        Code::CatalogDamaged,
+        "the catalog is damaged or was written by another version",
+        "run `wellspring doctor`; a damaged catalog is replaced by a backup, or built anew from the documents",
+    )
+}
+
 impl From<SearchError> for ApiError {
     fn from(error: SearchError) -> Self {
         match error.kind() {
@@ -423,6 +439,10 @@ impl From<SearchError> for ApiError {
                     "neither index could be searched",
                     "try again; see the service's log",
                 )
+            }
+            SearchErrorKind::Catalog if met_damage(&error) => {
+                tracing::error!(error = %error.chain(), "the search met a damaged catalog");
+                catalog_damaged()
             }
             SearchErrorKind::Catalog => {
                 tracing::error!(error = %error.chain(), "the search could not read the catalog");

@@ -9,6 +9,7 @@
 
 use axum::extract::Query;
 use axum::http::Uri;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
@@ -31,13 +32,20 @@ impl Fields {
     pub(crate) fn parse(json: &[u8], known: &[&str]) -> Result<Self, ApiError> {
         // Some editors begin every file with a byte order mark, which JSON does not know.
         let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
-        let value: Value = serde_json::from_slice(json).map_err(|error| {
+        let no_json = |error: serde_json::Error| {
             ApiError::new(
                 Code::InvalidJson,
                 format!("this is no valid JSON (line {}, column {})", error.line(), error.column()),
                 "send one JSON object in UTF-8",
             )
-        })?;
+        };
+        let value: Value = serde_json::from_slice(json).map_err(no_json)?;
+        // Programs differ in which of two equal fields counts: what one of them checked, another would take.
+        let Names(names) =
+            if value.is_object() { serde_json::from_slice(json).map_err(no_json)? } else { Names(vec![]) };
+        if let Some(twice) = known.iter().find(|known| names.iter().filter(|name| name == *known).count() > 1) {
+            return Err(invalid(twice, "is given twice", "give it once"));
+        }
         Self::of(value, known)
     }
 
@@ -93,6 +101,32 @@ impl Fields {
             _ => Err(wrong_type(name, "a list of strings")),
         });
         texts.collect()
+    }
+}
+
+/// The names of a JSON object's fields, in order and as often as each is given.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = map.next_key()? {
+                    map.next_value::<IgnoredAny>()?;
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -224,6 +258,14 @@ mod tests {
         assert_eq!(refused(r#"{"zzz": "x"}"#).hint, "known are: title, text, url");
         let long = refused(&format!(r#"{{"{}": 1}}"#, "secret ".repeat(100)));
         assert!(long.message.len() < 100, "{}", long.message);
+    }
+
+    #[test]
+    fn a_field_is_given_once() {
+        let twice = Fields::parse(br#"{"title": "one", "text": "x", "title": "two"}"#, &["title", "text"]).unwrap_err();
+        assert_eq!((twice.code(), twice.detail().message.as_str()), ("invalid_field", "`title` is given twice"));
+        // What lies deeper is the caller's own.
+        assert!(Fields::parse(br#"{"title": {"a": 1, "a": 2}}"#, &["title"]).is_ok());
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! Invariants:
 //! - A request is let in by `auth`, or by the token in its path, then takes one of a bounded number of places, which it
 //!   holds until the last byte of its response is gone or its caller is.
+//! - A short body is read before its request takes a place: who sends it slowly keeps nobody else out. Uploads have
+//!   places of their own.
+//! - A compressed body is refused: nothing here would unpack it.
 //! - The log knows a request by its id, method, route, status and milliseconds, and by nothing its caller wrote.
 //! - A panic in a handler is one failed request.
 
@@ -14,8 +17,8 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,9 +26,11 @@ use futures::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
+use wellspring_core::limits;
 
 use crate::auth;
-use crate::error::{ApiError, Code};
+use crate::body::Collected;
+use crate::error::{ApiError, Code, DamageMet};
 use crate::routes::Shared;
 
 /// The response header that carries the request's id, by which the log knows it.
@@ -34,6 +39,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OPEN_ROUTES: &[&str] = &["/healthz", "/readyz"];
 /// The paths that a token guards instead of the key: hubs have no key of ours, and come from elsewhere.
 const TOKEN_ROUTES: &[&str] = &[crate::routes::websub::PATH];
+/// The paths whose bodies may be long: documents, and what hubs send.
+const UPLOAD_ROUTES: &[&str] = &["/v1/documents", "/v1/documents/{*key}", crate::routes::websub::PATH];
 
 /// Numbers requests since the process began.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -45,25 +52,61 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
     let id = format!("{:08x}", REQUESTS.fetch_add(1, Ordering::Relaxed));
     let span = tracing::info_span!("request", %id, method = %request.method(), %route);
     let mut note = Note { span: span.clone(), started: Instant::now(), status: None, open };
-    let place = if open { Ok(None) } else { admit(&shared, &request, &route).map(Some) };
-    let (response, place) = match place {
-        Ok(place) => (run(request, next).instrument(span).await, place),
+    let admitted = if open { Ok((request, None)) } else { admit(&shared, request, &route).await };
+    let (response, place) = match admitted {
+        Ok((request, place)) => (run(request, next).instrument(span).await, place),
         Err(error) => (error.into_response(), None),
     };
+    if response.extensions().get::<DamageMet>().is_some() {
+        shared.damage_met.store(true, Ordering::Relaxed);
+    }
     note.status = Some(response.status().as_u16());
     let mut response = response.map(|inner| Body::new(NotedBody { inner, _place: place, _note: note }));
     mark(response.headers_mut(), &id);
     response
 }
 
-/// Checks the caller and takes a place.
-fn admit(shared: &Shared, request: &Request, route: &str) -> Result<OwnedSemaphorePermit, ApiError> {
+/// What a request holds while it is in work.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// The memory of a body that was read beforehand.
+    _body: Option<Collected>,
+}
+
+/// Checks the caller, reads a short body, and takes a place.
+async fn admit(shared: &Shared, request: Request, route: &str) -> Result<(Request, Option<Place>), ApiError> {
     if !TOKEN_ROUTES.contains(&route) {
         auth::admit(shared.service.key.as_ref(), request.uri(), request.headers())?;
     }
-    shared.requests.clone().try_acquire_owned().map_err(|_| {
+    refuse_compressed(request.headers())?;
+    let uploads = UPLOAD_ROUTES.contains(&route) && matches!(*request.method(), Method::PUT | Method::POST);
+    let (request, body) = if uploads || request.body().is_end_stream() {
+        (request, None)
+    } else {
+        let (head, body) = request.into_parts();
+        let mut collected = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
+        let bytes = std::mem::take(&mut collected.bytes);
+        (Request::from_parts(head, Body::from(bytes)), Some(collected))
+    };
+    let places = if uploads { &shared.uploads } else { &shared.requests };
+    let permit = places.clone().try_acquire_owned().map_err(|_| {
         ApiError::new(Code::Overloaded, "too many requests are in work", "try again in a moment, with fewer at once")
-    })
+    })?;
+    Ok((request, Some(Place { _permit: permit, _body: body })))
+}
+
+/// Refuses a body that would first have to be unpacked.
+fn refuse_compressed(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("unreadable"));
+    let mut named = encodings.flat_map(|value| value.split(',')).map(str::trim);
+    if named.all(|encoding| encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::UnsupportedContentEncoding,
+        "the body is compressed, which is not read here",
+        "send it as it is, without `Content-Encoding`",
+    ))
 }
 
 /// Runs the handler; a panic ends this request alone.
@@ -111,7 +154,7 @@ impl Drop for Note {
 /// A response's body that holds the request's place and its note until it ends.
 struct NotedBody {
     inner: Body,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
     _note: Note,
 }
 

@@ -15,6 +15,7 @@ mod conditions;
 mod draft;
 pub mod error;
 mod fields;
+mod filter;
 mod layer;
 pub mod openai;
 pub mod openapi;

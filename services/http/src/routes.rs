@@ -4,6 +4,7 @@
 //! - Every route, the fallbacks included, lies behind the layer that checks, counts and notes requests.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::Method;
@@ -17,7 +18,7 @@ use crate::body::Bodies;
 use crate::error::{ApiError, Code, unknown_collection};
 use crate::layer;
 use crate::serve::HttpSettings;
-use crate::service::Service;
+use crate::service::{Readiness, Service};
 
 pub(crate) mod ask;
 pub(crate) mod documents;
@@ -44,18 +45,31 @@ pub(crate) struct Shared {
     pub(crate) bodies: Bodies,
     /// Places for requests in work.
     pub(crate) requests: Arc<Semaphore>,
+    /// Places for requests that carry documents.
+    pub(crate) uploads: Arc<Semaphore>,
     /// Places for questions in work.
     pub(crate) questions: Arc<Semaphore>,
     /// Places for readers of events.
     pub(crate) event_readers: Arc<Semaphore>,
+    /// Whether a request has met a damaged catalog: until a restart, the service is not ready.
+    pub(crate) damage_met: Arc<AtomicBool>,
     /// Ends what would never end by itself.
     pub(crate) stopping: CancellationToken,
 }
 
 impl Shared {
+    /// Whether questions can be answered now.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let readiness = self.service.readiness.borrow().clone();
+        if self.damage_met.load(Ordering::Relaxed) {
+            return readiness.without("catalog", "its file is damaged; `wellspring doctor` says more");
+        }
+        readiness
+    }
+
     /// Refuses what needs both indexes while they are not ready.
     pub(crate) fn require_ready(&self) -> Result<(), ApiError> {
-        let readiness = self.service.readiness.borrow();
+        let readiness = self.readiness();
         if readiness.is_ready() {
             return Ok(());
         }
@@ -64,6 +78,14 @@ impl Shared {
             format!("the service is not ready: {}", readiness.in_words()),
             "try again in a moment; `GET /readyz` tells when",
         ))
+    }
+
+    /// Makes the collection that a write names, where it is not there yet.
+    pub(crate) async fn open_collection(&self, collection: &CollectionName) -> Result<(), ApiError> {
+        if self.service.reader.collection_exists(collection).await? {
+            return Ok(());
+        }
+        if self.service.writes.open_collection(collection).await? { Ok(()) } else { Err(unknown_collection()) }
     }
 
     /// Refuses a collection that does not exist.
@@ -79,8 +101,10 @@ pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationT
         service: Arc::new(service),
         bodies: Bodies::new(settings.body_idle_timeout),
         requests: Arc::new(Semaphore::new(settings.requests_max)),
+        uploads: Arc::new(Semaphore::new(settings.requests_max)),
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         event_readers: Arc::new(Semaphore::new(settings.event_readers_max)),
+        damage_met: Arc::default(),
         stopping,
         settings: Arc::new(settings.clone()),
     };

@@ -32,6 +32,10 @@ use crate::schema;
 /// Takes writes in and knows what became of them.
 #[async_trait]
 pub trait Writes: Send + Sync {
+    /// Makes sure that a collection is there to be written to, and makes it where it is not. `false` when it cannot be
+    /// written to: it was built in another embedding space (I-5).
+    async fn open_collection(&self, collection: &CollectionName) -> Result<bool, CatalogError>;
+
     /// Accepts writes in order; durable when this returns (I-1).
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError>;
 

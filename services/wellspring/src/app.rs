@@ -62,7 +62,10 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-    let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.context("could not open the catalog")?);
+    let catalog = Arc::new(SqliteCatalog::open(&config.data_dir).await.with_context(|| {
+        let folder = config.data_dir.display();
+        format!("could not open the catalog in {folder}; `wellspring doctor --data-dir {folder}` says what to do")
+    })?);
     let collections = embedder::collections(&config);
     let embedder_name = embedder::choose(&*catalog, &collections, &config.embedder_model).await?;
     let embedder: Arc<dyn Embedder> = Arc::new(embedder::load_embedder(&config, &embedder_name).await?);
@@ -82,7 +85,10 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         retriever: retriever.clone(),
         embedder: embedder.clone(),
         generator: generator.generator.clone(),
-        settings: AnswerSettings::default(),
+        settings: AnswerSettings {
+            sufficiency_min: config.answer_sufficiency_percent as f32 / 100.0,
+            ..AnswerSettings::default()
+        },
     }));
 
     let screener = Arc::new(Screener::new(config.screen.clone(), catalog.clone()));
@@ -102,7 +108,11 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
     let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
     let service = Service {
-        writes: Arc::new(seams::IntakeWrites(intake.clone())),
+        writes: Arc::new(seams::IntakeWrites {
+            intake: intake.clone(),
+            publisher: catalog.clone(),
+            space: space.clone(),
+        }),
         reader: catalog.clone(),
         sources: Arc::new(sources.clone()),
         webhooks: Arc::new(webhooks.clone()),

@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wellspring_core::answer::AnswerMode;
 use wellspring_core::source::Remains;
 
 use crate::config::Flags;
 
 mod bench;
+mod documents;
 mod eval;
 mod models;
+mod search;
+mod tune;
 mod webhooks;
 
 pub(crate) use bench::{BenchAction, BenchArguments};
+pub(crate) use documents::{DocumentsAction, DocumentsArguments};
 pub(crate) use eval::{AnswersArguments, Arm, EvalAction, EvalArguments, RetrievalArguments};
 pub(crate) use models::{ModelsAction, ModelsArguments};
+pub(crate) use search::{AskArguments, Mode, SearchArguments};
+pub(crate) use tune::{AbstainArguments, TuneAction, TuneArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 
 /// Private, cited answers over documents that keep changing.
@@ -65,12 +70,13 @@ pub(crate) enum Command {
     Add(AddArguments),
     /// Ask a question; the answer streams, its sources follow.
     #[command(after_help = "Examples:
-  wellspring ask \"Who may board with a bicycle?\"
-  wellspring ask --mode extract \"渡轮几点出发？\"      the documents' own sentences, no language model")]
+  wellspring ask \"How much does a bicycle cost?\"
+  wellspring ask --mode extract \"头班船几点开出？\"    the documents' own sentences, no language model")]
     Ask(AskArguments),
     /// Find passages.
     #[command(after_help = "Examples:
   wellspring search --limit 3 \"winter timetable\"
+  wellspring search --key 'notes/*' --tag travel --half-life-days 30 \"ferry\"
   wellspring search --explain \"winter timetable\"      with the ranks and scores of words and meaning")]
     Search(SearchArguments),
     /// Show how the service is doing.
@@ -126,6 +132,10 @@ pub(crate) enum Command {
   wellspring eval compare before.jsonl after.jsonl            is the difference more than chance?
   wellspring eval answers sets/notes --mode extract           are the answers right, and do the citations hold?")]
     Eval(EvalArguments),
+    /// Fit the service to a set of your own questions.
+    #[command(after_help = "Example:
+  wellspring tune abstain sets/notes          how much evidence an answer should need")]
+    Tune(TuneArguments),
     /// Show the configuration.
     #[command(after_help = "Example:
   wellspring config show                     every setting, its value and where it came from")]
@@ -180,6 +190,9 @@ pub(crate) struct ServiceFlags {
     /// Embedder sessions, one thread each; 0 is one a core.
     #[arg(long, global = true, value_name = "N")]
     embedder_threads: Option<String>,
+    /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
+    #[arg(long, global = true, value_name = "N")]
+    answer_sufficiency_percent: Option<String>,
     /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
     #[arg(long, global = true, value_name = "MODEL")]
     generator_model: Option<String>,
@@ -189,6 +202,9 @@ pub(crate) struct ServiceFlags {
     /// The longest prompt and answer together, in tokens.
     #[arg(long, global = true, value_name = "N")]
     generator_context_tokens: Option<String>,
+    /// Layers of the model that GPUs compute: a number, or `auto` for as many as there are [default: auto].
+    #[arg(long, global = true, value_name = "N", alias = "gpu-layers")]
+    generator_gpu_layers: Option<String>,
     /// What is logged: error, warn, info, debug, or a filter.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -208,9 +224,11 @@ impl ServiceFlags {
             ("fetch.contact", &self.fetch_contact),
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
+            ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),
             ("generator.context_tokens", &self.generator_context_tokens),
+            ("generator.gpu_layers", &self.generator_gpu_layers),
             ("log", &self.log),
         ];
         let mut values: BTreeMap<_, _> =
@@ -247,116 +265,6 @@ pub(crate) struct AddArguments {
     pub(crate) no_wait: bool,
 }
 
-/// `ask`.
-#[derive(Debug, Args)]
-pub(crate) struct AskArguments {
-    /// The question.
-    #[arg(required = true)]
-    pub(crate) question: Vec<String>,
-    /// How to answer.
-    #[arg(long, value_enum, default_value_t = Mode::Auto)]
-    pub(crate) mode: Mode,
-    /// The collection to ask.
-    #[arg(long, default_value = "default")]
-    pub(crate) collection: String,
-}
-
-/// How to answer.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Mode {
-    /// Generate where a generator is ready, else extract.
-    Auto,
-    /// The documents' own sentences.
-    Extract,
-    /// Generate or fail.
-    Generate,
-}
-
-impl Mode {
-    /// As the API takes it.
-    pub(crate) fn answer_mode(self) -> AnswerMode {
-        match self {
-            Self::Auto => AnswerMode::Auto,
-            Self::Extract => AnswerMode::Extract,
-            Self::Generate => AnswerMode::Generate,
-        }
-    }
-}
-
-/// `search`.
-#[derive(Debug, Args)]
-pub(crate) struct SearchArguments {
-    /// What to look for.
-    #[arg(required = true)]
-    pub(crate) query: Vec<String>,
-    /// The most results.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) limit: usize,
-    /// Say why each passage stands where it stands: what the words and the meaning said.
-    #[arg(long)]
-    pub(crate) explain: bool,
-    /// The collection to search.
-    #[arg(long, default_value = "default")]
-    pub(crate) collection: String,
-}
-
-/// `documents`.
-#[derive(Debug, Args)]
-pub(crate) struct DocumentsArguments {
-    /// What to do; `list` when nothing is said.
-    #[command(subcommand)]
-    pub(crate) action: Option<DocumentsAction>,
-    /// The collection.
-    #[arg(long, global = true, default_value = "default")]
-    pub(crate) collection: String,
-}
-
-/// What to do with documents.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DocumentsAction {
-    /// List documents in the order of their keys.
-    List {
-        /// Only those in this state: received, searchable, failed, quarantined, skipped.
-        #[arg(long)]
-        state: Option<String>,
-        /// Only those of this source.
-        #[arg(long)]
-        source: Option<String>,
-        /// The most documents to list.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-        /// Go on after this key.
-        #[arg(long, value_name = "KEY")]
-        after: Option<String>,
-    },
-    /// Show one document: where it is in the pipeline, and its text.
-    Show {
-        /// The document's key.
-        key: String,
-        /// The revision whose text to show; the published one when not given.
-        #[arg(long)]
-        revision: Option<u64>,
-    },
-    /// Delete a pushed document. It is out of every answer when the command returns.
-    Delete {
-        /// The document's key.
-        key: String,
-        /// Delete only this revision.
-        #[arg(long, value_name = "REVISION")]
-        if_match: Option<u64>,
-    },
-    /// Try a document again that failed, is quarantined or was skipped, from the content that was kept.
-    Retry {
-        /// The document's key.
-        key: String,
-    },
-    /// Look into every store for what is left of a document: nothing once its deletion is settled.
-    Residue {
-        /// The document's key.
-        key: String,
-    },
-}
-
 /// `sources`.
 #[derive(Debug, Args)]
 pub(crate) struct SourcesArguments {
@@ -380,28 +288,40 @@ pub(crate) enum SourcesAction {
         origin: NewOrigin,
     },
     /// List sources by name.
+    #[command(after_help = "Example:
+  wellspring sources list")]
     List,
     /// Show everything that is known of one source.
+    #[command(after_help = "Example:
+  wellspring sources show notes              settings, visits, what was passed over and why")]
     Show {
         /// Its name.
         name: String,
     },
     /// Leave a source alone; its documents stay.
+    #[command(after_help = "Example:
+  wellspring sources pause notes")]
     Pause {
         /// Its name.
         name: String,
     },
     /// Let a paused source go on.
+    #[command(after_help = "Example:
+  wellspring sources resume notes")]
     Resume {
         /// Its name.
         name: String,
     },
     /// Visit a source now instead of when it was planned.
+    #[command(after_help = "Example:
+  wellspring sources refresh notes")]
     Refresh {
         /// Its name.
         name: String,
     },
     /// Say that the deletions which a source holds back are meant.
+    #[command(after_help = "Example:
+  wellspring sources release notes           the files are really gone: delete their documents")]
     Release {
         /// Its name.
         name: String,
@@ -540,8 +460,13 @@ pub(crate) struct ConfigArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigAction {
     /// Print every setting, its value and where it came from.
+    #[command(after_help = "Examples:
+  wellspring config show
+  wellspring config show --data-dir /srv/ws  what it would be with this flag")]
     Show,
     /// Print the reference of all settings as Markdown.
+    #[command(after_help = "Example:
+  wellspring config reference > settings.md")]
     Reference,
 }
 
@@ -563,4 +488,30 @@ pub(crate) struct GeneratorWorkerArguments {
     /// Prompt and output together, in tokens.
     #[arg(long)]
     pub(crate) context_tokens: u32,
+    /// Layers for GPUs; llama.cpp's own choice when not given.
+    #[arg(long)]
+    pub(crate) gpu_layers: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn look(command: &clap::Command, path: &str, bare: &mut Vec<String>) {
+            let shown = command.get_after_help().is_some_and(|help| help.to_string().contains("Example"));
+            if !shown && !command.is_hide_set() && command.get_name() != "help" {
+                bare.push(path.to_owned());
+            }
+            for below in command.get_subcommands() {
+                look(below, &format!("{path} {}", below.get_name()), bare);
+            }
+        }
+        let mut bare = Vec::new();
+        look(&Cli::command(), "wellspring", &mut bare);
+        assert!(bare.is_empty(), "no example in the help of: {}", bare.join(", "));
+    }
 }

@@ -16,11 +16,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return output::usage(&usage),
+    };
+    let json = cli.json;
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            output::error(&error);
+            output::error(&error, json);
             ExitCode::from(output::exit_code(&error))
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! Invariants:
 //! - Standard output carries the result, standard error the progress and the complaints.
-//! - With `--json`, standard output is JSON and nothing else.
-#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
+//! - With `--json`, standard output is JSON and nothing else, and so is an error on standard error.
+//! - A result that could not be written is a failure, unless whoever read it left.
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -22,19 +23,33 @@ pub(crate) fn line(text: impl std::fmt::Display) {
     piece(&format!("{text}\n"));
 }
 
-/// Prints a part of the result at once, for a stream. A closed pipe ends the program quietly, as people expect of
-/// `| head`.
+/// Prints a part of the result at once, for a stream.
 pub(crate) fn piece(text: &str) {
+    write(&harmless(text));
+}
+
+/// Writes to standard output. A closed pipe ends the program quietly, as people expect of `| head`; any other failure,
+/// such as a full disk, ends it with the exit code of one.
+fn write(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(failure) if failure.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(failure) => {
+            complain(&format!("error: the result could not be written: {failure}"));
+            std::process::exit(1);
+        }
     }
+}
+
+/// Writes a line to standard error. Where nobody can hear it, there is nobody to tell.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Text that cannot steer the terminal: documents, titles and file names are whatever their authors made them. Line
 /// breaks and tabs stay; other controls, and characters that turn the direction of a line, are shown as their code.
 fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
-    let steers = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_bidirectional_control(c);
     if !text.contains(steers) {
         return text.into();
     }
@@ -42,14 +57,32 @@ fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     text.chars().map(shown).collect::<String>().into()
 }
 
+/// Whether a character steers a terminal. Line breaks and tabs do no harm.
+fn steers(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t')) || is_bidirectional_control(c)
+}
+
+/// The same for JSON, whose strings have an escape of their own; outside of strings there are no such characters.
+fn harmless_json(text: &str) -> String {
+    // Every character that steers lies in the first plane: one escape of four digits says it.
+    let shown = |c: char| if steers(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
 /// Prints a note that is not part of the result.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    eprintln!("{}", harmless(&text.to_string()));
+    complain(&harmless(&text.to_string()));
 }
 
 /// Prints a value as indented JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?);
+    write(&harmless_json(&(serde_json::to_string_pretty(value)? + "\n")));
+    Ok(())
+}
+
+/// Prints a value as one line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    write(&harmless_json(&(serde_json::to_string(value)? + "\n")));
     Ok(())
 }
 
@@ -65,19 +98,49 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) {
     }
 }
 
-/// Prints an error, the chain beneath it, and nothing of a backtrace.
-pub(crate) fn error(error: &anyhow::Error) {
+/// Prints an error, the chain beneath it, and nothing of a backtrace; as JSON, in the form of the API's errors.
+pub(crate) fn error(error: &anyhow::Error, json: bool) {
     if error.is::<NothingFound>() {
         return;
+    }
+    let client = error.downcast_ref::<ClientError>();
+    if json {
+        let code = match client {
+            Some(ClientError::Refused { code, .. }) => code,
+            Some(ClientError::Unreachable { .. }) => "no_server",
+            _ if exit_code(error) == 2 => "wrong_usage",
+            _ => "failed",
+        };
+        let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let hint = client.and_then(ClientError::hint).unwrap_or_default();
+        let body = serde_json::json!({ "error": { "code": code, "message": message, "hint": hint } });
+        return complain(&harmless_json(&body.to_string()));
     }
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {
         text.push_str(&format!("\n  because {cause}"));
     }
-    if let Some(hint) = error.downcast_ref::<ClientError>().and_then(ClientError::hint) {
+    if let Some(hint) = client.and_then(ClientError::hint) {
         text.push_str(&format!("\n  hint: {hint}"));
     }
-    eprintln!("{}", harmless(&text));
+    complain(&harmless(&text));
+}
+
+/// Prints what the command line came to when it is no command: help, or what is wrong with it. Returns the exit code.
+pub(crate) fn usage(usage: &clap::Error) -> ExitCode {
+    let wrong = usage.use_stderr();
+    if wrong && std::env::args_os().any(|argument| argument == "--json") {
+        let text = usage.render().to_string();
+        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        let body = serde_json::json!({ "error": {
+            "code": "wrong_usage", "message": message.trim(), "hint": "`wellspring --help` lists the commands",
+        } });
+        complain(&harmless_json(&body.to_string()));
+        return ExitCode::from(2);
+    }
+    let printed = usage.print();
+    let lost = printed.is_err_and(|failure| failure.kind() != std::io::ErrorKind::BrokenPipe);
+    ExitCode::from(if wrong { 2 } else { u8::from(lost) })
 }
 
 /// A result that is "nothing there": the result has said it already, only the exit code is left to tell.
@@ -138,7 +201,7 @@ impl Progress {
             Some(bar) => bar.set_position(done),
             None if self.said.elapsed() >= PLAIN_INTERVAL => {
                 self.said = std::time::Instant::now();
-                eprintln!("{}: {done}", self.what);
+                complain(&format!("{}: {done}", self.what));
             }
             None => {}
         }
@@ -165,5 +228,13 @@ mod tests {
     fn nothing_printed_can_steer_the_terminal() {
         assert_eq!(harmless("a\u{1b}[31mb\r\u{202e}c"), "a\\u{1b}[31mb\\u{d}\\u{202e}c");
         assert_eq!(harmless("plain\ttext\n河"), "plain\ttext\n河");
+    }
+
+    #[test]
+    fn json_stays_json_whatever_it_holds() {
+        let text = "a\u{1b}b\u{202e}c\u{85}d\n河";
+        let printed = harmless_json(&serde_json::to_string(text).unwrap());
+        assert!(!printed.contains(steers));
+        assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
     }
 }

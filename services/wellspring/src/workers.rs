@@ -20,8 +20,8 @@ pub(crate) fn parse() -> ExitCode {
 pub(crate) fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<ExitCode> {
     crate::logging::start("warn");
     worker::end_with_parent().context("could not watch for the parent's end")?;
-    let GeneratorWorkerArguments { socket, model, name, threads, context_tokens } = arguments;
-    let config = EngineConfig { threads, context_tokens, ..EngineConfig::new(model, name) };
+    let GeneratorWorkerArguments { socket, model, name, threads, context_tokens, gpu_layers } = arguments;
+    let config = EngineConfig { threads, context_tokens, gpu_layers, ..EngineConfig::new(model, name) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let engine = Engine::load(config).context("could not load the generator's model")?;
     runtime.block_on(async move {

@@ -71,6 +71,7 @@ macro_rules! catalog_conformance {
                 i3_both_checkpoints_move_with_the_publication,
                 i4_a_deletion_overtakes_work_in_hand,
                 a_failure_leaves_the_published_revision,
+                a_revision_keeps_what_was_said_about_it,
                 old_revisions_lose_their_text,
                 a_newer_write_waits_for_the_one_in_hand,
                 a_publication_that_is_not_newer_is_refused);
@@ -94,6 +95,8 @@ macro_rules! catalog_conformance {
             $crate::catalog_conformance!(@cases $fresh, reading,
                 i5_a_collection_keeps_its_space,
                 passages_keep_the_order_asked,
+                only_admitted_documents_are_read,
+                neighbours_stand_in_the_order_of_the_text,
                 listings_are_paged_and_filtered,
                 the_status_counts,
                 unknown_names_are_absent);

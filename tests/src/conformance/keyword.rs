@@ -84,7 +84,12 @@ pub async fn searches_and_writes(view: &impl KeywordView) {
     assert!(found(view, "nothing", "river").await.is_empty());
     assert_eq!(view.matching(&collection("docs"), "river", 1).await.unwrap().len(), 1);
     assert!(view.matching(&collection("docs"), "river", 0).await.unwrap().is_empty());
-    assert_eq!(view.matching(&collection("docs"), "river", usize::MAX).await.unwrap().len(), 2);
+    let both = view.matching(&collection("docs"), "river", usize::MAX).await.unwrap();
+    assert_eq!(both.len(), 2);
+    let among = async |chunks: &[ChunkId]| view.matching_among(&collection("docs"), "river", chunks, 10).await.unwrap();
+    assert_eq!(among(&[both[1].chunk]).await, both[1..], "with the score it has among all");
+    assert_eq!(among(&[both[1].chunk, both[0].chunk]).await, both);
+    assert!(among(&[]).await.is_empty());
 
     // Replaced by id, removed, unknown removals no error.
     view.apply(upserts([entry(1, "docs", "Deserts are dry.")])).await.unwrap();

@@ -122,9 +122,31 @@ impl ViewWriter<KeywordEntry> for MemoryKeywords {
 #[async_trait]
 impl KeywordSearch for MemoryKeywords {
     async fn matching(&self, collection: &CollectionName, query: &str, limit: usize) -> Result<Vec<Hit>, ViewError> {
+        Ok(self.rank(collection, query, limit, |_| true))
+    }
+
+    async fn matching_among(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        chunks: &[ChunkId],
+        limit: usize,
+    ) -> Result<Vec<Hit>, ViewError> {
+        Ok(self.rank(collection, query, limit, |chunk| chunks.contains(chunk)))
+    }
+}
+
+impl MemoryKeywords {
+    fn rank(
+        &self,
+        collection: &CollectionName,
+        query: &str,
+        limit: usize,
+        keep: impl Fn(&ChunkId) -> bool,
+    ) -> Vec<Hit> {
         let state = self.state();
         let wanted: BTreeSet<String> = terms(query).into_iter().collect();
-        let analysed: Vec<(&KeywordEntry, [(Vec<String>, f64); 3])> = state
+        let analysed: Vec<_> = state
             .committed
             .values()
             .map(|entry| (entry, fields(entry).map(|(text, weight)| (terms(text), weight))))
@@ -144,12 +166,12 @@ impl KeywordSearch for MemoryKeywords {
                     score += weight * rarity * frequency * (K1 + 1.0) / (frequency + K1 * length);
                 }
             }
-            if score > 0.0 && entry.collection == *collection {
+            if score > 0.0 && entry.collection == *collection && keep(&entry.chunk) {
                 hits.push(Hit { chunk: entry.chunk, score: score as f32 });
             }
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
         hits.truncate(limit);
-        Ok(hits)
+        hits
     }
 }

@@ -227,8 +227,8 @@ impl Looker {
         } else if self.key(&path).is_none() {
             look.skipped.push((path, SkipReason::NameRefused));
         } else if metadata.size() > limits::DOCUMENT_BYTES_MAX as u64 {
-            look.skipped.push((path.clone(), SkipReason::TooLarge));
-            look.unknown.push(path);
+            // What it said before it grew is not what it says: its document goes.
+            look.skipped.push((path, SkipReason::TooLarge));
         } else {
             look.files.insert(path, FileSeen::of(metadata));
         }
@@ -236,9 +236,7 @@ impl Looker {
 
     /// The key of a path: the source's name and the path.
     pub(super) fn key(&self, path: &str) -> Option<DocumentKey> {
-        let key = format!("{}/{path}", self.name);
-        // A key that was tidied would name another path.
-        key.parse::<DocumentKey>().ok().filter(|parsed| parsed.as_str() == key)
+        format!("{}/{path}", self.name).parse().ok()
     }
 
     /// The path of a key that this source made.

@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A stream of events ends with exactly one `done` or `error`, even if what is behind it does not.
 //! - A caller who leaves drops the answer's stream, and with it the work.
+//! - "The documents do not say" never hides that some have not been read yet.
 
 use std::convert::Infallible;
 
@@ -17,12 +18,13 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
-use wellspring_core::answer::{Answer, AnswerEvent, AnswerMode, Question};
+use wellspring_core::answer::{Answer, AnswerEvent, AnswerMode, AnswerStatus, Question};
 use wellspring_core::limits;
 
 use super::Shared;
 use crate::error::{ApiError, Code, ErrorBody};
 use crate::fields::{Fields, collection, invalid, query_text};
+use crate::filter::filter_of;
 use crate::schema::{self, request::AskBody};
 
 /// The content type of a stream of events.
@@ -41,11 +43,12 @@ const EVENT_STREAM: &str = "text/event-stream";
 )]
 pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::parse(&body.bytes, &["question", "collection", "mode", "stream"])?;
+    let mut fields = Fields::parse(&body.bytes, &["question", "collection", "mode", "filter", "acl", "stream"])?;
     let text = query_text("question", fields.string("question")?)?;
     let collection = collection(fields.string("collection")?.as_deref())?;
     let mode = mode(fields.string("mode")?.as_deref())?;
     let streamed = fields.boolean("stream")?.unwrap_or_else(|| accepts_events(&headers));
+    let filter = filter_of(&mut fields)?;
     drop(body);
 
     shared.require_ready()?;
@@ -53,11 +56,11 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
     let place = shared.questions.clone().try_acquire_owned().map_err(|_| {
         ApiError::new(Code::Busy, "too many questions are being answered", "try again in a few seconds")
     })?;
-    let events = shared.service.answers.ask(Question { text, collection, mode });
+    let events = shared.service.answers.ask(Question { text, collection, mode, filter });
     if streamed {
-        return Ok(Sse::new(sse(events, place)).keep_alive(KeepAlive::default()).into_response());
+        return Ok(Sse::new(sse(shared, events, place)).keep_alive(KeepAlive::default()).into_response());
     }
-    let answer = whole(events).await?;
+    let answer = with_unread(&shared, whole(events).await?).await;
     drop(place);
     Ok(Json(answer).into_response())
 }
@@ -92,25 +95,60 @@ async fn whole(mut events: BoxStream<'static, AnswerEvent>) -> Result<Answer, Ap
     Err(interrupted())
 }
 
+/// The answer, with a note of what has not been read yet where the documents do not say.
+async fn with_unread(shared: &Shared, mut answer: Answer) -> Answer {
+    if answer.status == AnswerStatus::InsufficientEvidence
+        && let Some(unread) = unread(shared).await
+    {
+        answer.note = Some(answer.note.map_or_else(|| unread.clone(), |note| format!("{note}; {unread}")));
+    }
+    answer
+}
+
+/// What has not been read yet, for people; `None` when everything has.
+async fn unread(shared: &Shared) -> Option<String> {
+    let told = tokio::try_join!(shared.service.reader.status(), async {
+        // Sources are listed or not; a question is answered all the same.
+        Ok(shared.service.sources.list().await.unwrap_or_default())
+    });
+    let (catalog, sources) = match told {
+        Ok(told) => told,
+        Err(error) => {
+            tracing::warn!(reason = error.chain(), "could not count what is unread");
+            return None;
+        }
+    };
+    if catalog.pending > 0 {
+        let documents =
+            if catalog.pending == 1 { "1 document is" } else { &format!("{} documents are", catalog.pending) };
+        return Some(format!(
+            "{documents} still being read, and may say it: ask again when `status` shows none pending"
+        ));
+    }
+    let first = sources.iter().find(|source| source.staleness_seconds.is_none() && !source.paused)?;
+    Some(format!("the source `{}` has not been read as a whole yet, and may say it", first.settings.name.as_str()))
+}
+
 /// Writes an answer as events; the place is given back when the stream is dropped.
 fn sse(
+    shared: Shared,
     events: BoxStream<'static, AnswerEvent>,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     // The state is gone after the terminal event, so nothing can follow it.
-    stream::unfold(Some((events, place)), |state| async move {
-        let (mut events, place) = state?;
+    stream::unfold(Some((shared, events, place)), |state| async move {
+        let (shared, mut events, place) = state?;
         let event = events.next().await;
         let terminal = matches!(event, None | Some(AnswerEvent::Done(_) | AnswerEvent::Error(_)));
         let written = match event {
             Some(AnswerEvent::Passages(passages)) => written("passages", &json!({ "passages": passages })),
             Some(AnswerEvent::Delta(text)) => written("delta", &json!({ "text": text })),
             Some(AnswerEvent::Citation(citation)) => written("citation", &citation),
-            Some(AnswerEvent::Done(answer)) => written("done", &answer),
+            Some(AnswerEvent::Done(answer)) => written("done", &with_unread(&shared, answer).await),
             Some(AnswerEvent::Error(failure)) => error_event(&failure.into()),
             None => error_event(&interrupted()),
         };
-        Some((Ok(written), (!terminal).then_some((events, place))))
+        Some((Ok(written), (!terminal).then_some((shared, events, place))))
     })
 }
 

@@ -91,10 +91,15 @@ pub(crate) async fn read(
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    if let Some(key) = key_before("residue", &path, &uri)? {
-        return residue::residue(&shared, key, &uri).await;
-    }
+    let residue_of = key_before("residue", &path, &uri)?;
     let key = key_in(path)?;
+    if let Some(other) = residue_of {
+        // A document of that very name comes before the question for another one's residue.
+        let asked = Parameters::parse(&uri, &["revision", "collection"])?.collection()?;
+        if shared.service.reader.document(&asked, &key).await?.is_none() {
+            return residue::residue(&shared, other, &uri).await;
+        }
+    }
     let parameters = Parameters::parse(&uri, &["revision", "collection"])?;
     let collection = parameters.collection()?;
     let revision = match parameters.get("revision") {
@@ -114,6 +119,11 @@ pub(crate) async fn read(
             "the document has no such revision, or it is too old to be kept",
             format!("the newest {} revisions can be read", limits::REVISIONS_KEPT),
         ));
+    }
+    if let Some(text) = text.as_ref().filter(|_| revision.is_some()) {
+        // What is told beside an old text is what was said about it then.
+        document.title.clone_from(&text.title);
+        document.attributes.clone_from(&text.attributes);
     }
     let text_revision = text.as_ref().map(|text| text.revision);
     let tag = entity_tag(document.revision);

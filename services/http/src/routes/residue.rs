@@ -53,7 +53,7 @@ pub(crate) struct ViewResidue {
 
 /// Looks into every store for what is left of a document: all zeros once a deletion is settled.
 ///
-/// A document whose own key ends with `/residue` is read with that slash written as `%2F`.
+/// Where a document's own key ends with `/residue`, this path reads that document.
 #[utoipa::path(
     get, path = "/v1/documents/{key}/residue", tag = "documents",
     params(

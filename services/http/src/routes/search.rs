@@ -6,15 +6,35 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Uri;
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+use wellspring_core::catalog::{EntryState, Sequence};
 use wellspring_core::limits;
-use wellspring_core::retriever::{ArmStatus, Ranked, SearchArms, SearchRequest};
+use wellspring_core::retriever::{ArmStatus, Ranked, Recency, SearchArms, SearchRequest};
 
 use super::Shared;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, Code, ErrorBody};
 use crate::fields::{Fields, Parameters, collection, invalid, limit_within, query_text};
+use crate::filter::filter_of;
 use crate::schema::search::{self as schema, SearchBody, SearchParameters};
+
+/// The fields of a search.
+const FIELDS: &[&str] = &[
+    "query",
+    "limit",
+    "collection",
+    "arms",
+    "explain",
+    "filter",
+    "acl",
+    "half_life_days",
+    "per_document",
+    "collapse",
+    "expand",
+    "min_sequence",
+];
 
 /// What a search found.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,7 +66,7 @@ pub(crate) struct Arms {
 )]
 pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<Json<SearchResponse>, ApiError> {
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::parse(&body.bytes, &["query", "limit", "collection", "arms", "explain"])?;
+    let mut fields = Fields::parse(&body.bytes, FIELDS)?;
     let query = query_text("query", fields.string("query")?)?;
     let limit = match fields.take("limit") {
         None => limits::HITS_DEFAULT,
@@ -55,7 +75,22 @@ pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<J
     let collection = collection(fields.string("collection")?.as_deref())?;
     let arms = arms(&fields.strings("arms")?)?;
     let explain = fields.boolean("explain")?.unwrap_or(false);
-    run(&shared, SearchRequest { collection, query, limit, arms, explain }).await
+    let collapse = fields.boolean("collapse")?.unwrap_or(false);
+    let per_document = number(&mut fields, "per_document", 1, limits::HITS_MAX as u64)?.map(|most| most as usize);
+    let expand = number(&mut fields, "expand", 0, limits::NEIGHBOURS_MAX as u64)?.unwrap_or(0) as usize;
+    let min_sequence = number(&mut fields, "min_sequence", 0, u64::MAX)?;
+    let recency = match fields.take("half_life_days") {
+        None => None,
+        Some(value) => Some(Recency { half_life_days: half_life(&value)?, now: Timestamp::now() }),
+    };
+    let filter = filter_of(&mut fields)?;
+    drop(body);
+    if let Some(sequence) = min_sequence {
+        written(&shared, Sequence(sequence)).await?;
+    }
+    let request =
+        SearchRequest { collection, query, limit, arms, explain, filter, recency, per_document, collapse, expand };
+    run(&shared, request).await
 }
 
 /// Finds passages, asked by URL.
@@ -67,8 +102,37 @@ pub(crate) async fn search_by_url(State(shared): State<Shared>, uri: Uri) -> Res
     let parameters = Parameters::parse(&uri, &["q", "limit", "collection"])?;
     let query = query_text("q", parameters.get("q").map(str::to_owned))?;
     let limit = parameters.limit(limits::HITS_DEFAULT, limits::HITS_MAX)?;
-    let (collection, arms) = (parameters.collection()?, SearchArms::default());
-    run(&shared, SearchRequest { collection, query, limit, arms, explain: false }).await
+    let collection = parameters.collection()?;
+    run(&shared, SearchRequest { collection, query, limit, ..SearchRequest::default() }).await
+}
+
+/// A whole number within bounds.
+fn number(fields: &mut Fields, name: &str, least: u64, most: u64) -> Result<Option<u64>, ApiError> {
+    let Some(value) = fields.take(name) else { return Ok(None) };
+    match value.as_u64().filter(|number| (least..=most).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(invalid(name, &format!("must be a whole number from {least} to {most}"), "or leave it out")),
+    }
+}
+
+/// A half-life: any number of days above nothing.
+fn half_life(value: &Value) -> Result<f64, ApiError> {
+    value.as_f64().filter(|days| days.is_finite() && *days > 0.0).ok_or_else(|| {
+        invalid("half_life_days", "must be a number of days above 0", "leave it out for no preference by age")
+    })
+}
+
+/// Waits until a write has come to its end.
+async fn written(shared: &Shared, sequence: Sequence) -> Result<(), ApiError> {
+    match shared.service.writes.settled(sequence, shared.settings.searchable_wait_max).await? {
+        None => Err(invalid("min_sequence", "is the number of no write", "send the `sequence` of a receipt")),
+        Some(EntryState::Pending | EntryState::Parsed | EntryState::Embedded) => Err(ApiError::new(
+            Code::NotReady,
+            "that write is not searchable yet",
+            "try again; `GET /v1/status` tells how much is pending",
+        )),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The arms by their names; both where none is named.

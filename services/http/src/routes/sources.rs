@@ -75,7 +75,7 @@ pub(crate) async fn add(State(shared): State<Shared>, uri: Uri, body: Body) -> R
     Parameters::parse(&uri, &[])?;
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
     let settings = settings(&body.bytes)?;
-    shared.require_collection(&settings.collection).await?;
+    shared.open_collection(&settings.collection).await?;
     let (info, is_new) = shared.service.sources.add(settings).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(info)).into_response())

@@ -41,7 +41,7 @@ impl From<Readiness> for Ready {
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "Something is missing"))
 )]
 pub(crate) async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    let ready = Ready::from(shared.service.readiness.borrow().clone());
+    let ready = Ready::from(shared.readiness());
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ready))
 }
@@ -64,7 +64,7 @@ pub(crate) struct StatusReport {
 )]
 pub(crate) async fn status(State(shared): State<Shared>) -> Result<Json<StatusReport>, ApiError> {
     let status = shared.service.status.status().await?;
-    let ready = Ready::from(shared.service.readiness.borrow().clone());
+    let ready = Ready::from(shared.readiness());
     Ok(Json(StatusReport { ready, status }))
 }
 

@@ -129,7 +129,7 @@ pub(crate) async fn put(
     let parameters = Parameters::parse(&uri, &known)?;
     let demands = Demands::of(&parameters, &headers)?;
     let content_type = content_type(&headers);
-    shared.require_collection(&demands.collection).await?;
+    shared.open_collection(&demands.collection).await?;
     if content_type == JSON && parameters.get("format").is_none() {
         refuse_beside_json(&parameters)?;
         return write_json(&shared, body, Some(key), demands).await;
@@ -205,7 +205,7 @@ pub(crate) async fn post(
         JSON => {
             let parameters = Parameters::parse(&uri, &["collection", "wait", "if_match"])?;
             let demands = Demands::of(&parameters, &headers)?;
-            shared.require_collection(&demands.collection).await?;
+            shared.open_collection(&demands.collection).await?;
             write_json(&shared, body, None, demands).await
         }
         stream if NDJSON.contains(&stream) => {
@@ -216,11 +216,11 @@ pub(crate) async fn post(
                 let hint = "leave it out: a line that is sent again and says the same is `unchanged`";
                 return Err(invalid("Idempotency-Key", "says nothing about a stream", hint));
             }
-            shared.require_collection(&collection).await?;
+            shared.open_collection(&collection).await?;
             Ok(import::respond(&shared, body, collection, wait))
         }
         "multipart/form-data" => {
-            let known = ["collection", "wait", "prefix", "published_at", "language", "tags", "metadata"];
+            let known = ["collection", "wait", "prefix", "published_at", "language", "tags", "acl", "metadata"];
             let parameters = Parameters::parse(&uri, &known)?;
             refuse_condition(&headers)?;
             let options = upload::Options {
@@ -230,7 +230,7 @@ pub(crate) async fn post(
                 attributes: attributes_in(&parameters)?,
                 key: idempotency_key(&headers)?,
             };
-            shared.require_collection(&options.collection).await?;
+            shared.open_collection(&options.collection).await?;
             upload::respond(&shared, headers, body, options).await
         }
         _ => Err(unsupported("use `application/json` for one document, `application/x-ndjson` or a form for many")),

@@ -5,6 +5,7 @@
 
 use utoipa::{IntoParams, ToSchema};
 
+use super::search::Filter;
 use super::{AnswerMode, Origin, Remains, StateName};
 
 /// A document as a client sends it: with exactly one of `text`, `html` and `file`.
@@ -30,6 +31,8 @@ pub struct Document {
     pub language: Option<String>,
     /// Labels.
     pub tags: Option<Vec<String>>,
+    /// Access labels: only who brings one of them finds the document; everybody does where there is none.
+    pub acl: Option<Vec<String>>,
     /// The caller's own fields.
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<serde_json::Value>,
@@ -58,6 +61,10 @@ pub struct AskBody {
     /// How to answer; `auto` where absent.
     #[schema(value_type = Option<AnswerMode>)]
     pub mode: Option<String>,
+    /// Which documents may be asked.
+    pub filter: Option<Filter>,
+    /// The caller's access labels.
+    pub acl: Option<Vec<String>>,
     /// Whether to answer as a stream of events; where absent, `Accept: text/event-stream` says so.
     pub stream: Option<bool>,
 }
@@ -145,6 +152,8 @@ pub struct PutParameters {
     pub language: Option<String>,
     /// Labels, separated by commas.
     pub tags: Option<String>,
+    /// Access labels, separated by commas.
+    pub acl: Option<String>,
     /// The caller's own fields, as a JSON object.
     pub metadata: Option<String>,
 }
@@ -161,6 +170,8 @@ pub struct PostParameters {
     pub language: Option<String>,
     /// Of a form: labels of every file, separated by commas.
     pub tags: Option<String>,
+    /// Of a form: access labels of every file, separated by commas.
+    pub acl: Option<String>,
     /// Of a form: the caller's own fields of every file, as a JSON object.
     pub metadata: Option<String>,
 }

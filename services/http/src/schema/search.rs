@@ -19,6 +19,51 @@ pub struct SearchBody {
     pub arms: Option<Vec<String>>,
     /// Whether each passage says why it stands where it stands.
     pub explain: Option<bool>,
+    /// Which documents may be found.
+    pub filter: Option<Filter>,
+    /// The caller's access labels: documents with labels of their own are found only by one of these.
+    pub acl: Option<Vec<String>>,
+    /// Prefers newer documents: the age in days at which half of the preference is gone. A score is multiplied with
+    /// `0.7 + 0.3 · 2^(−age / half_life_days)`. A document's time is `published_at`, else when its revision was accepted.
+    pub half_life_days: Option<f64>,
+    /// The most passages of one document.
+    pub per_document: Option<u32>,
+    /// Whether passages that nearly repeat a better one are named in its `duplicates` instead of standing on their own.
+    pub collapse: Option<bool>,
+    /// Passages before and behind each result that come with it, from 0 to 5.
+    pub expand: Option<u32>,
+    /// Waits until this write has ended, and so finds what it wrote: the `sequence` of its receipt.
+    pub min_sequence: Option<u64>,
+}
+
+/// Which documents may be found: all that is demanded must hold, and a list is fulfilled by one of its values.
+#[derive(Debug, ToSchema)]
+pub struct Filter {
+    /// Sent by one of these sources; `push` is what clients sent.
+    pub source: Option<Vec<String>>,
+    /// In one of these languages, told by the tag's first part.
+    pub language: Option<Vec<String>>,
+    /// With one of these labels.
+    pub tags: Option<Vec<String>>,
+    /// A glob over the key; `*` also stands for slashes.
+    pub key: Option<String>,
+    /// When its author published it.
+    pub published: Option<Stretch>,
+    /// When its present revision was accepted.
+    pub modified: Option<Stretch>,
+    /// Demands on the caller's own fields, by their names: a value, a list of values, an object of `gt`, `gte`, `lt` and
+    /// `lte`, or `{"exists": true}`.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// A stretch of time; half open.
+#[derive(Debug, ToSchema)]
+pub struct Stretch {
+    /// Its first moment, RFC 3339 or a date.
+    pub from: Option<String>,
+    /// The first moment behind it.
+    pub before: Option<String>,
 }
 
 /// One half of a search.
@@ -74,6 +119,8 @@ pub struct Hit {
     pub source: String,
     /// Where in the original it stands, for formats that have pages, slides or rows; else absent.
     pub places: Option<Vec<PlaceMark>>,
+    /// Whether the document has a newer revision, which could not be read; absent where not.
+    pub outdated: Option<bool>,
     /// What orders the results, from 0 to 1.
     pub score: f32,
     /// BM25, where the search by words found it.
@@ -82,6 +129,41 @@ pub struct Hit {
     pub vector_score: Option<f32>,
     /// Why it stands where it stands; only where the request asked.
     pub explain: Option<Explanation>,
+    /// Worse passages that nearly repeat this one; only where the request asked to put them together.
+    pub duplicates: Option<Vec<Duplicate>>,
+    /// What stands around it; only where the request asked.
+    pub neighbours: Option<Neighbours>,
+}
+
+/// A passage that nearly repeats a better one.
+#[derive(Debug, ToSchema)]
+pub struct Duplicate {
+    /// The document's key.
+    pub document: String,
+    /// Its published revision.
+    pub revision: u64,
+    /// The passage.
+    pub chunk: String,
+}
+
+/// What stands around a passage, in the order of the text.
+#[derive(Debug, ToSchema)]
+pub struct Neighbours {
+    /// Before it.
+    pub before: Vec<Neighbour>,
+    /// Behind it.
+    pub behind: Vec<Neighbour>,
+}
+
+/// A passage beside another.
+#[derive(Debug, ToSchema)]
+pub struct Neighbour {
+    /// Its identity.
+    pub chunk: String,
+    /// Its characters in the revision's text.
+    pub span: Span,
+    /// Its text.
+    pub text: String,
 }
 
 /// What each half of the search said to a passage, and how that became its score.
@@ -95,6 +177,8 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each half counted for.
     pub weights: ArmWeights,
+    /// What the score was multiplied with for the document's age; absent where age did not count.
+    pub recency: Option<f32>,
 }
 
 /// What one half of the search said to one passage.

@@ -124,3 +124,26 @@ async fn a_question_that_cannot_be_is_refused() {
     }
     assert!(server.answerer.asked.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn documents_that_do_not_say_are_told_apart_from_documents_that_are_not_read() {
+    let server = start().await;
+    *server.answerer.ending.lock().unwrap() = Ending::Insufficient;
+    let ask = body!({ "question": "How long is it?" });
+    let (_, answer) = json(server.post("/v1/ask").json(&ask)).await;
+    assert_eq!(answer.get("note"), None);
+
+    server.store.pending.store(8, std::sync::atomic::Ordering::SeqCst);
+    let (_, answer) = json(server.post("/v1/ask").json(&ask)).await;
+    assert!(answer["note"].as_str().unwrap().starts_with("8 documents are still being read"), "{answer}");
+    let told = events(streamed(&server)).await;
+    assert_eq!(told.last().unwrap().1["note"], answer["note"]);
+
+    server.store.pending.store(0, std::sync::atomic::Ordering::SeqCst);
+    let mut source = crate::sources::full();
+    source.staleness_seconds = None;
+    source.paused = false;
+    server.sources.kept.lock().unwrap().insert(source.settings.name.clone(), source);
+    let (_, answer) = json(server.post("/v1/ask").json(&ask)).await;
+    assert!(answer["note"].as_str().unwrap().starts_with("the source `a` has not been read"), "{answer}");
+}

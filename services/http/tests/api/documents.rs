@@ -46,6 +46,31 @@ async fn a_document_is_written_read_updated_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_key_is_taken_as_it_is_or_refused() {
+    let server = start().await;
+    assert_eq!(json(server.put("/v1/documents/col").json(&body!({ "text": "x" }))).await.0, 202);
+    for key in ["col%C2%85", "%20col%20", "col%20", "%E2%80%8B", "%0Acol"] {
+        let path = format!("/v1/documents/{key}");
+        assert_eq!(
+            refusal(server.put(&path).json(&body!({ "text": "y" }))).await,
+            (422, "invalid_key".into()),
+            "{key}"
+        );
+        assert_eq!(refusal(server.delete(&path)).await, (422, "invalid_key".into()), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_named_like_an_action_is_read_all_the_same() {
+    let server = start().await;
+    let read = || json(server.get("/v1/documents/a/residue"));
+    assert_eq!(read().await.1["key"], "a", "the residue of another one");
+    assert_eq!(json(server.put("/v1/documents/a%2Fresidue").json(&body!({ "text": "mine" }))).await.0, 202);
+    let (status, found) = read().await;
+    assert_eq!((status, &found["key"], &found["text"]), (200, &body!("a/residue"), &body!("mine")));
+}
+
+#[tokio::test]
 async fn a_document_may_be_sent_as_it_is() {
     let server = start().await;
     let formats = [

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json as body};
 use wellspring_core::answer::{LookedAt, Spent};
-use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Outcome, Stage};
+use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Neighbour, Neighbours, Outcome, Stage};
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::place::Place;
-use wellspring_core::retriever::{ArmOpinion, ArmStatus, ArmWeights, Explanation, FusedBy, Ranked};
+use wellspring_core::retriever::{ArmOpinion, ArmStatus, ArmWeights, Duplicate, Explanation, FusedBy, Ranked};
 use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
@@ -119,6 +119,7 @@ fn schemas_are_what_is_written() {
         published_at: Some("2026-11-05T08:30:00Z".parse().unwrap()),
         language: Some("en".into()),
         tags: vec!["x".into()],
+        acl: vec!["y".into()],
         metadata: body!({ "k": 1 }).as_object().unwrap().clone(),
     };
     let ranked = ranked();
@@ -172,8 +173,26 @@ fn schemas_are_what_is_written() {
     same_fields("LookedAt", LookedAt { document: passage.document.clone(), title, chunk, score: 0.5 });
     let opinion = ArmOpinion { rank: Some(1), score: 7.25 };
     let weights = ArmWeights { keyword: 0.35, vector: 0.65 };
-    let explanation = Explanation { keyword: Some(opinion), vector: None, fused_by: FusedBy::WeightedSum, weights };
-    same_fields("Hit", Ranked { explain: Some(explanation), ..ranked.clone() });
+    let explanation = Explanation {
+        keyword: Some(opinion),
+        vector: None,
+        fused_by: FusedBy::WeightedSum,
+        weights,
+        recency: Some(0.9),
+    };
+    let duplicate = Duplicate { document: passage.document.clone(), revision: passage.revision, chunk: passage.chunk };
+    let neighbour = Neighbour { chunk: passage.chunk, span: passage.span, text: passage.text.clone() };
+    let neighbours = Neighbours { before: vec![neighbour.clone()], behind: Vec::new() };
+    let full = Ranked {
+        explain: Some(explanation),
+        duplicates: vec![duplicate.clone()],
+        neighbours: Some(neighbours.clone()),
+        ..ranked.clone()
+    };
+    same_fields("Hit", full);
+    same_fields("Duplicate", duplicate);
+    same_fields("Neighbour", neighbour);
+    same_fields("Neighbours", neighbours);
     same_fields("Explanation", explanation);
     same_fields("ArmOpinion", opinion);
     same_fields("ArmWeights", weights);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wellspring_http::HttpSettings;
 
-use crate::support::{json, refusal, start_with};
+use crate::support::{json, refusal, start, start_with};
 
 async fn closed_after(connection: &mut TcpStream) -> Duration {
     let started = Instant::now();
@@ -64,6 +64,32 @@ async fn i7_requests_at_once_are_bounded_but_health_is_always_told() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn i7_bodies_that_do_not_come_keep_nobody_out() {
+    let server = start_with(HttpSettings { requests_max: 2, ..HttpSettings::default() }, None).await;
+    let mut stalled = Vec::new();
+    for path in ["/v1/ask", "/v1/search", "/v1/ask", "/v1/documents/a"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let method = if path.starts_with("/v1/documents") { "PUT" } else { "POST" };
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..8 {
+        assert_eq!(json(server.post("/v1/search").json(&body!({ "query": "x" }))).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_not_stored_as_it_is() {
+    let server = start().await;
+    let compressed = server.put("/v1/documents/a").header("content-encoding", "gzip").body("not what it says");
+    assert_eq!(refusal(compressed).await, (415, "unsupported_content_encoding".into()));
+    let plain = server.put("/v1/documents/a.txt").header("content-encoding", "identity").body("as it is");
+    assert_eq!(json(plain).await.0, 202);
 }
 
 #[tokio::test]

@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use wellspring_core::catalog::{
     Accepted, CatalogError, CatalogErrorKind, CatalogReader, CatalogStatus, ChunkPlace, Cost, DocumentFilter,
-    DocumentInfo, DocumentPage, EntryState, Outcome, Refusal, Retried, RevisionText, Sequence, Stage, Write,
+    DocumentInfo, DocumentPage, EntryState, Neighbours, Outcome, Refusal, Retried, RevisionText, Sequence, Stage,
+    Write,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use wellspring_core::filter::Filter;
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::hit::Passage;
 use wellspring_core::push::{Condition, IdempotencyKey, Push, Pushed, request_digest};
@@ -55,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) broken: AtomicBool,
     /// How many writes each transaction had.
     pub(crate) batches: Mutex<Vec<usize>>,
+    /// How many entries the status says are pending.
+    pub(crate) pending: AtomicU64,
 }
 
 impl Store {
@@ -69,6 +73,7 @@ impl Store {
             changed: watch::Sender::new(0),
             broken: AtomicBool::new(false),
             batches: Mutex::new(Vec::new()),
+            pending: AtomicU64::new(0),
         }
     }
 
@@ -212,6 +217,11 @@ impl Store {
 
 #[async_trait]
 impl Writes for Store {
+    async fn open_collection(&self, collection: &CollectionName) -> Result<bool, CatalogError> {
+        self.check()?;
+        Ok(*collection == CollectionName::default())
+    }
+
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
         self.check()?;
         self.batches.lock().unwrap().push(writes.len());
@@ -278,8 +288,21 @@ impl CatalogReader for Store {
         Ok(*collection == CollectionName::default())
     }
 
-    async fn hydrate(&self, _: &CollectionName, _: &[ChunkId]) -> Result<Vec<Passage>, CatalogError> {
+    async fn hydrate(&self, _: &CollectionName, _: &[ChunkId], _: &Filter) -> Result<Vec<Passage>, CatalogError> {
         Ok(Vec::new())
+    }
+
+    async fn chunks_admitted(
+        &self,
+        _: &CollectionName,
+        _: &Filter,
+        _: usize,
+    ) -> Result<Option<Vec<ChunkId>>, CatalogError> {
+        Ok(Some(Vec::new()))
+    }
+
+    async fn neighbours(&self, _: ChunkId, _: usize) -> Result<Neighbours, CatalogError> {
+        Ok(Neighbours::default())
     }
 
     async fn document(&self, _: &CollectionName, key: &DocumentKey) -> Result<Option<DocumentInfo>, CatalogError> {
@@ -298,6 +321,8 @@ impl CatalogReader for Store {
         Ok(stored.map(|stored| RevisionText {
             revision: Revision(stored.revision),
             text: Some(String::from_utf8_lossy(&stored.draft.content).into_owned()),
+            title: stored.draft.attributes.title.clone(),
+            attributes: stored.draft.attributes.clone(),
         }))
     }
 
@@ -330,7 +355,8 @@ impl CatalogReader for Store {
 
     async fn status(&self) -> Result<CatalogStatus, CatalogError> {
         self.check()?;
-        Ok(CatalogStatus { documents: self.locked().len() as u64, ..CatalogStatus::default() })
+        let pending = self.pending.load(Ordering::SeqCst);
+        Ok(CatalogStatus { documents: self.locked().len() as u64, pending, ..CatalogStatus::default() })
     }
 }
 

@@ -49,11 +49,14 @@ pub(crate) fn ranked() -> Ranked {
             accepted_at: "2026-11-05T08:30:00Z".parse().unwrap(),
             source: SourceName::push(),
             places: vec![PlaceMark { start: 0, place: Place::Page { number: 3 } }],
+            outdated: true,
         },
         score: 0.5,
         keyword_score: Some(7.25),
         vector_score: None,
         explain: None,
+        duplicates: Vec::new(),
+        neighbours: None,
     }
 }
 
@@ -87,6 +90,8 @@ impl Retriever for Searcher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Done,
+    /// With a `Done` that says that the documents do not say.
+    Insufficient,
     Failed,
     /// Without a terminal event.
     BrokenOff,
@@ -117,6 +122,7 @@ pub(crate) fn answer() -> Answer {
             chunk: passage.chunk,
             score: 0.5,
         }],
+        sufficiency: 1.5,
         model: Some("none".into()),
         spent: Spent::default(),
     }
@@ -136,6 +142,7 @@ pub(crate) fn citation() -> Citation {
         title: passage.title,
         url: None,
         place: Some(Place::Page { number: 3 }),
+        outdated: true,
     }
 }
 
@@ -166,6 +173,12 @@ impl Answers for Answerer {
                 // What must never be seen.
                 events.push(AnswerEvent::Delta("after the end".into()));
             }
+            Ending::Insufficient => events.push(AnswerEvent::Done(Answer {
+                status: AnswerStatus::InsufficientEvidence,
+                note: None,
+                citations: Vec::new(),
+                ..answer()
+            })),
             Ending::Failed => events.push(AnswerEvent::Error(failure)),
             Ending::BrokenOff => events.extend(text),
             Ending::Hanging => {}

@@ -1,5 +1,6 @@
 //! Which generator writes answers, and from where?
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +47,9 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
         }
         GeneratorChoice::File(path) => {
             let path = path.canonicalize().with_context(|| format!("could not find the model {}", path.display()))?;
+            // llama.cpp would end its process over such a file, again and again.
+            wellspring_generate::check_model_file(&path)
+                .with_context(|| format!("the generator's model {} cannot be used", path.display()))?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             (name, path)
         }
@@ -59,10 +63,11 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
         temporary = Some(made);
     }
     let (threads, context_tokens) = (config.generator_threads, config.generator_context_tokens);
+    let gpu_layers = config.generator_gpu_layers.map(|layers| format!("--gpu-layers={layers}"));
     let command = move |socket: &std::path::Path| WorkerCommand {
         program: program.clone(),
-        arguments: vec![
-            "generator-worker".into(),
+        arguments: [
+            OsString::from("generator-worker"),
             "--socket".into(),
             socket.into(),
             "--model".into(),
@@ -73,7 +78,10 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
             threads.to_string().into(),
             "--context-tokens".into(),
             context_tokens.to_string().into(),
-        ],
+        ]
+        .into_iter()
+        .chain(gpu_layers.clone().map(OsString::from))
+        .collect(),
         environment: Vec::new(),
     };
     let supervisor = Supervisor::start(SupervisorConfig { directory: folder, command: Box::new(command) });

@@ -10,8 +10,9 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 use wellspring_answer::Answerer;
 use wellspring_core::answer::{AnswerEvent, Question};
-use wellspring_core::catalog::{Accepted, CatalogError, EntryState, Refusal, Retried, Sequence, Write};
+use wellspring_core::catalog::{Accepted, CatalogError, EntryState, Publisher, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey};
+use wellspring_core::embedding::EmbeddingSpace;
 use wellspring_core::push::{Push, Pushed};
 use wellspring_core::trace::{EventPage, Residue, Settlement, TraceError};
 use wellspring_http::{Answers, Residues, Writes};
@@ -19,32 +20,42 @@ use wellspring_ingest::intake::Intake;
 use wellspring_ingest::trace::Tracer;
 
 /// The intake, for the HTTP API.
-pub(super) struct IntakeWrites(pub(super) Arc<Intake>);
+pub(super) struct IntakeWrites {
+    pub(super) intake: Arc<Intake>,
+    pub(super) publisher: Arc<dyn Publisher>,
+    /// The space that new collections are built in.
+    pub(super) space: EmbeddingSpace,
+}
 
 #[async_trait]
 impl Writes for IntakeWrites {
+    async fn open_collection(&self, collection: &CollectionName) -> Result<bool, CatalogError> {
+        let bound = self.publisher.bind_space(collection, self.space.id(), &self.space.model).await?;
+        Ok(bound.is_ok())
+    }
+
     async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
-        self.0.accept(writes).await
+        self.intake.accept(writes).await
     }
 
     async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
-        self.0.push(push).await
+        self.intake.push(push).await
     }
 
     async fn retry(&self, collection: &CollectionName, key: &DocumentKey) -> Result<Retried, CatalogError> {
-        self.0.retry(collection, key).await
+        self.intake.retry(collection, key).await
     }
 
     fn shown(&self, sequence: Sequence, state: EntryState) -> EntryState {
-        self.0.shown(sequence, state)
+        self.intake.shown(sequence, state)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes()
+        self.intake.changes()
     }
 
     async fn settled(&self, sequence: Sequence, timeout: Duration) -> Result<Option<EntryState>, CatalogError> {
-        self.0.settled(sequence, timeout).await
+        self.intake.settled(sequence, timeout).await
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use wellspring_core::embedding::SpaceId;
@@ -19,7 +20,11 @@ pub(super) fn vector_folder(data_dir: &Path, space: SpaceId) -> PathBuf {
 
 /// Opens a view; one that cannot be read is moved aside and begun anew, to be filled from the catalog. Blocks.
 pub(super) fn open_or_renew<V>(dir: &Path, open: impl Fn(&Path) -> Result<V, ViewError>) -> Result<V, ViewError> {
-    let error = match open(dir) {
+    // Damage that the vendor did not expect ends in a panic; it is damage all the same.
+    let opened = panic::catch_unwind(AssertUnwindSafe(|| open(dir))).unwrap_or_else(|_| {
+        Err(ViewError::new(ViewErrorKind::Incompatible, "the engine panicked over the index's files"))
+    });
+    let error = match opened {
         Err(error) if error.kind() == ViewErrorKind::Incompatible => error,
         opened => return opened,
     };
@@ -53,6 +58,20 @@ fn aside(dir: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_over_damaged_files_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("index");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("bad"), "").unwrap();
+        let open = |dir: &Path| {
+            assert!(!dir.join("bad").exists(), "planned");
+            Ok(())
+        };
+        open_or_renew(&dir, open).unwrap();
+        assert!(folder.path().join("index.damaged/bad").exists());
+    }
 
     fn open(dir: &Path) -> Result<String, ViewError> {
         fs::create_dir_all(dir).unwrap();

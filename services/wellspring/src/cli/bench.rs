@@ -21,6 +21,8 @@ pub(crate) struct BenchArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchAction {
     /// Ingestion: documents pushed into a fresh service, until all are searchable, against the embedder alone.
+    #[command(after_help = "Example:
+  wellspring bench ingest corpus.jsonl --sample 300")]
     Ingest {
         /// A .jsonl file, one document a line: {"id": …, "title": …, "text": …}.
         corpus: PathBuf,
@@ -29,6 +31,8 @@ pub(crate) enum BenchAction {
         sample: usize,
     },
     /// A stream of edits: tokens embedded against tokens in changed lines, and retrieval against a fresh ingestion.
+    #[command(after_help = "Example:
+  wellspring bench stream edits/ --limit 20")]
     Stream {
         /// A folder with corpus.jsonl ({"id": …, "title": …, "text": …}) and events.jsonl or events.jsonl.gz
         /// ({"changes": [{"op": "add|modify|delete", "path": …, "text": …}]}).
@@ -38,6 +42,8 @@ pub(crate) enum BenchAction {
         limit: Option<usize>,
     },
     /// Freshness: from a push of five chunks to the search that finds it, idle and beside a bulk load.
+    #[command(after_help = "Example:
+  wellspring bench freshness --corpus corpus.jsonl --pushes 30")]
     Freshness {
         /// A .jsonl file to load meanwhile; without one only the idle service is measured.
         #[arg(long)]

@@ -195,7 +195,7 @@ impl AnswersArguments {
 
 /// Which models, for every measurement.
 #[derive(Debug, Args)]
-struct ModelFlags {
+pub(super) struct ModelFlags {
     /// Read this configuration file instead of wellspring.toml; only the models count.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -212,7 +212,7 @@ struct ModelFlags {
 
 impl ModelFlags {
     /// These flags and `more`, as far as they were given, by setting.
-    fn flags(&self, more: &[(&'static str, &Option<String>)]) -> Flags {
+    pub(super) fn flags(&self, more: &[(&'static str, &Option<String>)]) -> Flags {
         let own = [
             ("models_dir", &self.models_dir),
             ("embedder.model", &self.embedder_model),

@@ -19,8 +19,14 @@ pub(crate) struct ModelsArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsAction {
     /// List the manifest and what is on disk.
+    #[command(after_help = "Example:
+  wellspring models list                     what is known, what is here, what is damaged")]
     List,
     /// Fetch models; what is there and whole is not fetched again, what was cut off goes on.
+    #[command(after_help = "Examples:
+  wellspring models pull                     what `serve` needs by default
+  wellspring models pull --set 1.5b          the same with the larger language model
+  wellspring models pull smollm2-135m-instruct")]
     Pull {
         /// Names from `models list`; the default set when none is given.
         names: Vec<String>,
@@ -28,7 +34,14 @@ pub(crate) enum ModelsAction {
         #[arg(long)]
         set: Option<String>,
     },
+    /// List what a generator can compute with: the processor, and GPUs in a build for them.
+    #[command(after_help = "Example:
+  wellspring models devices")]
+    Devices,
     /// Read files again and compare their SHA-256.
+    #[command(after_help = "Examples:
+  wellspring models verify                   every file that is here
+  wellspring models verify all-minilm-l6-v2-int8")]
     Verify {
         /// Names from `models list`; everything on disk when none is given.
         names: Vec<String>,

@@ -33,6 +33,8 @@ pub(crate) enum WebhooksAction {
         private_hosts: Vec<String>,
     },
     /// List webhooks by the time at which they were added.
+    #[command(after_help = "Example:
+  wellspring webhooks list")]
     List,
     /// Send a test message now, once, and say what came of it; a failure when it was not taken.
     #[command(after_help = "Example:

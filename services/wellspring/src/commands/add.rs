@@ -37,6 +37,8 @@ pub(super) struct Summary {
     unchanged: u64,
     pub(super) failed: u64,
     failures: Vec<Value>,
+    /// Documents that were stored and could not be read.
+    unreadable: u64,
     searchable: bool,
     seconds: f64,
 }
@@ -44,17 +46,33 @@ pub(super) struct Summary {
 /// Pushes, waits, and reports.
 pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
+    let before = unreadable(client).await?;
     let mut summary = push(client, &arguments.paths, &arguments.collection).await?;
     if !arguments.no_wait && summary.accepted > 0 {
         wait(client).await?;
-        summary.searchable = true;
+        summary.unreadable = unreadable(client).await?.saturating_sub(before);
+        summary.searchable = summary.unreadable == 0;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     report(&summary, json)?;
     if summary.failed > 0 {
         bail!("{} of the documents were refused", summary.failed);
     }
+    if summary.unreadable > 0 {
+        bail!(
+            "{} of the documents could not be read; `wellspring documents list --state failed` says why; so does \
+             `--state quarantined`",
+            summary.unreadable
+        );
+    }
     Ok(())
+}
+
+/// Documents whose newest revision cannot be read.
+async fn unreadable(client: &Client) -> anyhow::Result<u64> {
+    let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
+    let count = |state: &str| status.pointer(&format!("/catalog/{state}")).and_then(Value::as_u64).unwrap_or(0);
+    Ok(["failed", "quarantined"].into_iter().map(count).sum())
 }
 
 /// Sends everything below the paths and counts what the service says to each document.

@@ -12,7 +12,8 @@ use crate::output::{self, NothingFound};
 /// Asks, streams to the terminal, and lists the sources below.
 pub(crate) async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyhow::Result<()> {
     let mode = arguments.mode.answer_mode();
-    let body = json!({ "question": arguments.question.join(" "), "collection": arguments.collection, "mode": mode, "stream": !json });
+    let mut body = json!({ "question": arguments.question.join(" "), "collection": arguments.collection, "mode": mode, "stream": !json });
+    arguments.reach.add_to(&mut body);
     let request = client.request(Method::POST, "/v1/ask").json(&body);
     let answer = if json {
         let answer: Answer = client.json(request).await?;
@@ -108,13 +109,14 @@ fn sources(answer: &Answer) {
         output::line("\nSources");
     }
     for (number, citation) in answer.citations.iter().enumerate() {
-        let Citation { document, revision, source_span, quote, support, place, .. } = citation;
+        let Citation { document, revision, source_span, quote, support, place, outdated, .. } = citation;
+        let outdated = if *outdated { ", outdated" } else { "" };
         let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
         let (start, end) = (source_span.start, source_span.end);
         let support = serde_json::to_value(support).ok();
         let support = support.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         output::line(format!(
-            "[{}] {document}{place}, revision {revision}, characters {start}-{end} ({support})",
+            "[{}] {document}{place}, revision {revision}, characters {start}-{end} ({support}{outdated})",
             number + 1
         ));
         output::line(format!("    \u{201c}{}\u{201d}", quote.split_whitespace().collect::<Vec<_>>().join(" ")));

@@ -8,7 +8,7 @@ use crate::app::likely_embedder;
 use crate::cli::ServiceFlags;
 use crate::client::Client;
 use crate::config::{Config, GeneratorChoice};
-use crate::models::{Manifest, ModelStore, NameError};
+use crate::models::{FileState, Manifest, ModelStore, NameError};
 use crate::output;
 
 /// One thing that was looked at.
@@ -24,13 +24,23 @@ struct Check {
 /// Looks at everything the service needs, and says what it found; fails when something is wrong.
 pub(crate) async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyhow::Result<()> {
     let config = Config::load(&flags.flags())?;
-    let checks = [models(&config), data(&config), generator(&config), watch(&config), running(server).await];
+    let mut checks = [
+        models(&config),
+        data(&config),
+        catalog(&config).await,
+        generator(&config),
+        watch(&config),
+        running(server).await,
+    ];
+    for check in checks.iter_mut().filter(|check| check.ok) {
+        check.hint = "";
+    }
     if json {
         output::json(&checks)?;
     } else {
         for check in &checks {
             output::line(format!("{}  {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.found));
-            if !check.ok && !check.hint.is_empty() {
+            if !check.hint.is_empty() {
                 output::line(format!("      {}", check.hint));
             }
         }
@@ -44,15 +54,23 @@ pub(crate) async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyho
 
 fn models(config: &Config) -> Check {
     let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
-    let missing = match needed(config, &manifest) {
-        Ok(names) => names.into_iter().filter(|name| store.path(&manifest, name).is_err()).collect::<Vec<_>>(),
+    let troubled = match needed(config, &manifest) {
+        Ok(names) => names
+            .into_iter()
+            .filter_map(|name| match store.state(&manifest, &name) {
+                FileState::Present => None,
+                FileState::Damaged => Some(format!("{name} is damaged")),
+                FileState::Absent => Some(format!("{name} is missing")),
+            })
+            .collect::<Vec<_>>(),
         Err(error) => vec![error.to_string()],
     };
-    let found = match missing.as_slice() {
+    let found = match troubled.as_slice() {
         [] => format!("all in {}", config.models_dir.display()),
-        names => format!("missing in {}: {}", config.models_dir.display(), names.join(", ")),
+        troubled => format!("in {}: {}", config.models_dir.display(), troubled.join(", ")),
     };
-    Check { what: "models", ok: missing.is_empty(), found, hint: "run `wellspring models pull`, with these names" }
+    let hint = "run `wellspring models pull`, with these names";
+    Check { what: "models", ok: troubled.is_empty(), found, hint }
 }
 
 /// The default set, with the embedder that this data folder uses in place of the default one.
@@ -75,6 +93,22 @@ fn data(config: &Config) -> Check {
         Err(error) => format!("{} cannot be written: {error}", folder.display()),
     };
     Check { what: "data folder", ok: made.is_ok(), found, hint: "choose another with --data-dir, or repair its rights" }
+}
+
+/// Whether every page of the catalog can be read. None there is no failure: it is made at the first start.
+async fn catalog(config: &Config) -> Check {
+    let what = "catalog";
+    let hint = "stop the service; put a backup of catalog.sqlite in its place, or move the file away and add the \
+                documents again";
+    let (ok, found) = match wellspring_catalog::check(&config.data_dir).await {
+        Ok(None) if ["vector", "keyword"].iter().any(|view| config.data_dir.join(view).exists()) => {
+            (false, format!("none in {}, where indexes of one are", config.data_dir.display()))
+        }
+        Ok(None) => (true, format!("none in {} yet", config.data_dir.display())),
+        Ok(Some(file)) => (true, format!("{} is whole", file.display())),
+        Err(error) => (false, error.chain()),
+    };
+    Check { what, ok, found, hint }
 }
 
 fn generator(config: &Config) -> Check {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use wellspring_core::generator::GeneratorStatus;
 
 use crate::client::Client;
-use crate::config::{Config, GeneratorChoice};
+use crate::config::{Config, EmbedderChoice, GeneratorChoice};
 
 /// Between two looks at whether it is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
@@ -67,15 +67,18 @@ impl MeasuredService {
             // Absolute, since a name is told from a path by what it looks like.
             GeneratorChoice::File(path) => std::path::absolute(path)?.into(),
         };
-        let flags: [(&str, OsString); 7] = [
+        let mut flags: Vec<(&str, OsString)> = vec![
             ("--config", settings.into()),
             ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
-            ("--embedder-model", config.embedder_model.clone().into()),
             ("--embedder-threads", config.embedder_threads.to_string().into()),
             ("--generator-model", generator),
             ("--generator-threads", config.generator_threads.to_string().into()),
             ("--generator-context-tokens", config.generator_context_tokens.to_string().into()),
         ];
+        // Where nobody named one, a kept folder keeps the embedder that it was built with.
+        if let EmbedderChoice::Named(name) = &config.embedder_model {
+            flags.push(("--embedder-model", name.into()));
+        }
         for (flag, value) in flags {
             command.arg(flag).arg(value);
         }

@@ -31,6 +31,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::ParseWorker => return Ok(workers::parse()),
         Command::GeneratorWorker(arguments) => return workers::generate(arguments),
         Command::Serve(flags) => {
+            // What the service writes holds documents: it is its owner's alone, also in a folder that was there before.
+            rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
             let config = Config::load(&flags.flags())?;
             logging::start(&config.log);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -40,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(arguments) => block_on(models::run(&arguments, cli.json))?,
         Command::Bench(arguments) => block_on(bench::run(&arguments, cli.json))?,
         Command::Eval(arguments) => block_on(eval::run(&arguments, cli.json))?,
+        Command::Tune(arguments) => block_on(eval::tune(&arguments, cli.json))?,
         Command::Doctor(flags) => block_on(doctor::run(&flags, &cli.server, cli.json))?,
         Command::Add(arguments) => block_on(add::run(&Client::new(&cli.server)?, &arguments, cli.json))?,
         Command::Ask(arguments) => block_on(ask::run(&Client::new(&cli.server)?, &arguments, cli.json))?,

@@ -1,11 +1,11 @@
-//! `models`: list, pull, verify.
+//! `models`: list, pull, verify, devices.
 
 use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::{ModelsAction, ModelsArguments};
 use crate::config::ModelsConfig;
-use crate::models::{self, Manifest, ModelStore, TerminalProgress};
+use crate::models::{self, FileState, Manifest, ModelStore, TerminalProgress};
 use crate::output;
 
 /// Does what was asked with model files.
@@ -24,8 +24,28 @@ pub(crate) async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Resu
             output::line(format!("{} files are present and verified in {}", names.len(), config.models_dir.display()));
             Ok(())
         }
+        ModelsAction::Devices => devices(json).await,
         ModelsAction::Verify { names } => verify(&manifest, &store, names, json),
     }
+}
+
+async fn devices(json: bool) -> anyhow::Result<()> {
+    // The vendors' drivers may take their time.
+    let devices = tokio::task::spawn_blocking(wellspring_generate::devices).await?;
+    if json {
+        return output::json(&devices);
+    }
+    let rows = devices.iter().map(|device| {
+        let memory = format!("{} of {}", output::bytes(device.memory_free), output::bytes(device.memory_total));
+        vec![device.name.clone(), device.backend.clone(), device.description.clone(), memory]
+    });
+    output::table(&["name", "backend", "device", "memory free"], rows.collect());
+    if !devices.iter().any(|device| device.gpu) {
+        output::note(
+            "no GPU: this build has none of the features `cuda`, `vulkan` and `metal`, or the machine has none",
+        );
+    }
+    Ok(())
 }
 
 fn list(manifest: &Manifest, store: &ModelStore, json: bool) -> anyhow::Result<()> {
@@ -34,7 +54,11 @@ fn list(manifest: &Manifest, store: &ModelStore, json: bool) -> anyhow::Result<(
         return output::json(&listed);
     }
     let rows = listed.iter().map(|model| {
-        let state = if model.present { "present" } else { "-" };
+        let state = match model.state {
+            FileState::Present => "present",
+            FileState::Damaged => "DAMAGED",
+            FileState::Absent => "-",
+        };
         vec![
             model.name.clone(),
             model.kind.to_string(),

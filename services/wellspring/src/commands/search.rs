@@ -21,8 +21,13 @@ struct Results {
 
 /// Searches and prints.
 pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool) -> anyhow::Result<()> {
-    let SearchArguments { query, limit, collection, explain } = arguments;
-    let body = json!({ "query": query.join(" "), "limit": limit, "collection": collection, "explain": explain });
+    let SearchArguments { query, limit, collection, explain, half_life_days, per_document, collapse, expand, reach } =
+        arguments;
+    let mut body = json!({
+        "query": query.join(" "), "limit": limit, "collection": collection, "explain": explain, "collapse": collapse,
+        "half_life_days": half_life_days, "per_document": per_document, "expand": expand,
+    });
+    reach.add_to(&mut body);
     let results: Results = client.json(client.request(Method::POST, "/v1/search").json(&body)).await?;
     if json {
         output::json(&results)?;
@@ -34,6 +39,12 @@ pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool
             let flat = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
             let shown: String = flat.chars().take(SHOWN_CHARACTERS).collect();
             output::line(format!("   {shown}{}", if shown.len() < flat.len() { " …" } else { "" }));
+            if passage.outdated {
+                output::line("   (the document has a newer version, which could not be read)");
+            }
+            for duplicate in &hit.duplicates {
+                output::line(format!("   nearly the same: {}", duplicate.document));
+            }
             if let Some(explanation) = &hit.explain {
                 output::line(format!("   {}", reason(explanation)));
             }

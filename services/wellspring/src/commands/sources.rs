@@ -177,7 +177,15 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
 fn row(source: &Source, now: Timestamp) -> Vec<String> {
     let failed: u64 = ["failed", "quarantined"].iter().filter_map(|state| source.documents.get(*state)).sum();
     let all: u64 = source.documents.values().sum();
-    let documents = if failed > 0 { format!("{all} ({failed} failed)") } else { all.to_string() };
+    let passed_over = source.last_visit.as_ref().map_or(0, |visit| visit.failed);
+    let mut asides = Vec::new();
+    if failed > 0 {
+        asides.push(format!("{failed} failed"));
+    }
+    if passed_over > 0 {
+        asides.push(format!("{passed_over} passed over"));
+    }
+    let documents = if asides.is_empty() { all.to_string() } else { format!("{all} ({})", asides.join(", ")) };
     let ago = |seconds: i64| format!("{} ago", duration(seconds));
     let last = source.last_visit.as_ref().map(|visit| ago(now.duration_since(visit.began_at).as_secs()));
     let next = source.next_visit_at.map(|at| match at.duration_since(now).as_secs() {

@@ -178,6 +178,10 @@ pub(crate) struct Config {
     pub(crate) generator_threads: usize,
     /// Prompt and output of one generation, in tokens.
     pub(crate) generator_context_tokens: u32,
+    /// How much evidence an answer needs, in hundredths.
+    pub(crate) answer_sufficiency_percent: u32,
+    /// Layers for GPUs; `None` for llama.cpp's own choice.
+    pub(crate) generator_gpu_layers: Option<u32>,
     /// The log filter.
     pub(crate) log: String,
 }
@@ -222,8 +226,25 @@ impl Config {
             generator_model: generator(layers.text("generator.model")?),
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
+            answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
+            generator_gpu_layers: gpu_layers(layers)?,
             log: log(layers)?,
         })
+    }
+}
+
+/// More layers than any model has.
+const GPU_LAYERS_MAX: u32 = 10_000;
+
+/// A number of layers, or `auto`.
+fn gpu_layers(layers: &Layers) -> Result<Option<u32>, ConfigError> {
+    let name = "generator.gpu_layers";
+    match layers.text(name)? {
+        "auto" => Ok(None),
+        number => match number.parse::<u32>() {
+            Ok(count) if count <= GPU_LAYERS_MAX => Ok(Some(count)),
+            _ => Err(layers.refused(name, format!("expected `auto` or a whole number from 0 to {GPU_LAYERS_MAX}"))),
+        },
     }
 }
 

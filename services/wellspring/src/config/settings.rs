@@ -111,6 +111,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "embedder sessions, one thread each; 0 is one a core",
     },
     Setting {
+        name: "answer.sufficiency_percent",
+        kind: Kind::Integer,
+        default: Some("100"),
+        help: "how much evidence an answer needs; more declines more questions (`wellspring tune abstain` finds it)",
+    },
+    Setting {
         name: "generator.model",
         kind: Kind::Text,
         default: Some("qwen2.5-coder-0.5b-instruct"),
@@ -127,6 +133,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Integer,
         default: Some("4096"),
         help: "the longest prompt and answer together, in tokens",
+    },
+    Setting {
+        name: "generator.gpu_layers",
+        kind: Kind::Text,
+        default: Some("auto"),
+        help: "layers of the model that GPUs compute: a number, or `auto` for all that there are; needs a build for GPUs",
     },
     Setting {
         name: "log",

@@ -19,4 +19,4 @@ mod store;
 pub(crate) use manifest::{Manifest, NameError};
 pub(crate) use progress::TerminalProgress;
 pub(crate) use pull::pull;
-pub(crate) use store::{MissingModel, ModelStore};
+pub(crate) use store::{FileState, MissingModel, ModelStore};

@@ -83,10 +83,24 @@ pub(crate) struct ListedModel {
     pub(crate) prompt: Option<String>,
     /// The model that it is made of here.
     pub(crate) made_of: Option<String>,
-    /// Whether a file of the right size is there.
+    /// Whether its file is there and whole.
     pub(crate) present: bool,
+    /// The same in a word: a damaged file is there, and of no use.
+    pub(crate) state: FileState,
     /// The sets that hold it.
     pub(crate) sets: Vec<String>,
+}
+
+/// What is known of a model's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FileState {
+    /// It is there and whole.
+    Present,
+    /// It is there, and not what the manifest says.
+    Damaged,
+    /// It is not there.
+    Absent,
 }
 
 /// What reading a file again has shown.
@@ -140,9 +154,18 @@ impl ModelStore {
         Ok(path)
     }
 
+    /// Whether a model's file is there and whole. A file without a stamp is read once.
+    pub(crate) fn state(&self, manifest: &Manifest, name: &str) -> FileState {
+        match self.path(manifest, name) {
+            Ok(_) => FileState::Present,
+            Err(MissingModel::Absent { .. } | MissingModel::Name(_)) => FileState::Absent,
+            Err(MissingModel::Damaged { .. } | MissingModel::Unreadable { .. }) => FileState::Damaged,
+        }
+    }
+
     /// Every model of the manifest, and whether it is here.
     pub(crate) fn list(&self, manifest: &Manifest) -> Vec<ListedModel> {
-        let listed = |model: &Model| ListedModel {
+        let listed = |model: &Model, state: FileState| ListedModel {
             name: model.name.clone(),
             file: model.file.clone(),
             kind: model.kind,
@@ -153,10 +176,11 @@ impl ModelStore {
             context_tokens: model.generator.as_ref().map(|facts| facts.context_tokens),
             prompt: model.generator.as_ref().map(|facts| facts.prompt.clone()),
             made_of: model.made.as_ref().map(|made| made.from.clone()),
-            present: fs::metadata(self.place(model)).is_ok_and(|metadata| metadata.len() == model.bytes),
+            present: state == FileState::Present,
+            state,
             sets: manifest.sets_of(&model.name),
         };
-        manifest.models().iter().map(listed).collect()
+        manifest.models().iter().map(|model| listed(model, self.state(manifest, &model.name))).collect()
     }
 
     /// The names of the models that are here, whole or not.

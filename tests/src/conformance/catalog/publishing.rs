@@ -1,7 +1,8 @@
 //! Do readers move from one whole revision to the next, and only forward?
 
-use wellspring_core::catalog::{CatalogReader, End, EntryState, Publisher, Stage};
+use wellspring_core::catalog::{CatalogReader, End, EntryState, Publisher, Stage, Write};
 use wellspring_core::document::Revision;
+use wellspring_core::filter::Filter;
 use wellspring_core::limits;
 use wellspring_core::view::{Publication, ViewName};
 
@@ -78,13 +79,33 @@ pub async fn a_failure_leaves_the_published_revision(subject: impl Subject) {
     let end = End::Failed { stage: Stage::Parse, reason: "no text".to_owned() };
     publish(catalog, vec![finished(&work, end)]).await;
     assert_eq!(text(catalog, "a").await.as_deref(), Some("one"));
-    assert_eq!(passages(catalog, &[chunk_id("a", "one")]).await, ["one"]);
+    let passage = catalog.hydrate(&collection(), &[chunk_id("a", "one")], &Filter::default()).await.unwrap().remove(0);
+    assert_eq!((passage.text.as_str(), passage.outdated), ("one", true), "a reader is told that it is not the newest");
     let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
     assert_eq!((info.revision, info.published_revision), (Revision(2), Some(Revision(1))));
     let reason = "no text".to_owned();
     assert_eq!(info.state, EntryState::Failed { stage: Stage::Parse, reason, attempt: 1, next_retry_at: None });
     let unparsed = catalog.revision_text(&collection(), &key("a"), Some(Revision(2))).await.unwrap();
     assert_eq!(unparsed.map(|revision| revision.text), Some(None));
+}
+
+/// A revision is read with the title and the attributes it had.
+pub async fn a_revision_keeps_what_was_said_about_it(subject: impl Subject) {
+    let catalog = subject.catalog();
+    for (title, text) in [("Old", "one"), ("New", "two")] {
+        let mut draft = draft("a", text);
+        draft.attributes.title = Some(title.to_owned());
+        draft.attributes.tags = vec![title.to_lowercase()];
+        accept(catalog, Write::Put(draft)).await;
+        publish_all(catalog).await;
+    }
+    let read = async |revision| catalog.revision_text(&collection(), &key("a"), revision).await.unwrap().unwrap();
+    let old = read(Some(Revision(1))).await;
+    assert_eq!((old.title.as_deref(), old.attributes.tags), (Some("Old"), vec!["old".to_owned()]));
+    let newest = read(None).await;
+    assert_eq!((newest.revision, newest.title.as_deref()), (Revision(2), Some("New")));
+    let passage = catalog.hydrate(&collection(), &[chunk_id("a", "two")], &Filter::default()).await.unwrap().remove(0);
+    assert!(!passage.outdated);
 }
 
 /// A citation of a recent revision can be checked; text beyond the bound is gone.

@@ -4,6 +4,7 @@ use wellspring_core::catalog::{
     CatalogReader, DocumentFilter, End, Journal, Publisher, Sequence, SpaceMismatch, Stage, Write,
 };
 use wellspring_core::document::{CollectionName, DocumentId, Revision};
+use wellspring_core::filter::{Demand, Filter};
 
 use super::Subject;
 use super::steps::*;
@@ -43,7 +44,7 @@ pub async fn passages_keep_the_order_asked(subject: impl Subject) {
     let asked = [chunk_id("b", "three"), foreign_chunk, chunk_id("a", "two"), chunk_id("x", "y"), chunk_id("a", "one")];
     assert_eq!(passages(catalog, &asked).await, ["three", "two", "one"]);
     assert!(passages(catalog, &[]).await.is_empty());
-    let passage = catalog.hydrate(&collection(), &asked[2..3]).await.unwrap().remove(0);
+    let passage = catalog.hydrate(&collection(), &asked[2..3], &Filter::default()).await.unwrap().remove(0);
     assert_eq!((passage.document.clone(), passage.document_id, passage.revision), (key("a"), id("a"), Revision(1)));
     assert_eq!((passage.ordinal, passage.span.byte_start, passage.span.byte_end), (1, 5, 8));
     assert_eq!(passage.title.as_deref(), Some("A title"));
@@ -52,6 +53,79 @@ pub async fn passages_keep_the_order_asked(subject: impl Subject) {
     assert_eq!(passage.source, source("push"));
     let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
     assert_eq!(info.accepted_at, passage.accepted_at);
+}
+
+/// What a filter refuses comes out neither by its chunks nor by asking for all of them.
+pub async fn only_admitted_documents_are_read(subject: impl Subject) {
+    let catalog = subject.catalog();
+    let mut plain = draft("notes/plain.md", "plain one\n\nplain two");
+    plain.attributes.language = Some("en-GB".to_owned());
+    plain.attributes.tags = vec!["red".to_owned()];
+    plain.attributes.metadata.insert("year".to_owned(), 2020.into());
+    let mut secret = draft("notes/secret.md", "secret");
+    secret.attributes.acl = vec!["board".to_owned()];
+    secret.attributes.published_at = Some("2026-01-02T03:04:05Z".parse().unwrap());
+    let mut deleted = draft("deleted", "deleted");
+    deleted.source = source("folder");
+    catalog
+        .accept(vec![Write::Put(plain), Write::Put(secret), Write::Put(deleted), put("other", "other")])
+        .await
+        .unwrap();
+    publish_all(catalog).await;
+    let deletion = Write::Delete { collection: collection(), key: key("deleted"), source: source("folder") };
+    accept(catalog, deletion).await;
+
+    let chunks = [
+        chunk_id("notes/plain.md", "plain one"),
+        chunk_id("notes/plain.md", "plain two"),
+        chunk_id("notes/secret.md", "secret"),
+        chunk_id("other", "other"),
+        chunk_id("deleted", "deleted"),
+    ];
+    let board = || vec!["board".to_owned()];
+    let moment = |text: &str| Some(text.parse().unwrap());
+    let everything = Filter { labels: board(), ..Filter::default() };
+    let of_metadata = |demand| Filter { metadata: vec![("year".to_owned(), demand)], ..Filter::default() };
+    let cases: [(Filter, &[usize]); 10] = [
+        (Filter::default(), &[0, 1, 3]),
+        (everything.clone(), &[0, 1, 2, 3]),
+        (Filter { languages: vec!["en".to_owned()], ..Filter::default() }, &[0, 1]),
+        (Filter { tags: vec!["blue".to_owned(), "red".to_owned()], ..Filter::default() }, &[0, 1]),
+        (Filter { sources: vec![source("folder")], ..Filter::default() }, &[]),
+        (Filter { key_glob: Some("notes/*".to_owned()), ..everything.clone() }, &[0, 1, 2]),
+        (Filter { published_from: moment("2026-01-01T00:00:00Z"), ..everything.clone() }, &[2]),
+        (Filter { modified_before: moment("1990-01-01T00:00:00Z"), ..everything.clone() }, &[]),
+        (of_metadata(Demand::AnyOf(vec![2020.0.into()])), &[0, 1]),
+        (of_metadata(Demand::Exists(false)), &[3]),
+    ];
+    for (filter, expected) in cases {
+        let mut expected: Vec<_> = expected.iter().map(|&place| chunks[place]).collect();
+        let read = catalog.hydrate(&collection(), &chunks, &filter).await.unwrap();
+        assert_eq!(read.iter().map(|passage| passage.chunk).collect::<Vec<_>>(), expected, "{filter:?}");
+        let mut admitted = catalog.chunks_admitted(&collection(), &filter, 10).await.unwrap().expect("few");
+        admitted.sort();
+        expected.sort();
+        assert_eq!(admitted, expected, "{filter:?}");
+    }
+    // A label shuts out from the acknowledgement on, before the revision that brings it is published.
+    let mut tightened = draft("other", "other, and more");
+    tightened.attributes.acl = vec!["board".to_owned()];
+    accept(catalog, Write::Put(tightened)).await;
+    assert!(catalog.hydrate(&collection(), &chunks[3..4], &Filter::default()).await.unwrap().is_empty());
+    assert_eq!(catalog.hydrate(&collection(), &chunks[3..4], &everything).await.unwrap().len(), 1);
+    assert_eq!(catalog.chunks_admitted(&collection(), &everything, 3).await.unwrap(), None, "more than asked for");
+}
+
+/// What stands around a chunk is told side by side, of the published revision alone.
+pub async fn neighbours_stand_in_the_order_of_the_text(subject: impl Subject) {
+    let catalog = subject.catalog();
+    write_all(catalog, &[("a", "one\n\ntwo\n\nthree\n\nfour")]).await;
+    let around = catalog.neighbours(chunk_id("a", "three"), 2).await.unwrap();
+    let texts = |side: &[wellspring_core::catalog::Neighbour]| side.iter().map(|n| n.text.clone()).collect::<Vec<_>>();
+    assert_eq!((texts(&around.before), texts(&around.behind)), (vec!["one".into(), "two".into()], vec!["four".into()]));
+    assert_eq!((around.behind[0].span.byte_start, around.behind[0].chunk), (17, chunk_id("a", "four")));
+    accept(catalog, delete("a")).await;
+    assert_eq!(catalog.neighbours(chunk_id("a", "three"), 2).await.unwrap(), Default::default());
 }
 
 /// A listing goes through all documents in the order of their keys, page by page, and only those asked for.

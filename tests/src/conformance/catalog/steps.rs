@@ -8,6 +8,7 @@ use wellspring_core::catalog::{
 use wellspring_core::chunk::{Chunk, ChunkId, EmbeddingKey, Part, Reads};
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft, MediaType};
 use wellspring_core::embedding::{Embedding, EmbeddingSpace, SpaceId};
+use wellspring_core::filter::Filter;
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
 
@@ -234,6 +235,6 @@ pub async fn text(catalog: &impl CatalogReader, name: &str) -> Option<String> {
 
 /// The texts of those of the chunks that are passages.
 pub async fn passages(catalog: &impl CatalogReader, chunks: &[ChunkId]) -> Vec<String> {
-    let passages = catalog.hydrate(&collection(), chunks).await.expect("hydrating");
+    let passages = catalog.hydrate(&collection(), chunks, &Filter::default()).await.expect("hydrating");
     passages.into_iter().map(|passage| passage.text).collect()
 }

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use wellspring_core::catalog::{
     CatalogError, CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, EntryState,
-    RevisionText, Sequence,
+    Neighbour, Neighbours, RevisionText, Sequence,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
+use wellspring_core::filter::{Described, Filter};
 use wellspring_core::hit::Passage;
 use wellspring_core::limits;
 
@@ -18,9 +19,45 @@ impl CatalogReader for MemoryCatalog {
         Ok(self.state().collections.contains_key(collection))
     }
 
-    async fn hydrate(&self, collection: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<Passage>, CatalogError> {
+    async fn hydrate(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<Vec<Passage>, CatalogError> {
         let state = self.state();
-        Ok(chunks.iter().filter_map(|chunk| state.passage(collection, *chunk)).collect())
+        Ok(chunks.iter().filter_map(|chunk| state.passage(collection, *chunk, filter)).collect())
+    }
+
+    async fn chunks_admitted(
+        &self,
+        collection: &CollectionName,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Option<Vec<ChunkId>>, CatalogError> {
+        let state = self.state();
+        let documents =
+            state.documents.values().filter(|document| !document.deleted && document.collection == *collection);
+        let chunks = documents.flat_map(Document::published_chunks).map(|stored| stored.chunk.id);
+        let admitted: Vec<ChunkId> = chunks.filter(|id| state.passage(collection, *id, filter).is_some()).collect();
+        Ok((admitted.len() <= limit).then_some(admitted))
+    }
+
+    async fn neighbours(&self, chunk: ChunkId, count: usize) -> Result<Neighbours, CatalogError> {
+        let state = self.state();
+        let mut around = Neighbours::default();
+        let Some((document, of)) = state.published_chunk(chunk) else { return Ok(around) };
+        let mut chunks: Vec<_> = document.published_chunks().map(|stored| &stored.chunk).collect();
+        chunks.sort_by_key(|chunk| chunk.ordinal);
+        for beside in chunks {
+            let distance = beside.ordinal.abs_diff(of.chunk.ordinal) as usize;
+            if distance == 0 || distance > count {
+                continue;
+            }
+            let side = if beside.ordinal < of.chunk.ordinal { &mut around.before } else { &mut around.behind };
+            side.push(Neighbour { chunk: beside.id, span: beside.span, text: beside.text.clone() });
+        }
+        Ok(around)
     }
 
     async fn document(
@@ -42,7 +79,13 @@ impl CatalogReader for MemoryCatalog {
         let text = || {
             let document = state.live(collection, key)?;
             let revision = revision.or(document.published).filter(|revision| *revision > document.erased_through)?;
-            Some(RevisionText { revision, text: document.revisions.get(&revision)?.text.clone() })
+            let stored = document.revisions.get(&revision)?;
+            Some(RevisionText {
+                revision,
+                text: stored.text.clone(),
+                title: stored.title.clone(),
+                attributes: stored.attributes.clone(),
+            })
         };
         Ok(text())
     }
@@ -150,13 +193,20 @@ impl State {
         }
     }
 
-    fn passage(&self, collection: &CollectionName, chunk: ChunkId) -> Option<Passage> {
+    fn passage(&self, collection: &CollectionName, chunk: ChunkId, filter: &Filter) -> Option<Passage> {
         let (document, stored) = self.published_chunk(chunk)?;
         if document.collection != *collection {
             return None;
         }
         let revision = &document.revisions[&stored.revision];
-        Some(Passage {
+        let described = Described {
+            key: &document.key,
+            source: &document.source,
+            accepted_at: revision.accepted_at,
+            attributes: &revision.attributes,
+            newest_acl: &document.revisions[&document.revision].attributes.acl,
+        };
+        filter.admits(described).then(|| Passage {
             document: document.key.clone(),
             document_id: DocumentId::of(collection, &document.key),
             revision: stored.revision,
@@ -171,6 +221,7 @@ impl State {
             published_at: revision.attributes.published_at,
             accepted_at: revision.accepted_at,
             source: document.source.clone(),
+            outdated: matches!(self.word(document), "failed" | "quarantined"),
         })
     }
 }

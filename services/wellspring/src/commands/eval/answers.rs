@@ -16,6 +16,8 @@ mod overlap;
 mod removal;
 mod report;
 
+use std::path::Path;
+
 use anyhow::{bail, ensure};
 use wellspring_core::answer::AnswerMode;
 use wellspring_core::document::DEFAULT_COLLECTION;
@@ -26,7 +28,7 @@ use super::collection::{Collection, Holds};
 use super::gold;
 use super::per_query::PerQuery;
 use super::set::{Query, TestSet};
-use crate::cli::AnswersArguments;
+use crate::cli::{AbstainArguments, AnswersArguments};
 use crate::config::{Config, GeneratorChoice};
 use crate::models::{Manifest, ModelStore};
 use crate::output::Progress;
@@ -40,7 +42,7 @@ pub(super) async fn run(arguments: &AnswersArguments, json: bool) -> anyhow::Res
     }
     check_model(&config, mode)?;
     let mut set = TestSet::load(&arguments.folder)?;
-    let sampled = sample(&mut set, arguments)?;
+    let sampled = sample(&mut set, &arguments.folder, arguments.limit, arguments.seed)?;
     // Before the documents are read, which may take long.
     let per_query = PerQuery::create(arguments.per_query.as_deref())?;
     let holds = if arguments.given { Holds::Given } else { Holds::Corpus };
@@ -48,6 +50,38 @@ pub(super) async fn run(arguments: &AnswersArguments, json: bool) -> anyhow::Res
     let report = Measurement { arguments, set, sampled, mode, per_query }.run(&collection).await;
     collection.close().await;
     report?.print(json)
+}
+
+/// How much evidence there is for each question: with the documents that answer it, and without them.
+pub(super) async fn sufficiencies(arguments: &AbstainArguments) -> anyhow::Result<(String, Vec<[f32; 2]>)> {
+    let mut config = Config::load(&arguments.flags())?;
+    config.generator_model = GeneratorChoice::Off;
+    let mut set = TestSet::load(&arguments.folder)?;
+    let Sampled { questions, .. } = sample(&mut set, &arguments.folder, arguments.limit, arguments.seed)?;
+    let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
+    let measured = async {
+        let client = &collection.service.client;
+        let asker = Asker { client, mode: AnswerMode::Extract };
+        let with = evidence_of_all(asker, &questions, false).await?;
+        collection.note_incomplete()?;
+        removal::remove_gold(client, &questions).await?;
+        let without = evidence_of_all(asker, &questions, true).await?;
+        anyhow::Ok(with.into_iter().zip(without).map(|(with, without)| [with, without]).collect())
+    };
+    let measured = measured.await;
+    collection.close().await;
+    Ok((set.name, measured?))
+}
+
+async fn evidence_of_all(asker: Asker<'_>, questions: &[Question], unanswerable: bool) -> anyhow::Result<Vec<f32>> {
+    let mut progress = Progress::start("questions asked", questions.len() as u64);
+    let mut found = Vec::with_capacity(questions.len());
+    for (number, question) in questions.iter().enumerate() {
+        found.push(asker.ask(question, unanswerable).await?.sufficiency);
+        progress.at(number as u64 + 1);
+    }
+    progress.finish();
+    Ok(found)
 }
 
 /// Says what is missing before anything starts.
@@ -74,17 +108,17 @@ struct Sampled {
 }
 
 /// The questions with right answers, or a sample of them.
-fn sample(set: &mut TestSet, arguments: &AnswersArguments) -> anyhow::Result<Sampled> {
-    let mut right = gold::read(&arguments.folder)?;
+fn sample(set: &mut TestSet, folder: &Path, limit: Option<usize>, seed: u64) -> anyhow::Result<Sampled> {
+    let mut right = gold::read(folder)?;
     let queries = set.queries.len();
     set.queries.retain(|query| right.contains_key(&query.id));
     let queries_without_answers = queries - set.queries.len();
     if set.queries.is_empty() {
         bail!("no query of {} has both an answer and a relevant document", set.name);
     }
-    if let Some(count) = arguments.limit {
+    if let Some(count) = limit {
         ensure!(count > 0, "--limit 0 leaves no question to ask");
-        set.sample(count, arguments.seed);
+        set.sample(count, seed);
     }
     let question = |Query { id, text, grades, .. }: Query| Question {
         right: right.remove(&id).unwrap_or_default(),

@@ -3,8 +3,10 @@
 //! ```text
 //! test set ─► collection ─► retrieval ─► report, and a run by the query ─► compare
 //!                       └──► answers ───► report, and what became of each question
+//!                                  └────► abstain: how much evidence an answer should need
 //! ```
 
+mod abstain;
 mod answers;
 mod collection;
 mod compare;
@@ -16,7 +18,7 @@ mod retrieval;
 mod run;
 mod set;
 
-use crate::cli::{EvalAction, EvalArguments};
+use crate::cli::{EvalAction, EvalArguments, TuneAction, TuneArguments};
 
 /// Measures, and prints what was found.
 pub(crate) async fn run(arguments: &EvalArguments, json: bool) -> anyhow::Result<()> {
@@ -27,5 +29,12 @@ pub(crate) async fn run(arguments: &EvalArguments, json: bool) -> anyhow::Result
             let comparison = compare::Pairing { arms, against: *against, seed: *seed };
             compare::run(a, b, &comparison, json)
         }
+    }
+}
+
+/// Fits a setting to a test set, and prints what it should be.
+pub(crate) async fn tune(arguments: &TuneArguments, json: bool) -> anyhow::Result<()> {
+    match &arguments.action {
+        TuneAction::Abstain(arguments) => abstain::run(arguments, json).await,
     }
 }

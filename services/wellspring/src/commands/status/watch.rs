@@ -166,7 +166,7 @@ impl Shown {
                 *last = Some(summary);
             }
             Self::Json { last } if last.as_ref() != Some(&lasting(status)) => {
-                output::line(serde_json::to_string(status)?);
+                output::json_line(status)?;
                 *last = Some(lasting(status));
             }
             Self::Lines { .. } | Self::Json { .. } => {}

@@ -61,6 +61,8 @@ pub(super) struct QuestionRun {
     pub(super) status: Outcome,
     /// As it was given; empty when refused.
     pub(super) answer: String,
+    /// How much evidence there was, over the least that is asked for.
+    pub(super) sufficiency: f32,
     /// How it came about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mode: Option<AnswerMode>,
@@ -113,6 +115,7 @@ impl Asker<'_> {
             answers: right.clone(),
             status: Outcome::Refused,
             answer: String::new(),
+            sufficiency: 0.0,
             mode: None,
             note: None,
             overlap: Overlap::default(),
@@ -147,6 +150,7 @@ impl Asker<'_> {
             });
         }
         run.answer = answer.answer;
+        run.sufficiency = answer.sufficiency;
         (run.mode, run.note) = (Some(answer.mode), answer.note);
         (run.first_text_ms, run.prompt_tokens) = (answer.spent.first_text_ms, answer.spent.usage.prompt_tokens);
         Ok(run)

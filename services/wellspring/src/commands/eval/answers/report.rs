@@ -253,6 +253,7 @@ mod tests {
             answers: vec!["x".into()],
             status,
             answer: "x".into(),
+            sufficiency: 1.0,
             mode: Some(AnswerMode::Generate),
             note: None,
             overlap: Overlap { em: f1 == 1.0, f1, contained: f1 > 0.5 },

@@ -1,0 +1,151 @@
+//! What do answers look like in the API's description?
+//!
+//! Mirrors of the core's types, for OpenAPI alone; a test holds them equal to what is sent.
+
+use utoipa::ToSchema;
+
+use super::Span;
+
+/// How an answer comes about.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum AnswerMode {
+    /// Generated where a generator is ready, else extracted.
+    Auto,
+    /// The best sentences of the documents, word for word.
+    Extract,
+    /// Generated.
+    Generate,
+}
+
+/// How far the documents carry an answer.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum AnswerStatus {
+    /// Answered from the documents.
+    Answered,
+    /// The documents do not say.
+    InsufficientEvidence,
+}
+
+/// How well a quote supports the part of the answer it is attached to.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Support {
+    /// It says it.
+    Supported,
+    /// It says some of it.
+    Partial,
+    /// It does not say it.
+    Unsupported,
+}
+
+/// An answer.
+#[derive(Debug, ToSchema)]
+pub struct Answer {
+    /// The text.
+    pub answer: String,
+    /// How far the documents carry it.
+    pub status: AnswerStatus,
+    /// How it came about.
+    pub mode: AnswerMode,
+    /// How much evidence there is, over the least that is asked for; 0 where nothing found speaks of the question.
+    pub sufficiency: f32,
+    /// What the reader should know of it: why it is an extract, what the documents found do not speak of, how many are
+    /// still being read.
+    pub note: Option<String>,
+    /// In the order of the answer.
+    pub citations: Vec<Citation>,
+    /// What was looked at, where the documents do not say; else absent.
+    pub looked_at: Option<Vec<LookedAt>>,
+    /// The generator's model, where one wrote.
+    pub model: Option<String>,
+    /// What it cost.
+    pub spent: Spent,
+}
+
+/// Characters of a document that support characters of the answer.
+#[derive(Debug, ToSchema)]
+pub struct Citation {
+    /// The document's key.
+    pub document: String,
+    /// The revision that was read.
+    pub revision: u64,
+    /// The passage.
+    pub chunk: String,
+    /// The characters of the revision's text, word for word.
+    pub quote: String,
+    /// Where the quote stands in the revision's text.
+    pub source_span: Span,
+    /// The part of the answer it supports.
+    pub answer_span: Span,
+    /// How well.
+    pub support: Support,
+    /// The document's title.
+    pub title: Option<String>,
+    /// Where the original is.
+    pub url: Option<String>,
+    /// Where in the original the quote begins, for formats that have pages, slides or rows; else absent.
+    pub place: Option<Place>,
+    /// Whether the document has a newer revision, which could not be read; absent where not.
+    pub outdated: Option<bool>,
+}
+
+/// A place in the original, counted from 1.
+#[derive(Debug, ToSchema)]
+pub struct Place {
+    /// `page`, `slide`, `row` or `line`.
+    pub kind: String,
+    /// Which one.
+    pub number: u32,
+    /// The sheet of a row, where there are several.
+    pub sheet: Option<String>,
+}
+
+/// From a byte of a passage on, up to the next mark, the text stands at this place.
+#[derive(Debug, ToSchema)]
+pub struct PlaceMark {
+    /// A byte of the passage's text.
+    pub start: u64,
+    /// The place.
+    pub place: Place,
+}
+
+/// What was looked at.
+#[derive(Debug, ToSchema)]
+pub struct LookedAt {
+    /// The document's key.
+    pub document: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// The passage.
+    pub chunk: String,
+    /// Its score.
+    pub score: f32,
+}
+
+/// What an answer cost.
+#[derive(Debug, ToSchema)]
+pub struct Spent {
+    /// Finding passages.
+    pub retrieve_ms: f64,
+    /// Choosing evidence.
+    pub evidence_ms: f64,
+    /// From the question to the first character.
+    pub first_text_ms: f64,
+    /// From the question to the end.
+    pub total_ms: f64,
+    /// The generator's tokens.
+    pub usage: Usage,
+}
+
+/// Tokens of a generated answer; zeros for an extract.
+#[derive(Debug, ToSchema)]
+pub struct Usage {
+    /// Tokens in the prompt.
+    pub prompt_tokens: u64,
+    /// Of those, tokens that did not have to be read again.
+    pub cached_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+}
