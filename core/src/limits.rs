@@ -173,6 +173,16 @@ pub const KEYWORD_WRITER_BYTES: usize = 64 << 20;
 pub const VECTOR_OPERATION_POINTS_MAX: usize = 512;
 /// The vector index's own log, which nothing reads: beyond this the index is reopened without it.
 pub const VECTOR_LOG_BYTES_MAX: u64 = 256 << 20;
+/// Points up to which a search by meaning looks at each: some 5 ms, and nothing is missed. Beyond, it goes through a graph
+/// of neighbours, which is made again whenever as many points have changed.
+pub const VECTOR_EXACT_POINTS_MAX: usize = 20_000;
+/// Neighbours that a search of the graph keeps in view: more find more and take longer (ADR 0012 has the figures).
+pub const VECTOR_SEARCH_WIDTH: usize = 256;
+/// How long a commit tries again while the graph's making holds the index's lock, which it does for milliseconds.
+pub const VECTOR_FLUSH_RETRY_MAX: Duration = Duration::from_secs(10);
+/// How long closing waits for a graph in the making. Beyond, the index is filled anew at the next start, which takes
+/// seconds; a service manager may kill after ten.
+pub const VECTOR_CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Candidates each arm of a search contributes; as many as there may be results, where those are more.
 pub const CANDIDATES_MAX: usize = 100;

@@ -4,6 +4,7 @@
 //! - The manifest is replaced whole, durably, or not at all: a crash leaves the old one or the new one.
 //! - Checkpoint 0 means that nothing in the folder counts.
 //! - Epochs only rise. Each opening of the index takes a new one (`operation_log` says why).
+//! - A mark in the folder means that its index was being rearranged, and that nothing in it counts (`writer` says why).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use wellspring_core::view::{ViewError, ViewErrorKind};
 const FILE: &str = "manifest.json";
 const NEW_FILE: &str = "manifest.json.new";
 const LOCK_FILE: &str = "lock";
+const MARK_FILE: &str = "rearranging";
 
 /// The layout of the folder and of the points' payload; another number is another format.
 const FORMAT: u32 = 1;
@@ -88,20 +90,63 @@ pub(crate) fn lock(dir: &Path) -> Result<File, ViewError> {
     Ok(file)
 }
 
+/// Marks the folder's index as being rearranged; durable when this returns.
+pub(crate) fn mark(dir: &Path) -> Result<(), ViewError> {
+    File::create(dir.join(MARK_FILE))
+        .and_then(|file| file.sync_all())
+        .and_then(|()| sync_directory(dir))
+        .map_err(|error| storage("could not mark the vector index", error))
+}
+
+/// Whether the folder's index was being rearranged when the last process that held it ended.
+pub(crate) fn is_marked(dir: &Path) -> bool {
+    dir.join(MARK_FILE).exists()
+}
+
+/// Takes the mark away, if there is one; durable when this returns.
+pub(crate) fn unmark(dir: &Path) -> Result<(), ViewError> {
+    match fs::remove_file(dir.join(MARK_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| sync_directory(dir)),
+    }
+    .map_err(|error| storage("could not take the mark off the vector index", error))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Makes the names in a folder and in all folders below it durable.
-pub(crate) fn sync_directories(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_directories(&entry.path())?;
+/// What is made durable of a folder and of all folders below it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// The names of files and folders.
+    Names,
+    /// Those, and what is in the files.
+    Contents,
+}
+
+/// Makes a folder durable. What vanishes meanwhile need not be: whoever removed it takes care of its folder.
+pub(crate) fn sync_below(dir: &Path, what: Durable) -> io::Result<()> {
+    let sync = || -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                sync_below(&entry.path(), what)?;
+            } else if what == Durable::Contents {
+                unless_gone(File::open(entry.path()).and_then(|file| file.sync_all()))?;
+            }
         }
+        sync_directory(dir)
+    };
+    unless_gone(sync())
+}
+
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
-    sync_directory(dir)
 }
 
 /// What an operator does about an index that cannot be read.
@@ -133,6 +178,18 @@ mod tests {
         let error = Manifest::read(dir.path(), 4).unwrap_err();
         assert_eq!(error.kind(), ViewErrorKind::Incompatible);
         assert!(error.to_string().contains("delete the folder"), "{error}");
+    }
+
+    #[test]
+    fn a_mark_stays_until_it_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        unmark(dir.path()).unwrap();
+        assert!(!is_marked(dir.path()));
+        mark(dir.path()).unwrap();
+        mark(dir.path()).unwrap();
+        assert!(is_marked(dir.path()));
+        unmark(dir.path()).unwrap();
+        assert!(!is_marked(dir.path()));
     }
 
     #[test]

@@ -5,17 +5,21 @@
 //! Invariants:
 //! - The vendor's panics end here: it panics on a flush that fails, for one.
 //! - A point's id is its chunk's id, so inserting again replaces.
+//! - Up to a number of points a search is exact. Beyond, it goes through the graphs of those segments that have one, and
+//!   scans the others; chosen chunks are always compared exactly.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
-    Condition, CountRequest, CreateIndex, DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeShard, EdgeVectorParams,
-    FieldCondition, FieldIndexOperations, Filter, JsonPath, NamedQuery, OperationError, PayloadFieldSchema,
-    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest,
-    ScoredPoint, ScoringQuery, SearchParams, UpdateOperation,
+    Condition, CountRequest, CreateIndex, DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
+    EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter, HnswIndexConfig, JsonPath, NamedQuery,
+    OperationError, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams, UpdateOperation,
 };
 use serde_json::json;
 use wellspring_core::chunk::ChunkId;
@@ -25,7 +29,7 @@ use wellspring_core::hit::Hit;
 use wellspring_core::limits;
 use wellspring_core::view::{VectorEntry, ViewError, ViewErrorKind};
 
-use crate::manifest::{hint, storage, sync_directories};
+use crate::manifest::{Durable, hint, storage, sync_below};
 use crate::operation_log;
 
 const SEGMENTS: &str = "segments";
@@ -35,11 +39,77 @@ const COLLECTION: &str = "collection";
 /// The payload that names the chunk's document.
 const DOCUMENT: &str = "document";
 
+/// Neighbours that a point of a graph is joined to, and those weighed for it while the graph is made.
+const GRAPH_NEIGHBOURS: usize = 16;
+const GRAPH_CANDIDATES: usize = 128;
+/// Between two attempts of a flush.
+const FLUSH_RETRY_INTERVAL: Duration = Duration::from_millis(2);
+/// What the vendor's flush says when it finds one of its own locks taken; any other panic is a flush that failed.
+const LOCK_TAKEN: [&str; 2] = ["WAL lock acquired", "segment holder lock acquired"];
+
 /// An open index.
 pub(crate) struct Shard {
     // Taken out only by `drop`.
     shard: Option<EdgeShard>,
     path: PathBuf,
+    exact_points_max: usize,
+}
+
+/// How an index is shaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Values in a vector.
+    pub(crate) dimension: usize,
+    /// Points up to which a search is exact.
+    pub(crate) exact_points_max: usize,
+}
+
+impl Shape {
+    fn config(self) -> EdgeConfig {
+        // The vendor counts thousands of bytes of vectors; 0 would mean never.
+        let size = |points: usize| points.saturating_mul(self.dimension * size_of::<f32>()).div_ceil(1024).max(1);
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let graph = HnswIndexConfig {
+            m: GRAPH_NEIGHBOURS,
+            ef_construct: GRAPH_CANDIDATES,
+            // A collection with fewer points in a segment is scanned, whatever is beside it.
+            full_scan_threshold: size(self.exact_points_max / 4),
+            // The other half of the machine embeds, and answers.
+            max_indexing_threads: cores.div_ceil(2),
+            on_disk: None,
+            payload_m: None,
+            inline_storage: None,
+        };
+        let optimizers = EdgeOptimizersConfig {
+            // Half of what sets the making off, since replaced points are counted twice there.
+            indexing_threshold: Some(size(self.exact_points_max / 2)),
+            ..EdgeOptimizersConfig::default()
+        };
+        let vector = EdgeVectorParams::builder(self.dimension, Distance::Dot).build();
+        EdgeConfig::builder().vector(DEFAULT_VECTOR_NAME, vector).hnsw_config(graph).optimizers(optimizers).build()
+    }
+}
+
+/// How much of an index is where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Points, about.
+    pub(crate) points: usize,
+    /// Of those, points in a graph, about.
+    pub(crate) in_graphs: usize,
+}
+
+/// Why a call into the vendor's code has no result.
+enum Trouble {
+    Failed(OperationError),
+    Panicked(String),
+}
+
+/// Why an index could not be rearranged.
+pub(crate) struct NotRearranged {
+    pub(crate) error: ViewError,
+    /// Whether it has the parts that it had before; what was removed meanwhile may be back.
+    pub(crate) restored: bool,
 }
 
 impl Shard {
@@ -49,17 +119,16 @@ impl Shard {
     }
 
     /// Opens the index at `path`, or makes an empty one. `epoch` is one that was never used before.
-    pub(crate) fn open(path: &Path, dimension: usize, epoch: u64) -> Result<Self, ViewError> {
+    pub(crate) fn open(path: &Path, shape: Shape, epoch: u64) -> Result<Self, ViewError> {
         fs::create_dir_all(path)
             .and_then(|()| operation_log::restart(path, epoch))
             .map_err(|error| storage("could not prepare the folder of the vector index", error))?;
-        let vector = EdgeVectorParams::builder(dimension, Distance::Dot).build();
-        let config = EdgeConfig::builder().vector(DEFAULT_VECTOR_NAME, vector).build();
-        let shard = guarded("open the vector index", || EdgeShard::load(path, Some(config))).map_err(|error| {
-            let attempted = format!("could not open the vector index; {}", hint(path.parent().unwrap_or(path)));
-            ViewError::caused_by(ViewErrorKind::Incompatible, attempted, error)
-        })?;
-        let shard = Self { shard: Some(shard), path: path.to_owned() };
+        let shard =
+            guarded("open the vector index", || EdgeShard::load(path, Some(shape.config()))).map_err(|error| {
+                let attempted = format!("could not open the vector index; {}", hint(path.parent().unwrap_or(path)));
+                ViewError::caused_by(ViewErrorKind::Incompatible, attempted, error)
+            })?;
+        let shard = Self { shard: Some(shard), path: path.to_owned(), exact_points_max: shape.exact_points_max };
         shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
             field_name: collection_path(),
             field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
@@ -95,15 +164,50 @@ impl Shard {
         Ok(())
     }
 
-    /// Makes everything written durable, the names of new files included. No write may run beside it, or the vendor
-    /// finds its own lock taken and panics.
+    /// Makes everything written durable, the names of new files included; but not what was removed from the parts that
+    /// [`Shard::rearrange`] is at work on. No write may run beside it.
     pub(crate) fn flush(&self) -> Result<(), ViewError> {
-        guarded("flush the vector index", || {
-            self.edge().flush();
-            Ok(())
-        })?;
+        let started = Instant::now();
+        loop {
+            // The vendor panics where it finds its lock taken, and here it would wait; what is left is to try again.
+            self.extent()?;
+            let flushed = caught(|| {
+                self.edge().flush();
+                Ok(())
+            });
+            match flushed {
+                Ok(()) => break,
+                Err(Trouble::Panicked(message))
+                    if LOCK_TAKEN.contains(&message.as_str()) && started.elapsed() < limits::VECTOR_FLUSH_RETRY_MAX =>
+                {
+                    thread::sleep(FLUSH_RETRY_INTERVAL);
+                }
+                Err(trouble) => return Err(trouble.into_error("flush the vector index")),
+            }
+        }
         // The vendor syncs contents; a power failure could still forget the names of new files.
-        sync_directories(&self.path).map_err(|error| storage("could not sync the vector index", error))
+        self.sync(Durable::Names)
+    }
+
+    /// Makes all files durable, whoever wrote them.
+    pub(crate) fn sync(&self, what: Durable) -> Result<(), ViewError> {
+        sync_below(&self.path, what).map_err(|error| storage("could not sync the vector index", error))
+    }
+
+    /// Makes graphs of what has none, and joins small parts and parts with many removed points. Takes seconds to minutes;
+    /// searches, writes and flushes go on beside it. What is removed meanwhile is durable only when it has ended and a
+    /// flush has followed.
+    pub(crate) fn rearrange(&self) -> Result<(), NotRearranged> {
+        caught(|| self.edge().optimize()).map(|_| ()).map_err(|trouble| NotRearranged {
+            restored: matches!(trouble, Trouble::Failed(_)),
+            error: trouble.into_error("make a graph of the vector index"),
+        })
+    }
+
+    /// How much there is, and in graphs.
+    pub(crate) fn extent(&self) -> Result<Extent, ViewError> {
+        let info = guarded("look at the vector index", || Ok(self.edge().info()))?;
+        Ok(Extent { points: info.points_count, in_graphs: info.indexed_vectors_count })
     }
 
     /// How much disk the vendor's log has claimed.
@@ -137,14 +241,17 @@ impl Shard {
         Ok(false)
     }
 
-    /// The `limit` nearest chunks of a collection, nearest first, by exact scan; ties in the order of their ids.
+    /// The `limit` nearest chunks of a collection, nearest first, ties in the order of their ids: exactly up to a number of
+    /// points, nearly all of them beyond.
     pub(crate) fn nearest(
         &self,
         collection: &CollectionName,
         query: &Embedding,
         limit: usize,
     ) -> Result<Vec<Hit>, ViewError> {
-        self.query(Filter::new_must(in_collection(collection)), query, limit)
+        let exact = self.extent()?.points <= self.exact_points_max;
+        let params = SearchParams { exact, hnsw_ef: Some(limits::VECTOR_SEARCH_WIDTH), ..SearchParams::default() };
+        self.query(Filter::new_must(in_collection(collection)), query, limit, params)
     }
 
     /// The cosines of those of `chunks` that are in a collection.
@@ -155,12 +262,18 @@ impl Shard {
         chunks: &[ChunkId],
     ) -> Result<Vec<Hit>, ViewError> {
         let filter = Filter::new_must(in_collection(collection)).with_point_ids(chunks.iter().map(point_id));
-        self.query(filter, query, chunks.len())
+        self.query(filter, query, chunks.len(), SearchParams { exact: true, ..SearchParams::default() })
     }
 
-    fn query(&self, filter: Filter, query: &Embedding, limit: usize) -> Result<Vec<Hit>, ViewError> {
+    fn query(
+        &self,
+        filter: Filter,
+        query: &Embedding,
+        limit: usize,
+        params: SearchParams,
+    ) -> Result<Vec<Hit>, ViewError> {
         // The vendor reserves room for `limit` results, so a limit beyond the index would only cost memory.
-        let limit = limit.min(self.edge().info().points_count);
+        let limit = limit.min(self.extent()?.points);
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -172,7 +285,7 @@ impl Shard {
             score_threshold: None,
             limit,
             offset: 0,
-            params: Some(SearchParams { exact: true, ..SearchParams::default() }),
+            params: Some(params),
             with_vector: false.into(),
             with_payload: false.into(),
         };
@@ -198,18 +311,31 @@ impl Drop for Shard {
     }
 }
 
+impl Trouble {
+    fn into_error(self, attempt: &str) -> ViewError {
+        match self {
+            Self::Failed(error) => storage(format!("could not {attempt}"), error),
+            Self::Panicked(message) => storage(format!("could not {attempt}: the engine panicked"), message),
+        }
+    }
+}
+
 /// Runs a call into the vendor's code; an error or a panic becomes a failure that says what was attempted.
 fn guarded<T>(attempt: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Result<T, ViewError> {
+    caught(call).map_err(|trouble| trouble.into_error(attempt))
+}
+
+/// Runs a call into the vendor's code, and ends its panics.
+fn caught<T>(call: impl FnOnce() -> Result<T, OperationError>) -> Result<T, Trouble> {
     match panic::catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(storage(format!("could not {attempt}"), error)),
+        Ok(result) => result.map_err(Trouble::Failed),
         Err(panic) => {
             let message = panic
                 .downcast_ref::<String>()
                 .cloned()
                 .or_else(|| panic.downcast_ref::<&str>().map(|message| (*message).to_owned()))
                 .unwrap_or_default();
-            Err(storage(format!("could not {attempt}: the engine panicked"), message))
+            Err(Trouble::Panicked(message))
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
@@ -128,6 +129,96 @@ async fn i3_committed_vectors_survive_kill_9_and_later_writes_still_count() {
             check(&EdgeVectors::open(folder.path(), DIMENSION).unwrap(), round + 1).await;
         }
     }
+}
+
+/// Beyond so many chunks a graph is made, in the background.
+const EXACT_POINTS_MAX: usize = 1_000;
+const MANY: u32 = 15_000;
+
+/// Every chunk but the removed ones.
+fn many(version: u64) -> Change<VectorEntry> {
+    Change { upserts: (0..MANY).map(|number| entry(number, version)).collect(), removals: Vec::new() }
+}
+
+/// What is written while the graph is made.
+fn meanwhile() -> Change<VectorEntry> {
+    Change { upserts: (0..500).map(|number| entry(number, 2)).collect(), removals: (500..1_000).map(chunk).collect() }
+}
+
+/// The child: commits more than is scanned, and again while the graph of it is made; says so, and waits to be killed.
+#[tokio::test]
+#[ignore = "is the process that another test kills"]
+async fn make_a_graph_until_killed() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let view = EdgeVectors::open_exact_up_to(Path::new(&folder), DIMENSION, EXACT_POINTS_MAX).unwrap();
+    view.apply(many(1)).await.unwrap();
+    view.commit(Publication(1)).await.unwrap();
+    view.apply(meanwhile()).await.unwrap();
+    view.commit(Publication(2)).await.unwrap();
+    if std::env::var(ROUND).unwrap() == "settled" {
+        view.settled().await.unwrap();
+    }
+    println!("written");
+    std::thread::park();
+}
+
+/// Kills the child some time after it has written, and opens what it leaves.
+fn killed_making_a_graph(folder: &Path, when: &str, after: Duration) -> (EdgeVectors, bool) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "make_a_graph_until_killed", "--ignored", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(ROUND, when)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("written")), "the child failed");
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let marked = folder.join("rearranging").exists();
+    (EdgeVectors::open_exact_up_to(folder, DIMENSION, EXACT_POINTS_MAX).unwrap(), marked)
+}
+
+/// 500 replaced, 500 gone, the others as they were.
+async fn check_many(view: &EdgeVectors) {
+    assert_eq!(view.count().await.unwrap(), u64::from(MANY) - 500);
+    let removed: Vec<ChunkId> = (500..1_000).map(chunk).collect();
+    assert!(!view.contains_any(&removed).await.unwrap());
+    for number in (0..500).chain((1_000..MANY).step_by(97)) {
+        let direction = direction(number, if number < 500 { 2 } else { 1 });
+        let cosines = view.similarities(&CollectionName::default(), &direction, &[chunk(number)]).await.unwrap();
+        assert!(cosines.len() == 1 && cosines[0].score > 0.9999, "chunk {number}: {cosines:?}");
+    }
+}
+
+#[tokio::test]
+async fn i3_killed_while_the_graph_is_made_the_view_says_that_it_must_be_filled_anew() {
+    let mut marked_once = false;
+    for after_ms in [0, 200, 800, 1_600] {
+        let folder = tempfile::tempdir().unwrap();
+        let (view, marked) = killed_making_a_graph(folder.path(), "at once", Duration::from_millis(after_ms));
+        marked_once |= marked;
+        if marked {
+            assert_eq!((view.checkpoint().await.unwrap(), view.count().await.unwrap()), (Publication(0), 0));
+            view.apply(many(1)).await.unwrap();
+            view.apply(meanwhile()).await.unwrap();
+            view.commit(Publication(2)).await.unwrap();
+        }
+        assert_eq!(view.checkpoint().await.unwrap(), Publication(2));
+        check_many(&view).await;
+    }
+    assert!(marked_once, "the graph was made before the child was killed each time");
+}
+
+#[tokio::test]
+async fn i3_killed_after_the_graph_was_made_everything_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (view, marked) = killed_making_a_graph(folder.path(), "settled", Duration::ZERO);
+    assert!(!marked);
+    assert_eq!(view.checkpoint().await.unwrap(), Publication(2));
+    assert!(view.count_in_graphs().await.unwrap() > u64::from(MANY) / 2);
+    check_many(&view).await;
 }
 
 #[tokio::test]

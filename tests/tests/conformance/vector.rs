@@ -20,3 +20,17 @@ async fn i3_edge_survives_reopening() {
     let folder = tempfile::tempdir().unwrap();
     i3_survives_reopening(folder.path(), |folder| EdgeVectors::open(folder, DIMENSION).unwrap()).await;
 }
+
+/// With no size up to which searches are exact, every commit has the index rearranged beside what follows.
+#[tokio::test]
+async fn edge_searches_and_writes_while_it_is_rearranged() {
+    let folder = tempfile::tempdir().unwrap();
+    searches_and_writes(&EdgeVectors::open_exact_up_to(folder.path(), DIMENSION, 0).unwrap()).await;
+}
+
+#[tokio::test]
+async fn i3_edge_survives_reopening_after_it_is_rearranged() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |folder: &std::path::Path| EdgeVectors::open_exact_up_to(folder, DIMENSION, 0).unwrap();
+    i3_survives_reopening(folder.path(), open).await;
+}
