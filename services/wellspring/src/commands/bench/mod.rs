@@ -1,8 +1,9 @@
-//! `bench`: what does the service cost, and what does it promise by the clock? Each measurement starts a service of its own
-//! and compares within one run, so that its ratios mean something on any machine.
+//! `bench`: what does the service cost, and what does it promise by the clock? Each measurement starts a service of its own,
+//! or indexes of its own, and compares within one run, so that its ratios mean something on any machine.
 
 mod freshness;
 mod ingest;
+mod retrieval;
 mod stream;
 
 use crate::cli::{BenchAction, BenchArguments};
@@ -15,6 +16,7 @@ pub(crate) async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Resul
         BenchAction::Ingest { corpus, sample } => ingest::run(&config, corpus, *sample, json).await,
         BenchAction::Stream { folder, limit } => stream::run(&config, folder, *limit, json).await,
         BenchAction::Freshness { corpus, pushes } => freshness::run(corpus.as_deref(), *pushes, json).await,
+        BenchAction::Retrieval { chunks } => retrieval::run(&config, *chunks, json).await,
     }
 }
 
