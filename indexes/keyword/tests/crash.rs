@@ -4,7 +4,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
@@ -17,6 +18,22 @@ const ROUND: &str = "WELLSPRING_TEST_ROUND";
 /// Committed, then replaced, removed and added to in each round.
 const COMMITTED: u32 = 200;
 const ROUNDS: u64 = 3;
+
+/// Held while a process is made.
+static FORKING: Mutex<()> = Mutex::new(());
+
+/// Starts a process of this test.
+fn start(command: &mut Command) -> Child {
+    let _forking = FORKING.lock().unwrap();
+    command.spawn().unwrap()
+}
+
+/// Lets go of a view, so that its folder can be opened again: a process that another test is just making holds the
+/// lock of the folder too, until it becomes another program.
+fn release(view: TantivyKeywords) {
+    drop(view);
+    drop(FORKING.lock().unwrap());
+}
 
 fn document() -> DocumentId {
     DocumentId::of(&CollectionName::default(), &"a".parse().unwrap())
@@ -97,13 +114,13 @@ async fn write_until_killed() {
 async fn i3_kill_9_leaves_the_last_commit_and_no_lock() {
     let folder = tempfile::tempdir().unwrap();
     for round in 1..=ROUNDS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .env(ROUND, round.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = start(
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
+                .env(FOLDER, folder.path())
+                .env(ROUND, round.to_string())
+                .stdout(Stdio::piped()),
+        );
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("written")), "the child failed in round {round}");
         child.kill().unwrap();
@@ -118,7 +135,7 @@ async fn an_index_of_another_analyser_starts_anew() {
     let view = TantivyKeywords::open(folder.path()).unwrap();
     view.apply(publication(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
-    drop(view);
+    release(view);
     let meta = folder.path().join("index/meta.json");
     let written = std::fs::read_to_string(&meta).unwrap();
     let changed = written.replace(r#"\"analyser\":"#, r#"\"analyser\":9"#);
@@ -130,7 +147,7 @@ async fn an_index_of_another_analyser_starts_anew() {
     assert_eq!(view.count().await.unwrap(), 0);
     view.apply(publication(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
-    drop(view);
+    release(view);
     check(&TantivyKeywords::open(folder.path()).unwrap(), 1).await;
 }
 
@@ -141,7 +158,7 @@ async fn an_unreadable_folder_says_what_to_do() {
     view.commit(Publication(1)).await.unwrap();
     let held = TantivyKeywords::open(folder.path()).err().unwrap();
     assert_eq!(held.kind(), ViewErrorKind::Storage, "two holders of one folder");
-    drop(view);
+    release(view);
     std::fs::write(folder.path().join("index/meta.json"), "{").unwrap();
     let damaged = TantivyKeywords::open(folder.path()).err().unwrap();
     assert_eq!(damaged.kind(), ViewErrorKind::Incompatible, "{}", damaged.chain());

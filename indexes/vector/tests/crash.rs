@@ -4,7 +4,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use wellspring_core::chunk::ChunkId;
@@ -20,6 +21,22 @@ const ROUND: &str = "WELLSPRING_TEST_ROUND";
 /// Committed, then replaced, removed and added to in each round.
 const COMMITTED: u32 = 2_000;
 const ROUNDS: u64 = 3;
+
+/// Held while a process is made.
+static FORKING: Mutex<()> = Mutex::new(());
+
+/// Starts a process of this test.
+fn start(command: &mut Command) -> Child {
+    let _forking = FORKING.lock().unwrap();
+    command.spawn().unwrap()
+}
+
+/// Lets go of a view, so that its folder can be opened again: a process that another test is just making holds the
+/// lock of the folder too, until it becomes another program.
+fn release(view: EdgeVectors) {
+    drop(view);
+    drop(FORKING.lock().unwrap());
+}
 
 fn document() -> DocumentId {
     DocumentId::of(&CollectionName::default(), &"a".parse().unwrap())
@@ -105,13 +122,13 @@ async fn write_until_killed() {
 async fn i3_committed_vectors_survive_kill_9_and_later_writes_still_count() {
     let folder = tempfile::tempdir().unwrap();
     for round in 1..=ROUNDS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .env(ROUND, round.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = start(
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
+                .env(FOLDER, folder.path())
+                .env(ROUND, round.to_string())
+                .stdout(Stdio::piped()),
+        );
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("written")), "the child failed in round {round}");
         child.kill().unwrap();
@@ -125,8 +142,10 @@ async fn i3_committed_vectors_survive_kill_9_and_later_writes_still_count() {
             view.apply(publication(round + 1)).await.unwrap();
             view.commit(Publication(round + 1)).await.unwrap();
             check(&view, round + 1).await;
-            drop(view);
+            release(view);
             check(&EdgeVectors::open(folder.path(), DIMENSION).unwrap(), round + 1).await;
+        } else {
+            release(view);
         }
     }
 }
@@ -164,13 +183,13 @@ async fn make_a_graph_until_killed() {
 
 /// Kills the child some time after it has written, and opens what it leaves.
 fn killed_making_a_graph(folder: &Path, when: &str, after: Duration) -> (EdgeVectors, bool) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "make_a_graph_until_killed", "--ignored", "--nocapture"])
-        .env(FOLDER, folder)
-        .env(ROUND, when)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = start(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "make_a_graph_until_killed", "--ignored", "--nocapture"])
+            .env(FOLDER, folder)
+            .env(ROUND, when)
+            .stdout(Stdio::piped()),
+    );
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("written")), "the child failed");
     std::thread::sleep(after);
@@ -227,7 +246,7 @@ async fn i3_a_removed_index_takes_its_checkpoint_along() {
     let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
     view.apply(publication(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
-    drop(view);
+    release(view);
     std::fs::remove_dir_all(folder.path().join("shard")).unwrap();
     let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
     assert_eq!(view.checkpoint().await.unwrap(), Publication(0));
@@ -242,7 +261,7 @@ async fn an_unreadable_folder_says_what_to_do() {
     view.commit(Publication(1)).await.unwrap();
     let held = EdgeVectors::open(folder.path(), DIMENSION).err().unwrap();
     assert_eq!(held.kind(), ViewErrorKind::Storage, "two holders of one folder");
-    drop(view);
+    release(view);
     let other = EdgeVectors::open(folder.path(), DIMENSION * 2).err().unwrap();
     assert_eq!(other.kind(), ViewErrorKind::Incompatible);
     for segment in std::fs::read_dir(folder.path().join("shard/segments")).unwrap() {
@@ -303,7 +322,7 @@ async fn measure() {
     }
     costs.sort();
     println!("256 points: apply and commit p50 {:?} p95 {:?} max {:?}", costs[98], costs[186], costs[195]);
-    drop(view);
+    release(view);
     let begun = Instant::now();
     let view = EdgeVectors::open(folder.path(), WIDTH).unwrap();
     println!("opened {} points in {:?}", view.count().await.unwrap(), begun.elapsed());
