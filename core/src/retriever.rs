@@ -117,7 +117,7 @@ pub struct Explanation {
     pub vector: Option<ArmOpinion>,
     /// Whose scores made the order.
     pub fused_by: FusedBy,
-    /// What each arm's score counted for. The keyword arm's is divided by its best first.
+    /// What each arm's score counted for, after it was divided by the arm's best.
     pub weights: ArmWeights,
     /// What the sum was multiplied with for its age; absent where age did not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,7 +151,8 @@ pub enum FusedBy {
 pub struct ArmWeights {
     /// Of BM25 over that of the best.
     pub keyword: f32,
-    /// Of the cosine.
+    /// Of the cosine over that of the nearest, or over .5 where nothing is as near; of the cosine itself where it decides
+    /// alone.
     pub vector: f32,
 }
 

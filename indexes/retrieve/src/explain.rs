@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - A rank is a place among what the arm itself named; a cosine that was only looked up has none.
-//! - The weights are those that made the score: a result's score follows from its explanation and the best BM25.
+//! - The weights are those that made the score: a result's score follows from its explanation and the arms'
+//!   best scores.
 
 use std::collections::HashMap;
 

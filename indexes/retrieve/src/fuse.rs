@@ -1,8 +1,10 @@
 //! Which order do two rankings agree on, when their scores have no common unit?
 //!
-//! `score = .35 · bm25 / bm25 of the best + .65 · cosine`. The weights were measured: nDCG@10 of .735 on a set of
-//! scientific claims and .571 on a classic English set, against .716 and .560 for reciprocal rank fusion; they
-//! carried over to three sets they were not fitted on, and they need no statistics of the corpus.
+//! `score = .35 · bm25 / best bm25 + .65 · cosine / best cosine`. Each arm is measured against its own best: the best match
+//! of words is always worth all of its weight, and where no cosine is high, it would outweigh the meaning. nDCG@10 over 809
+//! scientific claims was .7196 with the cosine as it is and is .7243 (p = .10), on a classic English set .5689 and .5721
+//! (p = .27): small, and never down. Reciprocal rank fusion was .01 to .02 below even the former. No statistics of the
+//! corpus are needed.
 //!
 //! Invariants:
 //! - A score lies between 0 and 1, rises with either input, and does not depend on the order of the input.
@@ -17,8 +19,12 @@ use wellspring_core::retriever::{ArmWeights, FusedBy};
 
 /// What the best keyword match is worth.
 pub const KEYWORD_WEIGHT: f32 = 0.35;
-/// What a cosine of 1 is worth.
+/// What the nearest chunk is worth.
 pub const VECTOR_WEIGHT: f32 = 0.65;
+/// Where nothing is as near as this, cosines are divided by this instead of the best: what the embedder does not know, such
+/// as the code of an error, is near to nothing, and the nearest of it must not count like a find. Of the claims, 95 in 100
+/// have a nearer chunk, and nDCG@10 did not change by it.
+pub const NEAR_COSINE: f32 = 0.5;
 
 /// The hits of the arms that have a vote.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +78,8 @@ pub struct Fused {
 
 /// Merges the votes, best first.
 pub fn fuse(votes: Votes<'_>) -> Vec<Fused> {
-    let weights = weights(votes.fused_by());
+    let fused_by = votes.fused_by();
+    let weights = weights(fused_by);
     let (keyword, vector) = match votes {
         Votes::Keyword(hits) => (hits, &[][..]),
         Votes::Vector(hits) => (&[][..], hits),
@@ -87,12 +94,18 @@ pub fn fuse(votes: Votes<'_>) -> Vec<Fused> {
     }
     let best = keyword.iter().map(|hit| vote(hit.score)).fold(0.0, f32::max);
     let share = |bm25: f32| if best > 0.0 { bm25 / best } else { 0.0 };
+    let cosine = |hit: f32| vote(hit).min(1.0);
+    let nearest = match fused_by {
+        // A lone arm keeps its own scale, which tells how near the nearest is.
+        FusedBy::Vector => 1.0,
+        _ => vector.iter().map(|hit| cosine(hit.score)).fold(NEAR_COSINE, f32::max),
+    };
 
     let mut fused: Vec<Fused> = raw
         .into_iter()
         .map(|(chunk, (keyword, vector))| {
             let from_keyword = keyword.map_or(0.0, |bm25| share(vote(bm25)));
-            let from_vector = vector.map_or(0.0, |cosine| vote(cosine).min(1.0));
+            let from_vector = vector.map_or(0.0, |hit| cosine(hit) / nearest);
             let score = (weights.keyword * from_keyword + weights.vector * from_vector).clamp(0.0, 1.0);
             Fused { chunk, score, keyword, vector }
         })
@@ -130,11 +143,19 @@ mod tests {
     fn the_formula_is_as_documented() {
         let fused = fuse(Votes::Both { keyword: &[hit(1, 10.0), hit(2, 5.0)], vector: &[hit(2, 0.8), hit(3, 0.4)] });
         let scores: Vec<(ChunkId, f32)> = fused.iter().map(|f| (f.chunk, f.score)).collect();
-        let expected = [(chunk(2), 0.35 * 0.5 + 0.65 * 0.8), (chunk(1), 0.35), (chunk(3), 0.65 * 0.4)];
+        let expected = [(chunk(2), 0.35 * 0.5 + 0.65), (chunk(1), 0.35), (chunk(3), 0.65 * 0.5)];
         for ((got, score), (want, wanted_score)) in scores.into_iter().zip(expected) {
             assert_eq!(got, want);
             assert!((score - wanted_score).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn what_is_near_to_nothing_counts_less_than_the_words() {
+        let fused = fuse(Votes::Both { keyword: &[hit(1, 9.0)], vector: &[hit(2, 0.25), hit(1, 0.2)] });
+        let scores: Vec<(ChunkId, f32)> = fused.iter().map(|f| (f.chunk, f.score)).collect();
+        assert_eq!((scores[0].0, scores[1].0), (chunk(1), chunk(2)));
+        assert!((scores[0].1 - (0.35 + 0.65 * 0.4)).abs() < 1e-6 && (scores[1].1 - 0.65 * 0.5).abs() < 1e-6);
     }
 
     #[test]

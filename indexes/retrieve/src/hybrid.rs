@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(best.keyword, Some(ArmOpinion { rank: Some(2), score: 8.0 }));
         assert_eq!(best.vector, Some(ArmOpinion { rank: None, score: 0.9 }));
         assert_eq!(best.fused_by, FusedBy::WeightedSum);
-        assert_eq!(results.hits[0].score, best.weights.keyword * 0.8 + best.weights.vector * 0.9);
+        assert_eq!(results.hits[0].score, best.weights.keyword * 0.8 + best.weights.vector);
         let results = fakes.retriever().search(explained(SearchArms::Keyword)).await.unwrap();
         let best = results.hits[0].explain.unwrap();
         assert_eq!((best.fused_by, best.vector, best.weights.keyword), (FusedBy::Keyword, None, 1.0));

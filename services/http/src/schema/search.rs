@@ -207,7 +207,8 @@ pub enum FusedBy {
 pub struct ArmWeights {
     /// Of BM25, divided by that of the best passage.
     pub keyword: f32,
-    /// Of the cosine.
+    /// Of the cosine, divided by that of the nearest passage, or by .5 where nothing is as near; as it is where it decides
+    /// alone.
     pub vector: f32,
 }
 
