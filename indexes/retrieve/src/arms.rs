@@ -16,7 +16,7 @@ use wellspring_core::view::{KeywordSearch, VectorSearch};
 use std::collections::HashSet;
 
 use crate::explain::Explainer;
-use crate::fuse::{Fused, Votes, fuse};
+use crate::fuse::{Balance, Fused, Votes, fuse};
 
 /// How the vector arm may take part in one search.
 #[derive(Debug)]
@@ -63,15 +63,15 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     /// Both arms' candidates in one order; `None` when no arm has a vote.
-    pub(crate) fn fused(&self) -> Option<Vec<Fused>> {
-        self.votes().map(fuse)
+    pub(crate) fn fused(&self, balance: Balance) -> Option<Vec<Fused>> {
+        self.votes().map(|votes| fuse(votes, balance))
     }
 
     /// Who can say why a candidate stands where it stands; `None` when no arm has a vote.
-    pub(crate) fn explainer(&self) -> Option<Explainer> {
+    pub(crate) fn explainer(&self, balance: Balance) -> Option<Explainer> {
         let named = self.vector.as_ref().map(|hits| &hits[..self.named.min(hits.len())]);
         let keyword = self.keyword.as_deref().unwrap_or_default();
-        Some(Explainer::new(keyword, named.unwrap_or_default(), self.votes()?.fused_by()))
+        Some(Explainer::new(keyword, named.unwrap_or_default(), self.votes()?.fused_by(), balance))
     }
 
     fn votes(&self) -> Option<Votes<'_>> {

@@ -11,7 +11,7 @@ use wellspring_core::chunk::ChunkId;
 use wellspring_core::hit::Hit;
 use wellspring_core::retriever::{ArmOpinion, Explanation, FusedBy};
 
-use crate::fuse::{Fused, weights};
+use crate::fuse::{Balance, Fused, weights};
 
 /// The places of all candidates.
 #[derive(Debug)]
@@ -19,12 +19,13 @@ pub(crate) struct Explainer {
     keyword: HashMap<ChunkId, usize>,
     vector: HashMap<ChunkId, usize>,
     fused_by: FusedBy,
+    balance: Balance,
 }
 
 impl Explainer {
     /// Takes what the arms named, best first.
-    pub(crate) fn new(keyword: &[Hit], vector: &[Hit], fused_by: FusedBy) -> Self {
-        Self { keyword: places(keyword), vector: places(vector), fused_by }
+    pub(crate) fn new(keyword: &[Hit], vector: &[Hit], fused_by: FusedBy, balance: Balance) -> Self {
+        Self { keyword: places(keyword), vector: places(vector), fused_by, balance }
     }
 
     /// Explains one candidate.
@@ -36,7 +37,7 @@ impl Explainer {
             keyword: opinion(candidate.keyword, &self.keyword),
             vector: opinion(candidate.vector, &self.vector),
             fused_by: self.fused_by,
-            weights: weights(self.fused_by),
+            weights: weights(self.fused_by, self.balance),
             recency: None,
         }
     }
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn a_place_is_one_that_the_arm_gave() {
         let hits = |chunks: &[u16]| chunks.iter().map(|&n| Hit { chunk: chunk(n), score: 1.0 }).collect::<Vec<_>>();
-        let explainer = Explainer::new(&hits(&[1, 2]), &hits(&[2, 3]), FusedBy::WeightedSum);
+        let explainer = Explainer::new(&hits(&[1, 2]), &hits(&[2, 3]), FusedBy::WeightedSum, Balance::default());
         let explained =
             explainer.explain(&Fused { chunk: chunk(1), score: 0.5, keyword: Some(7.0), vector: Some(0.25) });
         assert_eq!(explained.keyword, Some(ArmOpinion { rank: Some(1), score: 7.0 }));

@@ -23,7 +23,7 @@ use wellspring_core::view::{KeywordSearch, VectorSearch};
 use crate::arms::{Arms, Candidates, Route};
 use crate::choose::choose;
 use crate::explain::Explainer;
-use crate::fuse::Fused;
+use crate::fuse::{Balance, Fused};
 
 /// Candidates hydrated beyond the asked number at first: a few stale hits then cost no second transaction.
 const SPARE_CANDIDATES: usize = 8;
@@ -34,6 +34,7 @@ pub struct HybridRetriever {
     keyword: Arc<dyn KeywordSearch>,
     vector: Arc<dyn VectorSearch>,
     embedder: Arc<dyn Embedder>,
+    balance: Balance,
 }
 
 impl HybridRetriever {
@@ -44,7 +45,12 @@ impl HybridRetriever {
         vector: Arc<dyn VectorSearch>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
-        Self { reader, keyword, vector, embedder }
+        Self { reader, keyword, vector, embedder, balance: Balance::default() }
+    }
+
+    /// The same, with another balance of words and meaning.
+    pub fn balanced(self, balance: Balance) -> Self {
+        Self { balance, ..self }
     }
 
     /// The published passages among the best of `fused`, chosen as the request wishes, and whether some were refused.
@@ -148,8 +154,8 @@ impl Retriever for HybridRetriever {
         loop {
             let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
             let candidates = arms.search(&request, among.as_deref(), depth, &mut route).await;
-            let Some(fused) = candidates.fused() else { return Err(no_arm_left(&candidates)) };
-            let explainer = request.explain.then(|| candidates.explainer()).flatten();
+            let Some(fused) = candidates.fused(self.balance) else { return Err(no_arm_left(&candidates)) };
+            let explainer = request.explain.then(|| candidates.explainer(self.balance)).flatten();
             let mut found = self.hydrate(&request, &fused, explainer.as_ref()).await?;
             let short = found.short && candidates.more;
             if short && deepening == limits::SEARCH_DEEPENINGS_MAX && among.is_none() && !request.filter.demands() {

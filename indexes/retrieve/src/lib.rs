@@ -20,7 +20,7 @@ mod fuse;
 mod hybrid;
 pub mod measure;
 
-pub use fuse::{Fused, KEYWORD_WEIGHT, NEAR_COSINE, VECTOR_WEIGHT, Votes, fuse};
+pub use fuse::{Balance, Fused, NEAR_COSINE, Votes, fuse};
 pub use hybrid::HybridRetriever;
 
 #[cfg(test)]

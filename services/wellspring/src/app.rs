@@ -31,7 +31,7 @@ use wellspring_ingest::schedule::EmbeddingMeter;
 use wellspring_ingest::screen::Screener;
 use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
-use wellspring_retrieve::HybridRetriever;
+use wellspring_retrieve::{Balance, HybridRetriever};
 use wellspring_vector::EdgeVectors;
 
 use crate::config::Config;
@@ -80,7 +80,9 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
     let generator = generator::start(&config, program)?;
-    let retriever = Arc::new(HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone()));
+    let retriever = HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone())
+        .balanced(Balance::of_keyword_percent(config.search_keyword_percent));
+    let retriever = Arc::new(retriever);
     let answerer = Arc::new(Answerer::new(AnswererParts {
         retriever: retriever.clone(),
         embedder: embedder.clone(),

@@ -21,7 +21,7 @@ pub(crate) use documents::{DocumentsAction, DocumentsArguments};
 pub(crate) use eval::{AnswersArguments, Arm, EvalAction, EvalArguments, RetrievalArguments};
 pub(crate) use models::{ModelsAction, ModelsArguments};
 pub(crate) use search::{AskArguments, Mode, SearchArguments};
-pub(crate) use tune::{AbstainArguments, TuneAction, TuneArguments};
+pub(crate) use tune::{AbstainArguments, FusionArguments, TuneAction, TuneArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 
 /// Private, cited answers over documents that keep changing.
@@ -134,7 +134,8 @@ pub(crate) enum Command {
     Eval(EvalArguments),
     /// Fit the service to a set of your own questions.
     #[command(after_help = "Example:
-  wellspring tune abstain sets/notes          how much evidence an answer should need")]
+  wellspring tune abstain sets/notes          how much evidence an answer should need
+  wellspring tune fusion sets/notes           what the words should count for beside the meaning")]
     Tune(TuneArguments),
     /// Show the configuration.
     #[command(after_help = "Example:
@@ -190,6 +191,9 @@ pub(crate) struct ServiceFlags {
     /// Embedder sessions, one thread each; 0 is one a core.
     #[arg(long, global = true, value_name = "N")]
     embedder_threads: Option<String>,
+    /// What the words count for in a search, in percent; the meaning has the rest [default: 35].
+    #[arg(long, global = true, value_name = "N")]
+    search_keyword_percent: Option<String>,
     /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
     #[arg(long, global = true, value_name = "N")]
     answer_sufficiency_percent: Option<String>,
@@ -224,6 +228,7 @@ impl ServiceFlags {
             ("fetch.contact", &self.fetch_contact),
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
+            ("search.keyword_percent", &self.search_keyword_percent),
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),

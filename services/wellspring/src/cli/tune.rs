@@ -30,6 +30,44 @@ Examples:
   wellspring serve --answer-sufficiency-percent 120            what it advised"
     )]
     Abstain(AbstainArguments),
+    /// What the words count for beside the meaning, so that what is wanted stands first.
+    #[command(
+        after_help = "DIR is a test set, as `eval retrieval` takes it. The balance is fitted on half of the queries and checked
+on the other half, where it is also compared with the default: below .05, p says that the difference is more than chance.
+Queries in a language that the embedder does not know are answered by words alone, and left out.
+
+Examples:
+  wellspring tune fusion sets/notes
+  wellspring tune fusion sets/notes --keep /var/tmp/notes     the second time, nothing is embedded
+  wellspring serve --search-keyword-percent 40                 what it advised"
+    )]
+    Fusion(FusionArguments),
+}
+
+/// `tune fusion`.
+#[derive(Debug, Args)]
+pub(crate) struct FusionArguments {
+    /// The test set.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Keep the collection in this folder, and use it again when it is there.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Ask only a sample of so many queries.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Which sample, and which half is fitted on.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    models: ModelFlags,
+}
+
+impl FusionArguments {
+    /// The flags that were given, by setting.
+    pub(crate) fn flags(&self) -> Flags {
+        self.models.flags(&[])
+    }
 }
 
 /// `tune abstain`.

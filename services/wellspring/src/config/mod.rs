@@ -178,6 +178,8 @@ pub(crate) struct Config {
     pub(crate) generator_threads: usize,
     /// Prompt and output of one generation, in tokens.
     pub(crate) generator_context_tokens: u32,
+    /// What the words count for in a search, in hundredths.
+    pub(crate) search_keyword_percent: u32,
     /// How much evidence an answer needs, in hundredths.
     pub(crate) answer_sufficiency_percent: u32,
     /// Layers for GPUs; `None` for llama.cpp's own choice.
@@ -226,6 +228,7 @@ impl Config {
             generator_model: generator(layers.text("generator.model")?),
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
+            search_keyword_percent: layers.integer("search.keyword_percent", 0, 100)? as u32,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
             generator_gpu_layers: gpu_layers(layers)?,
             log: log(layers)?,

@@ -111,6 +111,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "embedder sessions, one thread each; 0 is one a core",
     },
     Setting {
+        name: "search.keyword_percent",
+        kind: Kind::Integer,
+        default: Some("35"),
+        help: "what the words count for in a search, from 0 to 100; the meaning has the rest (`wellspring tune fusion` finds it)",
+    },
+    Setting {
         name: "answer.sufficiency_percent",
         kind: Kind::Integer,
         default: Some("100"),

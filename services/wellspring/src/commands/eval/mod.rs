@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! test set ─► collection ─► retrieval ─► report, and a run by the query ─► compare
+//!                       ├──► fusion: what the words should count for
 //!                       └──► answers ───► report, and what became of each question
 //!                                  └────► abstain: how much evidence an answer should need
 //! ```
@@ -10,6 +11,7 @@ mod abstain;
 mod answers;
 mod collection;
 mod compare;
+mod fusion;
 mod gold;
 mod lines;
 mod per_query;
@@ -36,5 +38,6 @@ pub(crate) async fn run(arguments: &EvalArguments, json: bool) -> anyhow::Result
 pub(crate) async fn tune(arguments: &TuneArguments, json: bool) -> anyhow::Result<()> {
     match &arguments.action {
         TuneAction::Abstain(arguments) => abstain::run(arguments, json).await,
+        TuneAction::Fusion(arguments) => fusion::run(arguments, json).await,
     }
 }

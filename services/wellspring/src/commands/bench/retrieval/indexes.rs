@@ -13,7 +13,7 @@ use wellspring_core::embedding::{Embedder, Embedding};
 use wellspring_core::limits;
 use wellspring_core::view::{KeywordSearch, Publication, VectorSearch, ViewWriter};
 use wellspring_keyword::TantivyKeywords;
-use wellspring_retrieve::{Votes, fuse};
+use wellspring_retrieve::{Balance, Votes, fuse};
 use wellspring_vector::EdgeVectors;
 
 use super::corpus::{Corpus, Query};
@@ -86,7 +86,7 @@ impl Indexes {
         if !missing.is_empty() {
             meaning.extend(self.vector.similarities(collection, &query.embedding, &missing).await?);
         }
-        let fused = fuse(Votes::Both { keyword: &words, vector: &meaning });
+        let fused = fuse(Votes::Both { keyword: &words, vector: &meaning }, Balance::default());
         ensure!(!fused.is_empty(), "a search for `{}` found nothing", query.text);
         Ok(started.elapsed().as_secs_f64() * 1000.0)
     }
