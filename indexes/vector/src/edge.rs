@@ -11,38 +11,34 @@ use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
 use wellspring_core::hit::Hit;
-use wellspring_core::limits;
 use wellspring_core::view::{
     Change, Publication, VectorEntry, VectorSearch, ViewError, ViewErrorKind, ViewName, ViewWriter,
 };
 
-use crate::shard::{Shape, Shard};
+use crate::shape::Shape;
+use crate::shard::Shard;
 use crate::writer::Inner;
 
 /// The vector view in a folder of its own, by Qdrant Edge.
 ///
-/// - Up to [`limits::VECTOR_EXACT_POINTS_MAX`] chunks a search looks at each, some 5 ms, and misses nothing.
+/// - Up to [`limits::VECTOR_EXACT_POINTS_MAX`](wellspring_core::limits::VECTOR_EXACT_POINTS_MAX) chunks a search looks at each, some 5 ms, and misses nothing.
 /// - Beyond, a graph of neighbours (HNSW) is made in the background whenever as many chunks have changed, and searches go
 ///   through it; they and the writes go on meanwhile. A search then finds nearly all of the nearest (ADR 0012 says how
 ///   many), and every chunk that is not in a graph yet. Cosines of chosen chunks are exact always.
+/// - Where the shape quantises, the walk through the graph compares vectors of a byte or a bit a value, and the nearest are
+///   compared again as they are.
 /// - A process that ends while the graph is being made finds an empty view at the next opening, with checkpoint 0.
 ///
-/// Closing is dropping; it flushes, and waits up to [`limits::VECTOR_CLOSE_TIMEOUT`] for a graph in the making. Not
-/// supported: quantisation.
+/// Closing is dropping; it flushes, and waits up to [`limits::VECTOR_CLOSE_TIMEOUT`](wellspring_core::limits::VECTOR_CLOSE_TIMEOUT) for a graph in the making.
 pub struct EdgeVectors {
     inner: Arc<Inner>,
 }
 
 impl EdgeVectors {
-    /// Opens the view in `dir`, or makes an empty one. Blocks.
-    pub fn open(dir: &Path, dimension: usize) -> Result<Self, ViewError> {
-        Self::open_exact_up_to(dir, dimension, limits::VECTOR_EXACT_POINTS_MAX)
-    }
-
-    /// The same, with another number of chunks up to which searches are exact.
-    pub fn open_exact_up_to(dir: &Path, dimension: usize, exact_points_max: usize) -> Result<Self, ViewError> {
-        let inner = Inner::open(dir, Shape { dimension, exact_points_max })?;
-        Ok(Self { inner: Arc::new(inner) })
+    /// Opens the view in `dir`, or makes an empty one. Where `shape` quantises in another way than before, the view is
+    /// emptied, and its checkpoint is 0. Blocks.
+    pub fn open(dir: &Path, shape: Shape) -> Result<Self, ViewError> {
+        Ok(Self { inner: Arc::new(Inner::open(dir, shape)?) })
     }
 
     /// Waits until no graph is being made.

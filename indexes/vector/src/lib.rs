@@ -13,7 +13,9 @@
 mod edge;
 mod manifest;
 mod operation_log;
+mod shape;
 mod shard;
 mod writer;
 
 pub use edge::EdgeVectors;
+pub use shape::{Quantisation, Shape};

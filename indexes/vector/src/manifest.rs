@@ -13,6 +13,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wellspring_core::view::{ViewError, ViewErrorKind};
 
+use crate::shape::Quantisation;
+
 const FILE: &str = "manifest.json";
 const NEW_FILE: &str = "manifest.json.new";
 const LOCK_FILE: &str = "lock";
@@ -31,17 +33,25 @@ pub(crate) struct Manifest {
     pub(crate) epoch: u64,
     /// The publication up to which everything is durable.
     pub(crate) checkpoint: u64,
+    /// What walks through its graphs compare.
+    #[serde(default)]
+    pub(crate) quantisation: Quantisation,
 }
 
 impl Manifest {
     /// The manifest of an index that holds nothing.
     pub(crate) fn empty(dimension: usize) -> Self {
-        Self { format: FORMAT, dimension, epoch: 0, checkpoint: 0 }
+        Self { format: FORMAT, dimension, epoch: 0, checkpoint: 0, quantisation: Quantisation::Off }
     }
 
     /// The same with another checkpoint.
     pub(crate) fn at(self, checkpoint: u64) -> Self {
         Self { checkpoint, ..self }
+    }
+
+    /// The same with another quantisation.
+    pub(crate) fn quantised(self, quantisation: Quantisation) -> Self {
+        Self { quantisation, ..self }
     }
 
     /// Reads the folder's manifest; `None` for a folder without one.

@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
-    Condition, CountRequest, CreateIndex, DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
-    EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter, HnswIndexConfig, JsonPath, NamedQuery,
-    OperationError, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
-    PointStruct, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams, UpdateOperation,
+    BinaryQuantizationConfig, BinaryQuantizationQueryEncoding, Condition, CountRequest, CreateIndex,
+    DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, FieldCondition,
+    FieldIndexOperations, Filter, HnswIndexConfig, JsonPath, NamedQuery, OperationError, PayloadFieldSchema,
+    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QuantizationConfig,
+    QuantizationSearchParams, QueryEnum, QueryRequest, ScalarQuantizationConfig, ScalarType, ScoredPoint, ScoringQuery,
+    SearchParams, UpdateOperation,
 };
 use serde_json::json;
 use wellspring_core::chunk::ChunkId;
@@ -31,6 +33,7 @@ use wellspring_core::view::{VectorEntry, ViewError, ViewErrorKind};
 
 use crate::manifest::{Durable, hint, storage, sync_below};
 use crate::operation_log;
+use crate::shape::{Quantisation, Shape};
 
 const SEGMENTS: &str = "segments";
 
@@ -42,6 +45,11 @@ const DOCUMENT: &str = "document";
 /// Neighbours that a point of a graph is joined to, and those weighed for it while the graph is made.
 const GRAPH_NEIGHBOURS: usize = 16;
 const GRAPH_CANDIDATES: usize = 128;
+/// The share of values that one byte tells apart; the others are as large as the largest of these.
+const SCALAR_QUANTILE: f32 = 0.99;
+/// Of those that the walk finds nearest, how many are compared as they are, for each that is asked for.
+const SCALAR_OVERSAMPLING: f64 = 1.5;
+const BINARY_OVERSAMPLING: f64 = 4.0;
 /// Between two attempts of a flush.
 const FLUSH_RETRY_INTERVAL: Duration = Duration::from_millis(2);
 /// What the vendor's flush says when it finds one of its own locks taken; any other panic is a flush that failed.
@@ -52,16 +60,7 @@ pub(crate) struct Shard {
     // Taken out only by `drop`.
     shard: Option<EdgeShard>,
     path: PathBuf,
-    exact_points_max: usize,
-}
-
-/// How an index is shaped.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    /// Values in a vector.
-    pub(crate) dimension: usize,
-    /// Points up to which a search is exact.
-    pub(crate) exact_points_max: usize,
+    shape: Shape,
 }
 
 impl Shape {
@@ -85,8 +84,45 @@ impl Shape {
             indexing_threshold: Some(size(self.exact_points_max / 2)),
             ..EdgeOptimizersConfig::default()
         };
-        let vector = EdgeVectorParams::builder(self.dimension, Distance::Dot).build();
-        EdgeConfig::builder().vector(DEFAULT_VECTOR_NAME, vector).hnsw_config(graph).optimizers(optimizers).build()
+        let vector = EdgeVectorParams::builder(self.dimension, Distance::Dot);
+        let vector = match self.quantisation.config() {
+            // What is compared lies in memory, and what it was made of on the disk.
+            Some(quantised) => vector.quantization_config(quantised).on_disk(true),
+            None => vector,
+        };
+        EdgeConfig::builder()
+            .vector(DEFAULT_VECTOR_NAME, vector.build())
+            .hnsw_config(graph)
+            .optimizers(optimizers)
+            .build()
+    }
+}
+
+impl Quantisation {
+    fn config(self) -> Option<QuantizationConfig> {
+        match self {
+            Self::Off => None,
+            Self::Scalar => Some(QuantizationConfig::from(ScalarQuantizationConfig {
+                r#type: ScalarType::Int8,
+                quantile: Some(SCALAR_QUANTILE),
+                always_ram: Some(true),
+            })),
+            Self::Binary => Some(QuantizationConfig::from(BinaryQuantizationConfig {
+                always_ram: Some(true),
+                encoding: None,
+                query_encoding: Some(BinaryQuantizationQueryEncoding::Scalar8Bits),
+            })),
+        }
+    }
+
+    /// How many times as many as are asked for are compared again as they are.
+    fn search(self) -> Option<QuantizationSearchParams> {
+        let oversampling = match self {
+            Self::Off => return None,
+            Self::Scalar => SCALAR_OVERSAMPLING,
+            Self::Binary => BINARY_OVERSAMPLING,
+        };
+        Some(QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(oversampling) })
     }
 }
 
@@ -128,7 +164,7 @@ impl Shard {
                 let attempted = format!("could not open the vector index; {}", hint(path.parent().unwrap_or(path)));
                 ViewError::caused_by(ViewErrorKind::Incompatible, attempted, error)
             })?;
-        let shard = Self { shard: Some(shard), path: path.to_owned(), exact_points_max: shape.exact_points_max };
+        let shard = Self { shard: Some(shard), path: path.to_owned(), shape };
         shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
             field_name: collection_path(),
             field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
@@ -249,8 +285,13 @@ impl Shard {
         query: &Embedding,
         limit: usize,
     ) -> Result<Vec<Hit>, ViewError> {
-        let exact = self.extent()?.points <= self.exact_points_max;
-        let params = SearchParams { exact, hnsw_ef: Some(limits::VECTOR_SEARCH_WIDTH), ..SearchParams::default() };
+        let exact = self.extent()?.points <= self.shape.exact_points_max;
+        let params = SearchParams {
+            exact,
+            hnsw_ef: Some(limits::VECTOR_SEARCH_WIDTH),
+            quantization: self.shape.quantisation.search(),
+            ..SearchParams::default()
+        };
         self.query(Filter::new_must(in_collection(collection)), query, limit, params)
     }
 

@@ -22,7 +22,8 @@ use wellspring_core::limits;
 use wellspring_core::view::{Change, Publication, VectorEntry, ViewError, ViewErrorKind};
 
 use crate::manifest::{Durable, Manifest, is_marked, lock, mark, storage, sync_directory, unmark};
-use crate::shard::{NotRearranged, Shape, Shard};
+use crate::shape::Shape;
+use crate::shard::{NotRearranged, Shard};
 
 const SHARD: &str = "shard";
 
@@ -90,9 +91,15 @@ impl Inner {
                 tracing::info!("the vector index was being rearranged when the last process ended; it is filled anew");
                 manifest.at(0)
             }
+            Some(manifest) if manifest.quantisation != shape.quantisation => {
+                let (before, now) = (manifest.quantisation, shape.quantisation);
+                tracing::info!(%before, %now, "the vector index is quantised in another way from now on; it is filled anew");
+                manifest.at(0)
+            }
             Some(manifest) => manifest,
             None => Manifest::empty(shape.dimension),
         };
+        let manifest = manifest.quantised(shape.quantisation);
         let mut writer = Writer { manifest, shape, broken: false, changed: 0, rearranging: false, thread: None };
         let shard = if manifest.checkpoint == 0 { writer.recreate(dir)? } else { writer.reopen(dir)? };
         let extent = shard.extent()?;

@@ -12,7 +12,7 @@ use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
 use wellspring_core::view::{Change, Publication, VectorEntry, VectorSearch, ViewErrorKind, ViewWriter};
-use wellspring_vector::EdgeVectors;
+use wellspring_vector::{EdgeVectors, Shape};
 
 const DIMENSION: usize = 8;
 /// Tells this very executable which folder to write to until it is killed.
@@ -108,7 +108,7 @@ async fn check(view: &EdgeVectors, round: u64) {
 async fn write_until_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let round: u64 = std::env::var(ROUND).unwrap().parse().unwrap();
-    let view = EdgeVectors::open(Path::new(&folder), DIMENSION).unwrap();
+    let view = EdgeVectors::open(Path::new(&folder), Shape::of(DIMENSION)).unwrap();
     assert_eq!(view.checkpoint().await.unwrap(), Publication(round - 1));
     // What a crash left half done is done again: applying is idempotent.
     view.apply(publication(round)).await.unwrap();
@@ -134,7 +134,7 @@ async fn i3_committed_vectors_survive_kill_9_and_later_writes_still_count() {
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
+        let view = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap();
         assert_eq!(view.checkpoint().await.unwrap(), Publication(round));
         // Of the publication that was not committed any part may be there; doing it again must heal all of it. In
         // the last round that is checked here; in the others the next child goes on from the wreck.
@@ -143,7 +143,7 @@ async fn i3_committed_vectors_survive_kill_9_and_later_writes_still_count() {
             view.commit(Publication(round + 1)).await.unwrap();
             check(&view, round + 1).await;
             release(view);
-            check(&EdgeVectors::open(folder.path(), DIMENSION).unwrap(), round + 1).await;
+            check(&EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap(), round + 1).await;
         } else {
             release(view);
         }
@@ -169,7 +169,9 @@ fn meanwhile() -> Change<VectorEntry> {
 #[ignore = "is the process that another test kills"]
 async fn make_a_graph_until_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let view = EdgeVectors::open_exact_up_to(Path::new(&folder), DIMENSION, EXACT_POINTS_MAX).unwrap();
+    let view =
+        EdgeVectors::open(Path::new(&folder), Shape { exact_points_max: EXACT_POINTS_MAX, ..Shape::of(DIMENSION) })
+            .unwrap();
     view.apply(many(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
     view.apply(meanwhile()).await.unwrap();
@@ -196,7 +198,7 @@ fn killed_making_a_graph(folder: &Path, when: &str, after: Duration) -> (EdgeVec
     child.kill().unwrap();
     child.wait().unwrap();
     let marked = folder.join("rearranging").exists();
-    (EdgeVectors::open_exact_up_to(folder, DIMENSION, EXACT_POINTS_MAX).unwrap(), marked)
+    (EdgeVectors::open(folder, Shape { exact_points_max: EXACT_POINTS_MAX, ..Shape::of(DIMENSION) }).unwrap(), marked)
 }
 
 /// 500 replaced, 500 gone, the others as they were.
@@ -243,12 +245,12 @@ async fn i3_killed_after_the_graph_was_made_everything_is_there() {
 #[tokio::test]
 async fn i3_a_removed_index_takes_its_checkpoint_along() {
     let folder = tempfile::tempdir().unwrap();
-    let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap();
     view.apply(publication(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
     release(view);
     std::fs::remove_dir_all(folder.path().join("shard")).unwrap();
-    let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap();
     assert_eq!(view.checkpoint().await.unwrap(), Publication(0));
     assert_eq!(view.count().await.unwrap(), 0);
 }
@@ -256,18 +258,18 @@ async fn i3_a_removed_index_takes_its_checkpoint_along() {
 #[tokio::test]
 async fn an_unreadable_folder_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap();
     view.apply(publication(1)).await.unwrap();
     view.commit(Publication(1)).await.unwrap();
-    let held = EdgeVectors::open(folder.path(), DIMENSION).err().unwrap();
+    let held = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).err().unwrap();
     assert_eq!(held.kind(), ViewErrorKind::Storage, "two holders of one folder");
     release(view);
-    let other = EdgeVectors::open(folder.path(), DIMENSION * 2).err().unwrap();
+    let other = EdgeVectors::open(folder.path(), Shape::of(DIMENSION * 2)).err().unwrap();
     assert_eq!(other.kind(), ViewErrorKind::Incompatible);
     for segment in std::fs::read_dir(folder.path().join("shard/segments")).unwrap() {
         std::fs::write(segment.unwrap().path().join("segment.json"), "{").unwrap();
     }
-    let damaged = EdgeVectors::open(folder.path(), DIMENSION).err().unwrap();
+    let damaged = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).err().unwrap();
     assert_eq!(damaged.kind(), ViewErrorKind::Incompatible, "{}", damaged.chain());
     assert!(damaged.to_string().contains("delete the folder"), "{damaged}");
 }
@@ -275,7 +277,7 @@ async fn an_unreadable_folder_says_what_to_do() {
 #[tokio::test]
 async fn vectors_of_another_dimension_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let view = EdgeVectors::open(folder.path(), DIMENSION).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(DIMENSION)).unwrap();
     let short = Embedding::new(vec![1.0; DIMENSION - 1]).unwrap();
     let change =
         Change { upserts: vec![VectorEntry { embedding: short.clone(), ..entry(1, 1) }], removals: Vec::new() };
@@ -295,7 +297,7 @@ async fn measure() {
         Embedding::new(parts.collect()).unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
-    let view = EdgeVectors::open(folder.path(), WIDTH).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(WIDTH)).unwrap();
     let mut publication = Publication(0);
     let mut costs = Vec::new();
     for first in (0..50_000).step_by(256) {
@@ -324,6 +326,6 @@ async fn measure() {
     println!("256 points: apply and commit p50 {:?} p95 {:?} max {:?}", costs[98], costs[186], costs[195]);
     release(view);
     let begun = Instant::now();
-    let view = EdgeVectors::open(folder.path(), WIDTH).unwrap();
+    let view = EdgeVectors::open(folder.path(), Shape::of(WIDTH)).unwrap();
     println!("opened {} points in {:?}", view.count().await.unwrap(), begun.elapsed());
 }

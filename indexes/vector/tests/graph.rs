@@ -10,7 +10,7 @@ use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
 use wellspring_core::hit::Hit;
 use wellspring_core::view::{Change, Publication, VectorEntry, VectorSearch, ViewWriter};
-use wellspring_vector::EdgeVectors;
+use wellspring_vector::{EdgeVectors, Quantisation, Shape};
 
 const DIMENSION: usize = 16;
 /// Beyond so many chunks there is a graph in these tests.
@@ -56,7 +56,7 @@ fn entry(number: u64, embedding: Embedding) -> VectorEntry {
 }
 
 fn open(folder: &Path) -> EdgeVectors {
-    EdgeVectors::open_exact_up_to(folder, DIMENSION, EXACT_POINTS_MAX).unwrap()
+    EdgeVectors::open(folder, Shape { exact_points_max: EXACT_POINTS_MAX, ..Shape::of(DIMENSION) }).unwrap()
 }
 
 /// What should be in the view.
@@ -190,6 +190,46 @@ async fn what_is_found_beyond_the_exact_size_is_there_and_nearly_all_of_the_near
     }
 }
 
+/// Directions wide enough for a bit of each value to say something.
+#[tokio::test]
+async fn quantised_vectors_choose_and_the_vectors_themselves_decide() {
+    const WIDTH: usize = 256;
+    for (quantisation, recall_min) in [(Quantisation::Scalar, 0.97), (Quantisation::Binary, 0.9)] {
+        let shape = Shape { exact_points_max: EXACT_POINTS_MAX, quantisation, ..Shape::of(WIDTH) };
+        let folder = tempfile::tempdir().unwrap();
+        let (mut random, mut model) = (Random(29), Model::default());
+        let mut direction =
+            || Embedding::new((0..WIDTH).map(|_| random.below(2_000_001) as f32 / 1e6 - 1.0).collect()).unwrap();
+        let upserts = (0..4_000).map(|n| entry(n, direction())).collect();
+        let change = Change { upserts, removals: Vec::new() };
+        model.take_in(&change);
+        let view = EdgeVectors::open(folder.path(), shape).unwrap();
+        view.apply(change).await.unwrap();
+        view.commit(Publication(1)).await.unwrap();
+        view.settled().await.unwrap();
+        assert!(view.count_in_graphs().await.unwrap() > 3_000);
+        drop(view);
+
+        let view = EdgeVectors::open(folder.path(), shape).unwrap();
+        assert_eq!(view.checkpoint().await.unwrap(), Publication(1), "the same shape keeps the index");
+        let collection: CollectionName = "big".parse().unwrap();
+        let (mut recalled, mut looked_for) = (0, 0);
+        for _ in 0..50 {
+            let query = direction();
+            let hits = view.nearest(&collection, &query, 100).await.unwrap();
+            model.check(&collection, &query, &hits, "quantised");
+            recalled += model.recalled(&collection, &query, &hits[..10]);
+            looked_for += 10;
+        }
+        let recall = recalled as f64 / f64::from(looked_for);
+        assert!(recall > recall_min, "{quantisation}: {recall:.3} of the nearest were found");
+        drop(view);
+
+        let view = EdgeVectors::open(folder.path(), Shape { quantisation: Quantisation::Off, ..shape }).unwrap();
+        assert_eq!((view.count().await.unwrap(), view.checkpoint().await.unwrap()), (0, Publication(0)));
+    }
+}
+
 #[tokio::test]
 async fn clearing_waits_for_the_graph_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +255,8 @@ async fn measure() {
     let queries: Vec<Embedding> = directions.by_ref().take(200).collect();
     let rest: Vec<Embedding> = directions.collect();
     let folder = tempfile::tempdir().unwrap();
-    let view = EdgeVectors::open_exact_up_to(folder.path(), WIDTH, rest.len() / 4).unwrap();
+    let view =
+        EdgeVectors::open(folder.path(), Shape { exact_points_max: rest.len() / 4, ..Shape::of(WIDTH) }).unwrap();
     let mut model = Model::default();
     let begun = Instant::now();
     for (number, part) in rest.chunks(1024).enumerate() {

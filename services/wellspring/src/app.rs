@@ -32,7 +32,7 @@ use wellspring_ingest::screen::Screener;
 use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
 use wellspring_retrieve::{Balance, HybridRetriever};
-use wellspring_vector::EdgeVectors;
+use wellspring_vector::{EdgeVectors, Shape};
 
 use crate::config::Config;
 
@@ -71,7 +71,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let embedder: Arc<dyn Embedder> = Arc::new(embedder::load_embedder(&config, &embedder_name).await?);
     let space = embedder.space().clone();
     embedder::bind_space(&*catalog, &collections, &space).await?;
-    let (vector, keyword) = open_views(&config.data_dir, &*embedder).await?;
+    let (vector, keyword) = open_views(&config, &*embedder).await?;
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
 
     let signals = Arc::new(Signals::default());
@@ -197,14 +197,14 @@ fn create_private(folder: &Path) -> anyhow::Result<()> {
 
 /// Opens both indexes. The vector index is that of the embedder's space; another space's beside it is left alone (I-5).
 async fn open_views(
-    data_dir: &Path,
+    config: &Config,
     embedder: &dyn Embedder,
 ) -> anyhow::Result<(Arc<EdgeVectors>, Arc<TantivyKeywords>)> {
-    let (space, dimension) = (embedder.space().id(), embedder.space().dimension);
-    let vector_dir = views::vector_folder(data_dir, space);
-    let keyword_dir = data_dir.join("keyword");
+    let shape = Shape { quantisation: config.vector_quantisation, ..Shape::of(embedder.space().dimension) };
+    let vector_dir = views::vector_folder(&config.data_dir, embedder.space().id());
+    let keyword_dir = config.data_dir.join("keyword");
     let open = move || -> anyhow::Result<_> {
-        let vector = views::open_or_renew(&vector_dir, |dir| EdgeVectors::open(dir, dimension))
+        let vector = views::open_or_renew(&vector_dir, |dir| EdgeVectors::open(dir, shape))
             .context("could not open the vector index")?;
         let keyword =
             views::open_or_renew(&keyword_dir, TantivyKeywords::open).context("could not open the keyword index")?;

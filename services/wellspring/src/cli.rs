@@ -194,6 +194,9 @@ pub(crate) struct ServiceFlags {
     /// What the words count for in a search, in percent; the meaning has the rest [default: 35].
     #[arg(long, global = true, value_name = "N")]
     search_keyword_percent: Option<String>,
+    /// What a search by meaning compares first in a large index: `off`, `scalar` or `binary` [default: off].
+    #[arg(long, global = true, value_name = "HOW")]
+    vector_quantisation: Option<String>,
     /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
     #[arg(long, global = true, value_name = "N")]
     answer_sufficiency_percent: Option<String>,
@@ -229,6 +232,7 @@ impl ServiceFlags {
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
             ("search.keyword_percent", &self.search_keyword_percent),
+            ("vector.quantisation", &self.vector_quantisation),
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),

@@ -54,7 +54,8 @@ pub(crate) enum BenchAction {
     },
     /// Retrieval: what a search costs over so many generated chunks, and which share of the nearest it finds.
     #[command(after_help = "Example:
-  wellspring bench retrieval --chunks 100000")]
+  wellspring bench retrieval --chunks 100000
+  wellspring bench retrieval --chunks 1000000 --vector-quantisation scalar")]
     Retrieval {
         /// Chunks to fill the indexes with, in a temporary folder: some 6 kB of disk each.
         #[arg(long, default_value_t = 20_000)]

@@ -43,7 +43,7 @@ impl MeasuredService {
         Self::launch(&path, Some(folder), command).await
     }
 
-    /// Starts one that takes nothing but the models and the balance of the search from `config`: no folder or feed that somebody configured may add to
+    /// Starts one that takes nothing but the models and how it searches from `config`: no folder or feed that somebody configured may add to
     /// what is measured. The data folder is `kept`, or a temporary one. The generator may still be loading when this
     /// returns.
     pub(super) async fn start_apart(config: &Config, kept: Option<&Path>) -> anyhow::Result<Self> {
@@ -72,6 +72,7 @@ impl MeasuredService {
             ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
             ("--embedder-threads", config.embedder_threads.to_string().into()),
             ("--search-keyword-percent", config.search_keyword_percent.to_string().into()),
+            ("--vector-quantisation", config.vector_quantisation.to_string().into()),
             ("--generator-model", generator),
             ("--generator-threads", config.generator_threads.to_string().into()),
             ("--generator-context-tokens", config.generator_context_tokens.to_string().into()),

@@ -18,6 +18,7 @@ use wellspring_core::document::CollectionName;
 use wellspring_core::source::SourceSettings;
 use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
+use wellspring_vector::Quantisation;
 
 pub(crate) use layers::{Flags, Layers, Origin};
 pub(crate) use settings::SETTINGS;
@@ -180,6 +181,8 @@ pub(crate) struct Config {
     pub(crate) generator_context_tokens: u32,
     /// What the words count for in a search, in hundredths.
     pub(crate) search_keyword_percent: u32,
+    /// What a walk through the vector index compares.
+    pub(crate) vector_quantisation: Quantisation,
     /// How much evidence an answer needs, in hundredths.
     pub(crate) answer_sufficiency_percent: u32,
     /// Layers for GPUs; `None` for llama.cpp's own choice.
@@ -229,6 +232,10 @@ impl Config {
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
             search_keyword_percent: layers.integer("search.keyword_percent", 0, 100)? as u32,
+            vector_quantisation: layers
+                .text("vector.quantisation")?
+                .parse()
+                .map_err(|reason| layers.refused("vector.quantisation", reason))?,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
             generator_gpu_layers: gpu_layers(layers)?,
             log: log(layers)?,

@@ -117,6 +117,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "what the words count for in a search, from 0 to 100; the meaning has the rest (`wellspring tune fusion` finds it)",
     },
     Setting {
+        name: "vector.quantisation",
+        kind: Kind::Text,
+        default: Some("off"),
+        help: "beyond 20000 pieces, what a search by meaning compares first: `off`, `scalar` (a quarter of the memory) or `binary`",
+    },
+    Setting {
         name: "answer.sufficiency_percent",
         kind: Kind::Integer,
         default: Some("100"),

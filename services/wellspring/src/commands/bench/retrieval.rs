@@ -18,6 +18,7 @@ use crate::models::Manifest;
 use crate::output;
 use corpus::{Corpus, Query};
 use indexes::Indexes;
+use wellspring_vector::{Quantisation, Shape};
 
 /// Queries, and how often each is searched for.
 const QUERIES: u64 = 200;
@@ -33,6 +34,7 @@ struct RetrievalReport {
     /// From the end of the build until the vector index is as fast as it will be.
     settle_seconds: f64,
     chunks_in_graphs: u64,
+    quantisation: Quantisation,
     resident_megabytes: u64,
     search_p50_ms: f64,
     search_p95_ms: f64,
@@ -54,7 +56,7 @@ pub(super) async fn run(config: &Config, chunks: u64, json: bool) -> anyhow::Res
     let RetrievalReport { search_p50_ms, search_p95_ms, search_p99_ms, .. } = report;
     output::line(format!("{chunks} chunks, {chunks_in_graphs} of them reached through a graph"));
     output::line(format!("build     {build_seconds:.1} s, and {settle_seconds:.1} s until the graph was made"));
-    output::line(format!("memory    {} MB resident", report.resident_megabytes));
+    output::line(format!("memory    {} MB resident, quantisation {}", report.resident_megabytes, report.quantisation));
     output::line(format!(
         "search    p50 {search_p50_ms:.1} ms, p95 {search_p95_ms:.1} ms, p99 {search_p99_ms:.1} ms, the query embedded"
     ));
@@ -71,7 +73,11 @@ pub(super) async fn run(config: &Config, chunks: u64, json: bool) -> anyhow::Res
 async fn measure(config: &Config, chunks: u64) -> anyhow::Result<RetrievalReport> {
     let folder = tempfile::tempdir().context("could not make a temporary folder")?;
     let dimension = Manifest::builtin().embedder(config.embedder_model.name())?.space().dimension;
-    let indexes = Indexes::open(folder.path(), Corpus::new(dimension)?, dimension)?;
+    let indexes = Indexes::open(
+        folder.path(),
+        Corpus::new(dimension)?,
+        Shape { quantisation: config.vector_quantisation, ..Shape::of(dimension) },
+    )?;
     let started = Instant::now();
     indexes.fill(chunks).await?;
     let build_seconds = started.elapsed().as_secs_f64();
@@ -102,6 +108,7 @@ async fn measure(config: &Config, chunks: u64) -> anyhow::Result<RetrievalReport
         build_seconds,
         settle_seconds,
         chunks_in_graphs,
+        quantisation: config.vector_quantisation,
         resident_megabytes,
         search_p50_ms: quantile(&idle, 0.5),
         search_p95_ms: quantile(&idle, 0.95),

@@ -14,7 +14,7 @@ use wellspring_core::limits;
 use wellspring_core::view::{KeywordSearch, Publication, VectorSearch, ViewWriter};
 use wellspring_keyword::TantivyKeywords;
 use wellspring_retrieve::{Balance, Votes, fuse};
-use wellspring_vector::EdgeVectors;
+use wellspring_vector::{EdgeVectors, Shape};
 
 use super::corpus::{Corpus, Query};
 
@@ -33,8 +33,8 @@ pub(super) struct Indexes {
 
 impl Indexes {
     /// Opens empty ones.
-    pub(super) fn open(folder: &Path, corpus: Corpus, dimension: usize) -> anyhow::Result<Self> {
-        let vector = EdgeVectors::open(&folder.join("vector"), dimension).context("could not open the vector index")?;
+    pub(super) fn open(folder: &Path, corpus: Corpus, shape: Shape) -> anyhow::Result<Self> {
+        let vector = EdgeVectors::open(&folder.join("vector"), shape).context("could not open the vector index")?;
         let keyword = TantivyKeywords::open(&folder.join("keyword")).context("could not open the keyword index")?;
         Ok(Self { vector, keyword, corpus })
     }
