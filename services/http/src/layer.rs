@@ -31,6 +31,7 @@ use wellspring_core::limits;
 use crate::auth;
 use crate::body::Collected;
 use crate::error::{ApiError, Code, DamageMet};
+use crate::metrics::Metrics;
 use crate::routes::Shared;
 
 /// The response header that carries the request's id, by which the log knows it.
@@ -51,7 +52,15 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
     let open = OPEN_ROUTES.contains(&route.as_str());
     let id = format!("{:08x}", REQUESTS.fetch_add(1, Ordering::Relaxed));
     let span = tracing::info_span!("request", %id, method = %request.method(), %route);
-    let mut note = Note { span: span.clone(), started: Instant::now(), status: None, open };
+    let mut note = Note {
+        span: span.clone(),
+        started: Instant::now(),
+        status: None,
+        open,
+        metrics: shared.metrics.clone(),
+        route: route.clone(),
+        method: request.method().clone(),
+    };
     let admitted = if open { Ok((request, None)) } else { admit(&shared, request, &route).await };
     let (response, place) = match admitted {
         Ok((request, place)) => (run(request, next).instrument(span).await, place),
@@ -129,8 +138,7 @@ fn mark(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// Writes one line about a request when it is dropped: after its last byte, or when its caller left.
-#[derive(Debug)]
+/// Writes one line about a request and counts it when it is dropped: after its last byte, or when its caller left.
 struct Note {
     span: tracing::Span,
     started: Instant,
@@ -138,11 +146,16 @@ struct Note {
     status: Option<u16>,
     /// Health checks come every few seconds: their lines are for debugging only.
     open: bool,
+    metrics: Metrics,
+    route: String,
+    method: Method,
 }
 
 impl Drop for Note {
     fn drop(&mut self) {
-        let ms = self.started.elapsed().as_millis() as u64;
+        let took = self.started.elapsed();
+        self.metrics.request(&self.route, &self.method, self.status, took);
+        let ms = took.as_millis() as u64;
         self.span.in_scope(|| match self.status {
             Some(status) if self.open => tracing::debug!(status, ms, "request"),
             Some(status) => tracing::info!(status, ms, "request"),

@@ -17,6 +17,7 @@ pub mod error;
 mod fields;
 mod filter;
 mod layer;
+mod metrics;
 pub mod openai;
 pub mod openapi;
 mod routes;

@@ -28,7 +28,7 @@ use crate::schema;
         sources::release, webhooks::list, webhooks::add, webhooks::remove, webhooks::test, webhooks::resume,
         websub::confirm, websub::told,
         search::search, search::search_by_url, ask::ask,
-        status::status, status::openapi, status::healthz, status::readyz
+        status::status, status::metrics, status::openapi, status::healthz, status::readyz
     ),
     components(schemas(ErrorBody, ErrorDetail, schema::search::Hit, schema::Citation, schema::Event, schema::request::Document, upload::UploadResponse)),
     tags(

@@ -17,6 +17,7 @@ use wellspring_core::document::CollectionName;
 use crate::body::Bodies;
 use crate::error::{ApiError, Code, unknown_collection};
 use crate::layer;
+use crate::metrics::Metrics;
 use crate::serve::HttpSettings;
 use crate::service::{Readiness, Service};
 
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) event_readers: Arc<Semaphore>,
     /// Whether a request has met a damaged catalog: until a restart, the service is not ready.
     pub(crate) damage_met: Arc<AtomicBool>,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Ends what would never end by itself.
     pub(crate) stopping: CancellationToken,
 }
@@ -105,12 +108,14 @@ pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationT
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         event_readers: Arc::new(Semaphore::new(settings.event_readers_max)),
         damage_met: Arc::default(),
+        metrics: Metrics::new(),
         stopping,
         settings: Arc::new(settings.clone()),
     };
     Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
+        .route("/metrics", get(status::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/openapi.json", get(status::openapi))
         .route("/v1/documents", get(documents::list).post(write::post))

@@ -61,6 +61,7 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
         return Ok(Sse::new(sse(shared, events, place)).keep_alive(KeepAlive::default()).into_response());
     }
     let answer = with_unread(&shared, whole(events).await?).await;
+    shared.metrics.answer(&answer);
     drop(place);
     Ok(Json(answer).into_response())
 }
@@ -144,7 +145,10 @@ fn sse(
             Some(AnswerEvent::Passages(passages)) => written("passages", &json!({ "passages": passages })),
             Some(AnswerEvent::Delta(text)) => written("delta", &json!({ "text": text })),
             Some(AnswerEvent::Citation(citation)) => written("citation", &citation),
-            Some(AnswerEvent::Done(answer)) => written("done", &with_unread(&shared, answer).await),
+            Some(AnswerEvent::Done(answer)) => {
+                shared.metrics.answer(&answer);
+                written("done", &with_unread(&shared, answer).await)
+            }
             Some(AnswerEvent::Error(failure)) => error_event(&failure.into()),
             None => error_event(&interrupted()),
         };

@@ -156,6 +156,7 @@ async fn run(shared: &Shared, request: SearchRequest) -> Result<Json<SearchRespo
     shared.require_ready()?;
     let started = Instant::now();
     let results = shared.service.retriever.search(request).await?;
+    shared.metrics.search(&results.keyword, &results.vector);
     let arms = Arms { keyword: results.keyword, vector: results.vector };
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(SearchResponse { hits: results.hits, arms, took_ms }))

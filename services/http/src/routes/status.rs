@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::error::{ApiError, ErrorBody};
+use crate::metrics;
 use crate::openapi;
 use crate::service::{Readiness, ServiceStatus};
 
@@ -66,6 +67,17 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Result<Json<StatusRe
     let status = shared.service.status.status().await?;
     let ready = Ready::from(shared.readiness());
     Ok(Json(StatusReport { ready, status }))
+}
+
+/// The service in numbers, for a monitoring system: the text of OpenMetrics, which Prometheus reads.
+#[utoipa::path(
+    get, path = "/metrics", tag = "service",
+    responses((status = 200, body = String), (status = "default", body = ErrorBody))
+)]
+pub(crate) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoResponse, ApiError> {
+    let status = shared.service.status.status().await?;
+    let text = shared.metrics.text(shared.readiness().is_ready(), &status);
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
 }
 
 /// This description.

@@ -56,6 +56,7 @@ fn every_path_is_described() {
         "delete /v1/sources/{name}",
         "delete /v1/webhooks/{id}",
         "get /healthz",
+        "get /metrics",
         "get /readyz",
         "get /v1/documents",
         "get /v1/documents/{key}",

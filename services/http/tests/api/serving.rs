@@ -125,3 +125,37 @@ async fn a_shutdown_lets_work_end_and_cuts_what_does_not() {
     assert!(hanging.await.unwrap().is_err());
     assert!(TcpStream::connect(server.address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_monitoring_system_sees_what_was_asked_and_nothing_of_what_it_said() {
+    let server = start().await;
+    assert_eq!(json(server.post("/v1/search").json(&body!({ "query": "zanzibar" }))).await.0, 200);
+    assert_eq!(json(server.post("/v1/ask").json(&body!({ "question": "where is zanzibar" }))).await.0, 200);
+    let response = server.get("/zanzibar").send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 404);
+    // Counted when their last byte is gone.
+    drop(response.bytes().await);
+    let mut text = String::new();
+    for _ in 0..200 {
+        let response = server.get("/metrics").send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        text = response.text().await.unwrap();
+        if text.contains("route=\"unknown\"") && text.contains("route=\"/v1/ask\"") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for line in [
+        "wellspring_http_requests_total{route=\"/v1/search\",method=\"POST\",status=\"200\"} 1",
+        "wellspring_http_requests_total{route=\"unknown\",method=\"GET\",status=\"404\"} 1",
+        "wellspring_http_request_seconds_count{route=\"/v1/ask\"} 1",
+        "wellspring_search_arms_total{arm=\"keyword\",outcome=\"ok\"} 1",
+        "wellspring_search_arms_total{arm=\"vector\",outcome=\"skipped\"} 1",
+        "wellspring_answers_total{status=\"answered\",mode=\"extract\"} 1",
+        "wellspring_ready 1",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("zanzibar"));
+}

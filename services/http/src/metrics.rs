@@ -1,0 +1,182 @@
+//! What does a monitoring system see of the service?
+//!
+//! Requests, arms of searches and answers are counted here as they end; what the catalog and the process are is read when
+//! somebody looks. The form is that of OpenMetrics, which Prometheus reads.
+//!
+//! Invariants:
+//! - A label has few values, and none that a caller can choose: routes are our own, and a method that is not of HTTP's own
+//!   is `other`.
+//! - Nothing of a document, a question or a caller is in it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Method;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus};
+use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::retriever::ArmStatus;
+
+use crate::service::ServiceStatus;
+
+/// The content type of the text.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// In front of every name.
+const PREFIX: &str = "wellspring";
+
+/// Upper ends of what is told apart, in seconds: a search takes milliseconds, an answer seconds.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+
+/// A value that one of our own names stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Name(&'static str);
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
+        self.0.encode(encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: Name,
+    /// 0 where the caller left before the response.
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ArmLabels {
+    arm: Name,
+    outcome: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    status: Name,
+    mode: Name,
+}
+
+/// What is counted; cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    arms: Family<ArmLabels, Counter>,
+    answers: Family<AnswerLabels, Counter>,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let requests = Family::default();
+        registry.register("http_requests", "Requests that ended; status 0: the caller left", requests.clone());
+        let seconds: Family<RouteLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(SECONDS));
+        let help = "From a request's head to the last byte of its response";
+        registry.register_with_unit("http_request", help, Unit::Seconds, seconds.clone());
+        let arms = Family::default();
+        registry.register("search_arms", "How each half of a search fared", arms.clone());
+        let answers = Family::default();
+        registry.register("answers", "Questions that were answered, or not for lack of evidence", answers.clone());
+        Self { registry: Arc::new(registry), requests, seconds, arms, answers }
+    }
+
+    /// A request has ended; `status` is `None` where its caller left before.
+    pub(crate) fn request(&self, route: &str, method: &Method, status: Option<u16>, took: Duration) {
+        let route = if route.is_empty() { "unknown" } else { route }.to_owned();
+        let labels = RequestLabels { route: route.clone(), method: name_of(method), status: status.unwrap_or(0) };
+        self.requests.get_or_create(&labels).inc();
+        self.seconds.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
+    }
+
+    /// A search has ended.
+    pub(crate) fn search(&self, keyword: &ArmStatus, vector: &ArmStatus) {
+        for (arm, status) in [("keyword", keyword), ("vector", vector)] {
+            let outcome = Name(match status {
+                ArmStatus::Ok => "ok",
+                ArmStatus::Skipped { .. } => "skipped",
+                ArmStatus::Failed { .. } => "failed",
+            });
+            self.arms.get_or_create(&ArmLabels { arm: Name(arm), outcome }).inc();
+        }
+    }
+
+    /// A question has got its answer.
+    pub(crate) fn answer(&self, answer: &Answer) {
+        let status = Name(match answer.status {
+            AnswerStatus::Answered => "answered",
+            AnswerStatus::InsufficientEvidence => "insufficient_evidence",
+        });
+        let mode = Name(match answer.mode {
+            AnswerMode::Auto => "auto",
+            AnswerMode::Extract => "extract",
+            AnswerMode::Generate => "generate",
+        });
+        self.answers.get_or_create(&AnswerLabels { status, mode }).inc();
+    }
+
+    /// All of it, as text.
+    pub(crate) fn text(&self, ready: bool, status: &ServiceStatus) -> String {
+        let mut written = String::new();
+        let wrote = text::encode_registry(&mut written, &self.registry)
+            .and_then(|()| text::encode_registry(&mut written, &seen(ready, status)))
+            .and_then(|()| text::encode_eof(&mut written));
+        wrote.expect("writing into a string does not fail");
+        written
+    }
+}
+
+/// What is there at this moment.
+fn seen(ready: bool, status: &ServiceStatus) -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    let catalog = &status.catalog;
+    let generating = matches!(status.generator, GeneratorStatus::Ready { .. });
+    let gauges = [
+        ("ready", "Whether searches and questions are answered", u64::from(ready)),
+        ("generator_ready", "Whether a generator can be asked", u64::from(generating)),
+        ("uptime_seconds", "Since the process began", status.uptime_seconds),
+        ("memory_bytes", "What the process holds", status.memory_bytes),
+        ("documents", "Documents that are not deleted", catalog.documents),
+        ("documents_searchable", "Of those, searchable ones", catalog.searchable),
+        ("documents_failed", "Documents whose newest revision failed", catalog.failed),
+        ("documents_quarantined", "Documents whose newest revision is quarantined", catalog.quarantined),
+        ("documents_skipped", "Documents whose newest revision was left out", catalog.skipped),
+        ("entries_pending", "Writes accepted and not finished", catalog.pending),
+        ("chunks", "Chunks of published revisions", catalog.chunks),
+        ("vectors", "Vectors kept", catalog.vectors),
+        ("catalog_bytes", "The catalog on the disk", catalog.bytes),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value as i64));
+    }
+    let counters = [
+        ("chunks_embedded", "Chunks embedded since the catalog was made", catalog.chunks_embedded),
+        ("tokens_embedded", "Tokens embedded since the catalog was made", catalog.tokens_embedded),
+        ("chunks_kept", "Chunks that edits left untouched since the catalog was made", catalog.chunks_kept),
+    ];
+    for (name, help, value) in counters {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    registry
+}
+
+/// A method by its name, where it is one of HTTP's own.
+fn name_of(method: &Method) -> Name {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    Name(KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other"))
+}
