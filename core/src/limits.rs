@@ -167,6 +167,8 @@ pub const WEIGHTS_HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// Terms of a keyword query, the rarest of a longer one: a pasted page would visit every posting list.
 pub const QUERY_TERMS_MAX: usize = 64;
+/// Phrases of a keyword query: each is looked for in every candidate.
+pub const QUERY_PHRASES_MAX: usize = 32;
 /// Memory of the keyword index's writer between two commits; beyond it a segment is written early.
 pub const KEYWORD_WRITER_BYTES: usize = 64 << 20;
 /// Points of one operation on the vector index, which writes each operation to its log whole.

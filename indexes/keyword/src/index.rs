@@ -1,7 +1,7 @@
 //! How does the keyword view keep its promises over tantivy?
 //!
-//! Every call runs on the runtime's blocking threads; tantivy analyses and writes on a thread of its own. Searches read
-//! the last commit and wait for nobody.
+//! Every call runs on the runtime's blocking threads, where texts are analysed; tantivy writes on a thread of its own.
+//! Searches read the last commit and wait for nobody.
 //!
 //! Invariants:
 //! - I-3: the checkpoint is part of the commit, and the folder is synced after the commit, because tantivy syncs it only
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::directory::MmapDirectory;
 use tantivy::query::TermSetQuery;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError};
+use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::hit::Hit;
@@ -28,7 +28,7 @@ use wellspring_core::view::{
 
 use crate::schema::{CHUNK, Fields};
 use crate::statistics::Lengths;
-use crate::{analyser, query, tokenizer};
+use crate::{adjacency, analyser, query};
 
 const INDEX: &str = "index";
 const LOCK_FILE: &str = "lock";
@@ -93,7 +93,6 @@ impl TantivyKeywords {
         }
         let directory = MmapDirectory::open(&folder).map_err(|error| unreadable(error.into()))?;
         let index = Index::open_or_create(directory, fields.schema.clone()).map_err(unreadable)?;
-        index.tokenizers().register(tokenizer::NAME, tokenizer::Analyser);
         // One thread: it writes one segment a commit, and the other cores belong to the embedder.
         let tantivy = index.writer_with_num_threads(1, limits::KEYWORD_WRITER_BYTES).map_err(unreadable)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(unreadable)?;
@@ -238,7 +237,9 @@ impl Inner {
         let statistics = self.lengths.of(&searcher);
         // Room for the results is reserved, so a limit beyond the index would only cost memory.
         let everything = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
-        let query = query::build(&self.fields, &searcher, &statistics, collection, question)?;
+        let question = &question[..question.floor_char_boundary(limits::QUERY_BYTES_MAX)];
+        let languages = query::languages(&self.fields, &statistics)?;
+        let query = query::build(&self.fields, &searcher, &statistics, collection, question, &languages)?;
         let query = query.map(|query| match among {
             Some(chunks) => query::among(&self.fields, query, chunks),
             None => query,
@@ -248,19 +249,24 @@ impl Inner {
         };
         // Equal scores are ordered by chunk, and the index knows an order of its own: where the limit falls among
         // equals, all of them are looked at, so that not the order of writing decides who is within it.
-        let mut depth = limit.saturating_add(TIES_AT_FIRST);
+        let looked_at = limit.max(limits::CANDIDATES_MAX);
+        let mut depth = looked_at.saturating_add(TIES_AT_FIRST);
         let best = loop {
             let best = TopDocs::with_limit(depth.min(everything)).order_by_score();
             let best = searcher.search_with_statistics_provider(&query, &best, &statistics)?;
-            let tied = best.len() == depth && best.get(limit - 1).map(score) == best.last().map(score);
+            let tied = best.len() == depth && best.get(looked_at - 1).map(score) == best.last().map(score);
             if !tied || depth >= TIES_MAX {
                 break best;
             }
             depth = depth.saturating_mul(8);
         };
+        let addresses: Vec<DocAddress> = best.iter().map(|(_, address)| *address).collect();
+        let phrases = adjacency::phrases(question, &languages);
+        let weights = query::weights(&self.fields);
+        let gains = adjacency::gains(&weights, self.fields.body, &searcher, &statistics, &phrases, &addresses)?;
         let mut hits = Vec::with_capacity(best.len());
-        for (score, address) in best {
-            hits.extend(chunk_at(&searcher, address)?.map(|chunk| Hit { chunk, score }));
+        for ((score, address), gain) in best.into_iter().zip(gains) {
+            hits.extend(chunk_at(&searcher, address)?.map(|chunk| Hit { chunk, score: score + gain }));
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
         hits.truncate(limit);
@@ -268,12 +274,12 @@ impl Inner {
     }
 }
 
-fn score(best: &(f32, tantivy::DocAddress)) -> f32 {
+fn score(best: &(f32, DocAddress)) -> f32 {
     best.0
 }
 
 /// The chunk that a match is of.
-fn chunk_at(searcher: &Searcher, address: tantivy::DocAddress) -> Result<Option<ChunkId>, TantivyError> {
+fn chunk_at(searcher: &Searcher, address: DocAddress) -> Result<Option<ChunkId>, TantivyError> {
     let Some(column) = searcher.segment_reader(address.segment_ord).fast_fields().bytes(CHUNK)? else {
         return Ok(None);
     };

@@ -9,12 +9,15 @@
 //! - Deleted chunks count in no score: what ranks depends on what is there, not on what was.
 //! - No text is a syntax error.
 
+mod adjacency;
 mod analyser;
+mod cjk;
+mod compound;
 mod index;
+mod language;
 mod query;
 mod schema;
 mod statistics;
 mod stop_words;
-mod tokenizer;
 
 pub use index::TantivyKeywords;

@@ -1,23 +1,25 @@
 //! What does a question ask the index for?
 //!
-//! A bag of terms: each counts as often as the question says it, in the body, and less in the headings and the title.
+//! A bag of terms: each counts as often as the question says it, in the body, and less in the headings and the title. An
+//! identifier as written counts more than its parts together: `ERR-2041` is another thing than errors and a number.
 //!
 //! Invariants:
 //! - A match has at least one of the terms, and is of the collection; the collection adds nothing to a score.
 //! - At most [`limits::QUERY_TERMS_MAX`] terms are looked up, the rarest of a longer question.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tantivy::query::{
     Bm25StatisticsProvider, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery,
 };
-use tantivy::schema::{IndexRecordOption, Term};
+use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{Searcher, TantivyError};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
 
-use crate::analyser;
+use crate::analyser::{self, Role};
+use crate::language::Language;
 use crate::schema::Fields;
 use crate::statistics::LiveStatistics;
 
@@ -26,6 +28,47 @@ const TITLE_WEIGHT: f32 = 0.2;
 /// BM25 of the headings counts this much: nearer to the text than the title.
 const HEADING_WEIGHT: f32 = 0.3;
 
+/// What an identifier as written counts for, beside a word's 1.
+const WHOLE_WEIGHT: f32 = 2.0;
+/// What its parts count for together: a text that repeats them and lacks the whole then never ranks before one that has it.
+const PARTS_WEIGHT: f32 = 0.4;
+
+/// The fields that are searched, and what BM25 of each counts.
+pub(crate) fn weights(fields: &Fields) -> [(Field, f32); 3] {
+    [(fields.body, 1.0), (fields.heading, HEADING_WEIGHT), (fields.title, TITLE_WEIGHT)]
+}
+
+/// The languages of what is there.
+pub(crate) fn languages(fields: &Fields, statistics: &LiveStatistics<'_>) -> Result<Vec<Language>, TantivyError> {
+    let mut languages = Vec::new();
+    for language in Language::all() {
+        if statistics.has_live(&fields.language_term(language.tag()))? {
+            languages.push(language);
+        }
+    }
+    Ok(languages)
+}
+
+/// How often a question says each term, weighed by what the term is. Of several readings the one that says it most.
+fn asked(question: &str, languages: &[Language]) -> BTreeMap<String, f32> {
+    let mut asked: BTreeMap<String, f32> = BTreeMap::new();
+    for reading in analyser::readings(question, languages) {
+        let mut counts: BTreeMap<String, f32> = BTreeMap::new();
+        for term in reading {
+            *counts.entry(term.text).or_default() += match term.role {
+                Role::Whole => WHOLE_WEIGHT,
+                Role::Part { of } => PARTS_WEIGHT / of as f32,
+                Role::Word | Role::Beside => 1.0,
+            };
+        }
+        for (term, count) in counts {
+            let most = asked.entry(term).or_default();
+            *most = most.max(count);
+        }
+    }
+    asked
+}
+
 /// The query for a question; `None` when it has no searchable word.
 pub(crate) fn build(
     fields: &Fields,
@@ -33,19 +76,14 @@ pub(crate) fn build(
     statistics: &LiveStatistics<'_>,
     collection: &CollectionName,
     question: &str,
+    languages: &[Language],
 ) -> Result<Option<Box<dyn Query>>, TantivyError> {
-    let question = &question[..question.floor_char_boundary(limits::QUERY_BYTES_MAX)];
-    let mut counts: HashMap<String, f32> = HashMap::new();
-    for term in analyser::terms(question) {
-        *counts.entry(term.text).or_default() += 1.0;
-    }
-    let mut terms: Vec<(String, f32)> = counts.into_iter().collect();
-    // Sums of floats depend on their order: the same question must score the same every time.
-    terms.sort_by(|a, b| a.0.cmp(&b.0));
+    // In order, because sums of floats depend on it: the same question must score the same every time.
+    let mut terms: Vec<(String, f32)> = asked(question, languages).into_iter().collect();
     if terms.len() > limits::QUERY_TERMS_MAX {
         terms = rarest(fields, statistics, terms)?;
     }
-    let weights = [(fields.body, 1.0), (fields.heading, HEADING_WEIGHT), (fields.title, TITLE_WEIGHT)];
+    let weights = weights(fields);
     let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len() * weights.len());
     for (text, count) in &terms {
         for (field, weight) in weights {

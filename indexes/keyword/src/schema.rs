@@ -5,11 +5,17 @@
 
 use tantivy::TantivyDocument;
 use tantivy::schema::{BytesOptions, Field, IndexRecordOption, Schema, Term, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{PreTokenizedString, Token};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::view::KeywordEntry;
 
-use crate::tokenizer;
+use crate::analyser;
+use crate::language::Language;
+
+/// The tokenizer of fields whose terms are made here: a chunk's language decides them, which tantivy's tokenizers of a
+/// field cannot know.
+const READY_MADE: &str = "raw";
 
 /// The column that leads from a match to its chunk.
 pub(crate) const CHUNK: &str = "chunk";
@@ -21,6 +27,7 @@ pub(crate) struct Fields {
     chunk: Field,
     document: Field,
     collection: Field,
+    language: Field,
     pub(crate) title: Field,
     pub(crate) heading: Field,
     pub(crate) body: Field,
@@ -34,28 +41,36 @@ impl Fields {
             .set_fieldnorms(false);
         let exact = TextOptions::default().set_indexing_options(exact);
         let analysed = TextFieldIndexing::default()
-            .set_tokenizer(tokenizer::NAME)
+            .set_tokenizer(READY_MADE)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions);
         let analysed = TextOptions::default().set_indexing_options(analysed);
         let mut builder = Schema::builder();
         let chunk = builder.add_bytes_field(CHUNK, BytesOptions::default().set_indexed().set_fast());
         let document = builder.add_bytes_field("document", BytesOptions::default().set_indexed());
-        let collection = builder.add_text_field("collection", exact);
+        let collection = builder.add_text_field("collection", exact.clone());
+        let language = builder.add_text_field("language", exact);
         let title = builder.add_text_field("title", analysed.clone());
         let heading = builder.add_text_field("heading", analysed.clone());
         let body = builder.add_text_field("body", analysed);
-        Self { schema: builder.build(), chunk, document, collection, title, heading, body }
+        Self { schema: builder.build(), chunk, document, collection, language, title, heading, body }
     }
 
+    /// What the index keeps of a chunk. Analyses its text, which takes a millisecond: not for an async thread.
     pub(crate) fn document(&self, entry: &KeywordEntry) -> TantivyDocument {
+        let language = Language::of(&entry.text);
         let mut document = TantivyDocument::new();
         document.add_bytes(self.chunk, entry.chunk.as_bytes());
         document.add_bytes(self.document, entry.document.as_bytes());
         document.add_text(self.collection, entry.collection.as_str());
-        document.add_text(self.title, &entry.title);
-        document.add_text(self.heading, &entry.heading);
-        document.add_text(self.body, &entry.text);
+        document.add_text(self.language, language.tag());
+        for (field, text) in [(self.title, &entry.title), (self.heading, &entry.heading), (self.body, &entry.text)] {
+            document.add_pre_tokenized_text(field, ready_made(text, language));
+        }
         document
+    }
+
+    pub(crate) fn language_term(&self, tag: &str) -> Term {
+        Term::from_field_text(self.language, tag)
     }
 
     pub(crate) fn chunk_term(&self, chunk: &ChunkId) -> Term {
@@ -69,4 +84,11 @@ impl Fields {
     pub(crate) fn collection_term(&self, collection: &CollectionName) -> Term {
         Term::from_field_text(self.collection, collection.as_str())
     }
+}
+
+/// The terms of a text as tantivy takes them. Their offsets stay 0: spans come from the catalog.
+fn ready_made(text: &str, language: Language) -> PreTokenizedString {
+    let terms = analyser::terms(text, language).into_iter();
+    let tokens = terms.map(|term| Token { position: term.position, text: term.text, ..Token::default() }).collect();
+    PreTokenizedString { text: String::new(), tokens }
 }

@@ -69,6 +69,31 @@ impl Bm25StatisticsProvider for LiveStatistics<'_> {
     }
 }
 
+impl LiveStatistics<'_> {
+    /// Whether any live chunk has a term.
+    pub(crate) fn has_live(&self, term: &Term) -> tantivy::Result<bool> {
+        for segment in self.searcher.segment_readers() {
+            if has_live(segment, term)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether any live chunk of a segment has a term; looks no further than the first.
+fn has_live(segment: &SegmentReader, term: &Term) -> tantivy::Result<bool> {
+    let index = segment.inverted_index(term.field())?;
+    let Some(mut postings) = index.read_postings(term, IndexRecordOption::Basic)? else {
+        return Ok(false);
+    };
+    let mut chunk = postings.doc();
+    while chunk != TERMINATED && segment.alive_bitset().is_some_and(|alive| !alive.is_alive(chunk)) {
+        chunk = postings.advance();
+    }
+    Ok(chunk != TERMINATED)
+}
+
 /// How many live chunks of a segment have a term.
 fn live_doc_freq(segment: &SegmentReader, term: &Term) -> tantivy::Result<u64> {
     let index = segment.inverted_index(term.field())?;
