@@ -20,6 +20,7 @@ use wellspring_core::limits;
 
 use crate::analyser::{self, Role};
 use crate::language::Language;
+use crate::query;
 use crate::statistics::LiveStatistics;
 
 /// What two words side by side add, for each unit of the rarer one's weight.
@@ -95,10 +96,9 @@ fn quotations(question: &str) -> Vec<&str> {
     found
 }
 
-/// What each of `candidates` gains in these fields, each with its weight; in their order.
+/// What each of `candidates` gains; in their order.
 pub(crate) fn gains(
-    fields: &[(Field, f32)],
-    body: Field,
+    field: Field,
     searcher: &Searcher,
     statistics: &LiveStatistics<'_>,
     phrases: &[Phrase],
@@ -109,9 +109,9 @@ pub(crate) fn gains(
     for (_, word) in phrases.iter().flat_map(|phrase| &phrase.words) {
         if !rarity.contains_key(word.as_str()) {
             let (all, having) =
-                (statistics.total_num_docs()?, statistics.doc_freq(&Term::from_field_text(body, word))?);
+                (statistics.total_num_docs()?, statistics.doc_freq(&Term::from_field_text(field, word))?);
             let (all, having) = (all as f32, having as f32);
-            rarity.insert(word, (1.0 + (all - having + 0.5) / (having + 0.5)).ln());
+            rarity.insert(word, query::rarity(all, having));
         }
     }
     for (ordinal, segment) in (0..).zip(searcher.segment_readers()) {
@@ -124,14 +124,12 @@ pub(crate) fn gains(
         if inside.is_empty() {
             continue;
         }
-        for (field, weight) in fields {
-            let places = places(segment, *field, rarity.keys().copied(), &inside)?;
-            for phrase in phrases {
-                let worth = worth(phrase, &rarity);
-                for (chunk, place) in &inside {
-                    let times = occurrences(phrase, *chunk, &places);
-                    gains[*place] += weight * worth * times * (K1 + 1.0) / (times + K1);
-                }
+        let places = places(segment, field, rarity.keys().copied(), &inside)?;
+        for phrase in phrases {
+            let worth = worth(phrase, &rarity);
+            for (chunk, place) in &inside {
+                let times = occurrences(phrase, *chunk, &places);
+                gains[*place] += worth * times * (K1 + 1.0) / (times + K1);
             }
         }
     }

@@ -8,7 +8,8 @@
 //! | `C++`, `F#` | the letter, and the whole |
 //! | Han, kana, Hangul | what [`crate::cjk`] makes of them |
 //!
-//! Full-width and other compatibility forms are folded first (NFKC). A text is analysed in one language; a question is
+//! Full-width and other compatibility forms are folded first (NFKC), and traditional characters to simplified ones, so that
+//! either finds both. A text is analysed in one language; a question is
 //! analysed in each that the index holds, and asks for all that this gives. So what was indexed is found by the words it
 //! was written with, whatever the question's language is taken for. Not supported: words of Thai, Lao, Khmer and Burmese,
 //! which are written without spaces and are not cut; words within the compounds of German and its neighbours.
@@ -29,7 +30,7 @@ use crate::compound::{Compound, without_thousands_marks};
 use crate::language::{Language, Script, StopWords, most_spoken};
 
 /// Raised with every change to the terms of any text, so that an index made before is made again.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// A longer run of letters is data, not a word; its beginning stands for it.
 const TERM_BYTES_MAX: usize = 64;
@@ -83,9 +84,9 @@ pub(crate) fn readings(question: &str, languages: &[Language]) -> Vec<Vec<Term>>
     languages.iter().map(reading).collect()
 }
 
-/// The text with compatibility forms folded, in lower case.
+/// The text with compatibility forms folded, in lower case, Chinese in simplified characters.
 fn normalised(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).collect()
+    text.nfkc().flat_map(char::to_lowercase).map(cjk::simplified).collect()
 }
 
 /// A lower-case word without the marks on its Latin and Greek letters. Other scripts' marks make other letters.

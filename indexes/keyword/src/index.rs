@@ -262,8 +262,7 @@ impl Inner {
         };
         let addresses: Vec<DocAddress> = best.iter().map(|(_, address)| *address).collect();
         let phrases = adjacency::phrases(question, &languages);
-        let weights = query::weights(&self.fields);
-        let gains = adjacency::gains(&weights, self.fields.body, &searcher, &statistics, &phrases, &addresses)?;
+        let gains = adjacency::gains(self.fields.text, &searcher, &statistics, &phrases, &addresses)?;
         let mut hits = Vec::with_capacity(best.len());
         for ((score, address), gain) in best.into_iter().zip(gains) {
             hits.extend(chunk_at(&searcher, address)?.map(|chunk| Hit { chunk, score: score + gain }));

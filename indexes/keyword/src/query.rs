@@ -1,7 +1,7 @@
 //! What does a question ask the index for?
 //!
-//! A bag of terms: each counts as often as the question says it, in the body, and less in the headings and the title. An
-//! identifier as written counts more than its parts together: `ERR-2041` is another thing than errors and a number.
+//! A bag of terms: each counts as often as the question says it. A word between spaces counts more in a question without
+//! spaces, where each character is found in several ways and outvotes it. An identifier as written counts more than its parts together: `ERR-2041` is another thing than errors and a number.
 //!
 //! Invariants:
 //! - A match has at least one of the terms, and is of the collection; the collection adds nothing to a score.
@@ -17,26 +17,20 @@ use tantivy::{Searcher, TantivyError};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
+use wellspring_core::text::is_cjk;
 
 use crate::analyser::{self, Role};
 use crate::language::Language;
 use crate::schema::Fields;
 use crate::statistics::LiveStatistics;
 
-/// BM25 of the title counts this much beside the body's, which measured best on English sets.
-const TITLE_WEIGHT: f32 = 0.2;
-/// BM25 of the headings counts this much: nearer to the text than the title.
-const HEADING_WEIGHT: f32 = 0.3;
-
+/// What a word between spaces counts for in a question with Han or kana, such as a year or a name in Latin letters: about
+/// as many terms as are made of as much Chinese.
+const SPACED_WEIGHT: f32 = 4.0;
 /// What an identifier as written counts for, beside a word's 1.
 const WHOLE_WEIGHT: f32 = 2.0;
 /// What its parts count for together: a text that repeats them and lacks the whole then never ranks before one that has it.
 const PARTS_WEIGHT: f32 = 0.4;
-
-/// The fields that are searched, and what BM25 of each counts.
-pub(crate) fn weights(fields: &Fields) -> [(Field, f32); 3] {
-    [(fields.body, 1.0), (fields.heading, HEADING_WEIGHT), (fields.title, TITLE_WEIGHT)]
-}
 
 /// The languages of what is there.
 pub(crate) fn languages(fields: &Fields, statistics: &LiveStatistics<'_>) -> Result<Vec<Language>, TantivyError> {
@@ -49,24 +43,71 @@ pub(crate) fn languages(fields: &Fields, statistics: &LiveStatistics<'_>) -> Res
     Ok(languages)
 }
 
-/// How often a question says each term, weighed by what the term is. Of several readings the one that says it most.
-fn asked(question: &str, languages: &[Language]) -> BTreeMap<String, f32> {
-    let mut asked: BTreeMap<String, f32> = BTreeMap::new();
-    for reading in analyser::readings(question, languages) {
-        let mut counts: BTreeMap<String, f32> = BTreeMap::new();
+/// A term that a question asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Asked {
+    /// How often, weighed by what the term is. Of several readings the one that says it most.
+    count: f32,
+    /// The word that it is a reading of, by its place among the question's words, where other languages read it otherwise.
+    word: Option<usize>,
+}
+
+/// The terms that a question asks for.
+fn asked(question: &str, languages: &[Language]) -> BTreeMap<String, Asked> {
+    let mut asked: BTreeMap<String, Asked> = BTreeMap::new();
+    let readings = analyser::readings(question, languages);
+    for reading in &readings {
+        let mut counts: BTreeMap<&str, Asked> = BTreeMap::new();
+        let spaced = |term: &analyser::Term| !term.text.starts_with(is_cjk);
+        let spaced_weight = if reading.iter().all(spaced) { 1.0 } else { SPACED_WEIGHT };
         for term in reading {
-            *counts.entry(term.text).or_default() += match term.role {
+            let weight = match term.role {
                 Role::Whole => WHOLE_WEIGHT,
                 Role::Part { of } => PARTS_WEIGHT / of as f32,
                 Role::Word | Role::Beside => 1.0,
             };
+            let asked = counts.entry(&term.text).or_default();
+            asked.count += if spaced(term) { weight * spaced_weight } else { weight };
+            let read_otherwise = readings.len() > 1 && spaced(term) && term.role != Role::Whole;
+            asked.word = asked.word.or(read_otherwise.then_some(term.position));
         }
-        for (term, count) in counts {
-            let most = asked.entry(term).or_default();
-            *most = most.max(count);
+        for (term, Asked { count, word }) in counts {
+            let most = asked.entry(term.to_owned()).or_default();
+            *most = Asked { count: most.count.max(count), word: most.word.or(word) };
         }
     }
     asked
+}
+
+/// The terms with what each counts. BM25 weighs what is rare, and the reading of a word in a language of few chunks is:
+/// every reading counts as much as the most common one of the same word.
+fn weighed(
+    field: Field,
+    statistics: &LiveStatistics<'_>,
+    asked: BTreeMap<String, Asked>,
+) -> Result<Vec<(String, f32)>, TantivyError> {
+    let all = statistics.total_num_docs()? as f32;
+    let mut readings: BTreeMap<usize, Vec<(&str, f32)>> = BTreeMap::new();
+    for (text, asked) in &asked {
+        if let Some(word) = asked.word {
+            let having = statistics.doc_freq(&Term::from_field_text(field, text))? as f32;
+            readings.entry(word).or_default().push((text, rarity(all, having)));
+        }
+    }
+    let mut shares: BTreeMap<&str, f32> = BTreeMap::new();
+    for of_word in readings.values() {
+        let common = of_word.iter().map(|(_, rarity)| *rarity).fold(f32::INFINITY, f32::min);
+        for (text, rarity) in of_word {
+            shares.insert(text, common / rarity);
+        }
+    }
+    let weight = |text: &str, count: f32| count * shares.get(text).copied().unwrap_or(1.0);
+    Ok(asked.iter().map(|(text, asked)| (text.clone(), weight(text, asked.count))).collect())
+}
+
+/// What BM25 weighs a term with that so many of all chunks have; more than 0.
+pub(crate) fn rarity(all: f32, having: f32) -> f32 {
+    (1.0 + (all - having + 0.5) / (having + 0.5)).ln()
 }
 
 /// The query for a question; `None` when it has no searchable word.
@@ -79,17 +120,14 @@ pub(crate) fn build(
     languages: &[Language],
 ) -> Result<Option<Box<dyn Query>>, TantivyError> {
     // In order, because sums of floats depend on it: the same question must score the same every time.
-    let mut terms: Vec<(String, f32)> = asked(question, languages).into_iter().collect();
+    let mut terms = weighed(fields.text, statistics, asked(question, languages))?;
     if terms.len() > limits::QUERY_TERMS_MAX {
         terms = rarest(fields, statistics, terms)?;
     }
-    let weights = weights(fields);
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len() * weights.len());
+    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len());
     for (text, count) in &terms {
-        for (field, weight) in weights {
-            let term = TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs);
-            clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), weight * count))));
-        }
+        let term = TermQuery::new(Term::from_field_text(fields.text, text), IndexRecordOption::WithFreqs);
+        clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), *count))));
     }
     if clauses.is_empty() {
         return Ok(None);
@@ -113,7 +151,7 @@ pub(crate) fn among(fields: &Fields, query: Box<dyn Query>, chunks: &[ChunkId]) 
     Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, query)]))
 }
 
-/// The terms that the fewest bodies have; those that none has come last, since only a title may have them.
+/// The terms that the fewest chunks have, of those that any has.
 fn rarest(
     fields: &Fields,
     statistics: &LiveStatistics<'_>,
@@ -121,10 +159,32 @@ fn rarest(
 ) -> Result<Vec<(String, f32)>, TantivyError> {
     let mut ranked = Vec::with_capacity(terms.len());
     for (text, count) in terms {
-        let bodies = statistics.doc_freq(&Term::from_field_text(fields.body, &text))?;
-        ranked.push((if bodies == 0 { u64::MAX } else { bodies }, text, count));
+        let chunks = statistics.doc_freq(&Term::from_field_text(fields.text, &text))?;
+        ranked.push((if chunks == 0 { u64::MAX } else { chunks }, text, count));
     }
-    ranked.sort_by_key(|(bodies, ..)| *bodies);
+    ranked.sort_by_key(|(chunks, ..)| *chunks);
     ranked.truncate(limits::QUERY_TERMS_MAX);
     Ok(ranked.into_iter().map(|(_, text, count)| (text, count)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_or_a_name_counts_more_among_chinese() {
+        let languages = [Language::English];
+        let among_chinese = asked("2022年冬奧會的 Harvey", &languages);
+        let counts = ["2022", "harvey", "冬"].map(|term| among_chinese[term].count);
+        assert_eq!(counts, [4.0, 4.0, 1.0]);
+        let alone = asked("Harvey 2022", &languages);
+        assert_eq!(["2022", "harvey"].map(|term| alone[term].count), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn what_languages_make_of_one_word_is_told_to_be_one_word() {
+        let asked = asked("running of the ERR-2041", &[Language::English, Language::German]);
+        assert_eq!((asked["run"].word, asked["running"].word), (Some(0), Some(0)));
+        assert_eq!(asked["err-2041"].word, None);
+    }
 }
