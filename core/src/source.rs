@@ -25,6 +25,9 @@ use crate::websub::SubscriptionInfo;
 #[serde(try_from = "String", into = "String")]
 pub struct SourceName(String);
 
+/// The file by which a data folder of this program is known: no source reads below it.
+pub const DATA_FOLDER_MARK: &str = "catalog.lock";
+
 /// The source of everything that clients push over HTTP.
 pub const PUSH: &str = "push";
 

@@ -96,8 +96,8 @@ impl Preparer {
         let step = match task {
             Task::Delete => Step::Remove(known.into_iter().map(|chunk| chunk.id).collect()),
             Task::Put { media_type, content, attributes } => {
-                let language = attributes.language.clone();
-                let subject = Subject { document, collection, key, source, revision, language };
+                let (language, labels) = (attributes.language.clone(), attributes.acl.clone());
+                let subject = Subject { document, collection, key, source, revision, language, labels };
                 match self.read(subject, media_type, content, attributes, stop).await? {
                     Ok(Readable { text, title, screening, chunks: Ok(chunks) }) => {
                         let diff = diff(&known, &chunks);

@@ -13,20 +13,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous, SqliteTransaction,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteTransaction,
 };
+use sqlx::{ConnectOptions, Connection};
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, Sequence};
 use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
+use wellspring_core::source::DATA_FOLDER_MARK;
 
 use crate::trouble::{Trouble, while_migrating};
 
 /// The database, within the data directory. SQLite keeps its log beside it, under this name with a suffix.
 pub(crate) const DATABASE_FILE: &str = "catalog.sqlite";
 /// Held while the catalog is open.
-const LOCK_FILE: &str = "catalog.lock";
+const LOCK_FILE: &str = DATA_FOLDER_MARK;
 /// A reader waits this long for the moment in which the log is restarted.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -71,7 +73,11 @@ impl SqliteCatalog {
             .pragma("secure_delete", "ON")
             .pragma("temp_store", "MEMORY")
             .disable_statement_logging();
-        let writer = pool(1).connect_with(options.clone()).await.map_err(could_not_open)?;
+        let writer = pool(1)
+            .before_acquire(|connection, _| Box::pin(is_idle(connection)))
+            .connect_with(options.clone())
+            .await
+            .map_err(could_not_open)?;
         sqlx::migrate!().run(&writer).await.map_err(while_migrating)?;
         let reading = options.create_if_missing(false).pragma("query_only", "ON");
         let readers = pool(limits::CATALOG_READERS).connect_with(reading).await.map_err(could_not_open)?;
@@ -123,6 +129,14 @@ impl SqliteCatalog {
     }
 }
 
+/// Whether no transaction is left on a connection. SQLite ends one by itself where the disk is full, and the vendor then
+/// counts one that is not there: such a connection takes no more, and is replaced.
+async fn is_idle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // What its thread still has to do, such as rolling back, is done behind this.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .min_connections(1)
@@ -171,4 +185,58 @@ fn sync_directory(directory: &Path) -> Result<(), CatalogError> {
 
 fn could_not_open(error: sqlx::Error) -> CatalogError {
     Trouble::from(error).while_trying("could not open the catalog")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use wellspring_core::catalog::{Journal, Write};
+    use wellspring_core::document::{Attributes, CollectionName, Draft, MediaType};
+    use wellspring_core::source::SourceName;
+
+    use super::*;
+
+    /// A letter that no compression foresees.
+    fn noise(state: &mut u64) -> u8 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        b'a' + ((*state >> 33) % 26) as u8
+    }
+
+    fn put(number: usize) -> Write {
+        let mut state = number as u64;
+        Write::Put(Draft {
+            collection: CollectionName::default(),
+            key: format!("d{number}").parse().unwrap(),
+            source: SourceName::push(),
+            media_type: MediaType::Text,
+            content: std::iter::repeat_with(|| noise(&mut state)).take(20_000).collect(),
+            attributes: Attributes::default(),
+            fingerprint: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn once_a_full_disk_has_room_again_writes_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(folder.path()).await.unwrap();
+        let pages = |most: u32| sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}")));
+        pages(120).execute(&catalog.writer).await.unwrap();
+        let mut accepted = 0;
+        let full = loop {
+            assert!(accepted < 100, "the limit did not hold");
+            match catalog.accept(vec![put(accepted)]).await {
+                Ok(_) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(full.chain().contains("full"), "{}", full.chain());
+        assert!(catalog.accept(vec![put(accepted)]).await.is_err(), "still full");
+        pages(1_000_000).execute(&catalog.writer).await.unwrap();
+        catalog.accept(vec![put(accepted)]).await.unwrap()[0].as_ref().unwrap();
+        assert_eq!(
+            wellspring_core::catalog::CatalogReader::status(&catalog).await.unwrap().documents as usize,
+            accepted + 1
+        );
+    }
 }

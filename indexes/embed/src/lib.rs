@@ -18,3 +18,4 @@ mod queue;
 mod runtime;
 
 pub use embedder::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};
+pub use runtime::NO_TELEMETRY;

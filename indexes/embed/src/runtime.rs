@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - A process holds one runtime, loaded once from one path; a failed load leaves the next attempt free.
-//! - Nothing is sent anywhere: telemetry is off, and messages go to the log.
+//! - Nothing is sent anywhere: the library is not even loaded while it would report to its vendor, and its messages go to
+//!   the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,10 @@ use ort::logging::LogLevel;
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind};
 
 use crate::files;
+
+/// The environment variable that must be set before the library is loaded: it reports to its vendor from then on, whatever
+/// it is told later.
+pub const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
 /// The loaded runtime and where it came from. Kept for the life of the process: it can be built only once.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
@@ -40,6 +45,9 @@ pub(crate) fn environment(library: &Path) -> Result<Environment, EmbedError> {
 }
 
 fn load(library: &Path) -> Result<Environment, Box<dyn std::error::Error + Send + Sync>> {
+    if std::env::var_os(NO_TELEMETRY).is_none_or(|value| value != "1") {
+        return Err(format!("it would report to its vendor: {NO_TELEMETRY}=1 must be set before it is loaded").into());
+    }
     let environment = ort::init_from(library)
         .map_err(|error| error.to_string())?
         .with_name("wellspring")

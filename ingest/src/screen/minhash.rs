@@ -10,6 +10,8 @@
 //! - The same levelled text has the same signature on every machine and in every version: it is kept on the disk.
 //! - Texts of fewer than [`SHINGLES_MIN`] shingles are only ever the same, never alike.
 
+use std::collections::BTreeSet;
+
 use std::collections::{HashSet, VecDeque};
 
 use wellspring_core::document::CollectionName;
@@ -76,9 +78,12 @@ fn permutations() -> [(u64, u64); limits::SCREEN_MINIMA] {
     std::array::from_fn(|_| (draw() | 1, draw()))
 }
 
-/// The buckets of a signature within a collection: one for the very text, the others for its like.
-pub fn bands(collection: &CollectionName, signature: &Signature) -> Vec<u64> {
-    let scope = hash("wellspring screening bucket 1", &[collection.as_str().as_bytes()]);
+/// The buckets of a signature within a collection, among documents of the same access labels: one for the very text, the
+/// others for its like. What not everybody may read neither stands in the way of what everybody may, nor is named by it.
+pub fn bands(collection: &CollectionName, labels: &[String], signature: &Signature) -> Vec<u64> {
+    let labels: BTreeSet<&str> = labels.iter().map(String::as_str).collect();
+    let parts: Vec<&[u8]> = std::iter::once(collection.as_str()).chain(labels).map(str::as_bytes).collect();
+    let scope = hash("wellspring screening bucket 1", &parts);
     let exact = hash("wellspring screening text 1", &[&scope.to_le_bytes(), signature.digest.as_bytes()]);
     let near = signature.minima.chunks_exact(BAND_ROWS).enumerate().map(|(place, rows)| {
         let start = stirred(scope ^ stirred(place as u64 + 1));
@@ -132,14 +137,15 @@ mod tests {
         assert_eq!(sign(" \n…"), None);
         let short = sign("a few words").unwrap();
         assert!(short.minima.is_empty());
-        assert_eq!(bands(&CollectionName::default(), &short).len(), 1);
+        assert_eq!(bands(&CollectionName::default(), &[], &short).len(), 1);
         assert_eq!(short.digest, sign("A  FEW words").unwrap().digest);
     }
 
     #[test]
     fn collections_share_no_bucket() {
         let signature = sign(&words(0..40)).unwrap();
-        let (one, other) = (bands(&CollectionName::default(), &signature), bands(&"b".parse().unwrap(), &signature));
+        let (one, other) =
+            (bands(&CollectionName::default(), &[], &signature), bands(&"b".parse().unwrap(), &[], &signature));
         assert_eq!(one.len(), 1 + limits::SCREEN_MINIMA / BAND_ROWS);
         assert!(one.iter().all(|band| !other.contains(band)));
     }

@@ -50,6 +50,8 @@ pub struct Subject {
     pub revision: Revision,
     /// What its owner says about its language.
     pub language: Option<String>,
+    /// Its access labels.
+    pub labels: Vec<String>,
 }
 
 /// A screened revision.
@@ -211,7 +213,10 @@ fn measure(settings: &ScreenSettings, subject: Subject, parsed: &Parsed, hour: u
     }
     let duplicates = settings.exact_duplicate != Mode::Off || settings.near_duplicate != Mode::Off;
     let signature = if duplicates { minhash::sign(&parsed.text) } else { None };
-    let bands = signature.as_ref().map(|signature| minhash::bands(&subject.collection, signature)).unwrap_or_default();
+    let bands = signature
+        .as_ref()
+        .map(|signature| minhash::bands(&subject.collection, &subject.labels, signature))
+        .unwrap_or_default();
     let scope = blocks::scope(&subject.collection, &subject.source);
     let paragraphs = match settings.boilerplate {
         Mode::Off => Vec::new(),

@@ -90,6 +90,10 @@ impl Bench {
     }
 
     async fn screen(&self, key: &str, text: &str) -> Screened {
+        self.screen_for(&[], key, text).await
+    }
+
+    async fn screen_for(&self, labels: &[&str], key: &str, text: &str) -> Screened {
         let key: DocumentKey = key.parse().unwrap();
         self.records.names.lock().unwrap().push(key.clone());
         let subject = Subject {
@@ -99,10 +103,22 @@ impl Bench {
             source: SourceName::push(),
             revision: Revision(1),
             language: None,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         };
         let parsed = parse(MediaType::Markdown, text.as_bytes()).unwrap();
         self.screener.screen(subject, parsed, &CancellationToken::new()).await.unwrap()
     }
+}
+
+#[tokio::test]
+async fn what_others_may_not_read_is_no_original_for_them() {
+    let bench = Bench::new(ScreenSettings { exact_duplicate: Mode::Drop, ..ScreenSettings::default() });
+    let text = (0..5).map(paragraph).collect::<Vec<_>>().join("\n\n");
+    assert_eq!(rules(&bench.screen_for(&["board"], "secret", &text).await), []);
+    assert_eq!(rules(&bench.screen("open", &text).await), [], "everybody may read this one");
+    assert_eq!(rules(&bench.screen_for(&["staff"], "for-staff", &text).await), []);
+    let same = bench.screen_for(&["board"], "secret-too", &text).await;
+    assert_eq!(rules(&same), [(Rule::ExactDuplicate, Verdict::Dropped)]);
 }
 
 fn rules(screened: &Screened) -> Vec<(Rule, Verdict)> {

@@ -16,6 +16,14 @@ pub(crate) const TEST_BINARY: &str = "WELLSPRING_BIN";
 /// Variables that are no settings of the service.
 pub(crate) const OTHERS: &[&str] = &[CONFIG, KEY, SERVER, TEST_BINARY];
 
+/// Keeps the ONNX Runtime from reporting to its vendor: it begins when the library is loaded, before it can be asked not to.
+/// To be called before any other thread is started.
+#[allow(unsafe_code, reason = "the library looks nowhere else")]
+pub(crate) fn silence_runtime() {
+    // SAFETY: the process has one thread yet, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(wellspring_embed::NO_TELEMETRY, "1") };
+}
+
 /// Where a user's data belongs: `$XDG_DATA_HOME/wellspring`, or `~/.local/share/wellspring`.
 pub(crate) fn data_home() -> std::path::PathBuf {
     home_folder("XDG_DATA_HOME", ".local/share")

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    environment::silence_runtime();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => return output::usage(&usage),

@@ -146,3 +146,20 @@ async fn a_folders_documents_are_not_changed_behind_its_back() {
     found(&service, "kranich", &["docs/a.txt"]).await;
     service.stop();
 }
+
+#[tokio::test]
+async fn the_services_own_folder_is_never_a_document() {
+    let folder = Folder::new();
+    let data = folder.root.join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(folder.root.join("page.md"), "An eisvogel dives.").unwrap();
+    let service = Service::start(&data, &folder.start()).await;
+    found(&service, "eisvogel", &["docs/page.md"]).await;
+    // What it wrote for this one has been seen by the time that the next one is there.
+    fs::write(folder.root.join("next.md"), "A bachstelze wades.").unwrap();
+    found(&service, "bachstelze", &["docs/next.md"]).await;
+    let (_, listed) = service.json(service.request(reqwest::Method::GET, "/v1/documents?limit=100")).await;
+    let keys: Vec<&str> = listed["documents"].as_array().unwrap().iter().map(|d| d["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["docs/next.md", "docs/page.md"]);
+    service.stop();
+}

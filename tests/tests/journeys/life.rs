@@ -213,3 +213,35 @@ async fn a_log_that_nobody_reads_any_more_disturbs_nothing() {
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.expect("it stops").unwrap();
     assert!(ended.success(), "{ended}");
 }
+
+#[tokio::test]
+async fn nothing_is_reported_to_the_vendor_of_a_library() {
+    let (home, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Where the models are is said by a flag or by the home of whoever runs the tests.
+    let models = std::env::var("WELLSPRING_MODELS_DIR").unwrap_or_else(|_| {
+        let base = std::env::var("XDG_DATA_HOME")
+            .unwrap_or_else(|_| format!("{}/.local/share", std::env::var("HOME").unwrap()));
+        format!("{base}/wellspring/models")
+    });
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let start = Start {
+        arguments: vec!["--models-dir".to_owned(), models],
+        environment: vec![
+            pair("HOME", home.path().to_str().unwrap()),
+            pair("XDG_CACHE_HOME", ""),
+            pair("ORT_DISABLE_TELEMETRY", "0"),
+        ],
+        ..Start::default()
+    };
+    let service = Service::start(data.path(), &start).await;
+    let (status, _) = service
+        .json(
+            service.request(Method::PUT, "/v1/documents/a?wait=searchable").json(&json!({ "text": "The tide turns." })),
+        )
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    service.stop();
+    // The ONNX Runtime keeps what it will send, and a name for the machine, in the home of whoever runs it.
+    let kept: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - No link is followed and nothing but the metadata is touched: looking at a pipe or a device opens nothing.
+//! - A data folder of this program holds no documents: what is written about documents must not become one.
 //! - What could not be looked at is kept, never taken for deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use wellspring_core::document::{DocumentKey, MediaType};
 use wellspring_core::limits;
-use wellspring_core::source::SourceName;
+use wellspring_core::source::{DATA_FOLDER_MARK, SourceName};
 
 use super::report::SkipReason;
 use super::rules::{FolderRules, GITIGNORE, UnreadableList, Wanted};
@@ -103,7 +104,10 @@ impl Looker {
         let mut look = Look::default();
         let mut wanted = Wanted::new(&self.rules, &self.root);
         for path in paths {
-            if is_hidden_path(path) || look.folders.iter().any(|folder| covers(folder, path)) {
+            if is_hidden_path(path)
+                || self.is_in_data_folder(path)
+                || look.folders.iter().any(|folder| covers(folder, path))
+            {
                 continue;
             }
             look.examined.push(path.clone());
@@ -129,7 +133,19 @@ impl Looker {
         if !fs::symlink_metadata(&self.root)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
+        if is_data_folder(&self.root) {
+            return Err(io::Error::other("it is a data folder of this program"));
+        }
         fs::read_dir(&self.root).map(drop)
+    }
+
+    /// Whether a path, or a folder above it, is a data folder.
+    fn is_in_data_folder(&self, path: &str) -> bool {
+        let mut whole = self.root.clone();
+        path.split('/').any(|name| {
+            whole.push(name);
+            is_data_folder(&whole)
+        })
     }
 
     /// The metadata of a path that leads through folders only; `None` when there is no such path.
@@ -197,7 +213,7 @@ impl Looker {
             return !is_folder;
         };
         if is_folder {
-            if !settled(wanted.folder(&path), look) {
+            if is_data_folder(entry.path()) || !settled(wanted.folder(&path), look) {
                 return false;
             }
             if entry.depth() == depth_max {
@@ -259,6 +275,10 @@ fn settled(wanted: Result<bool, UnreadableList>, look: &mut Look) -> bool {
 
 fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
+}
+
+fn is_data_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path.join(DATA_FOLDER_MARK)).is_ok()
 }
 
 fn is_hidden_path(path: &str) -> bool {

@@ -37,6 +37,9 @@ pub(super) fn name(data_dir: &Path, watch: &[PathBuf]) -> anyhow::Result<Vec<Wat
         if !root.is_dir() {
             bail!("could not watch {}: it is not a folder; `wellspring add` takes single files", path.display());
         }
+        if data_dir.canonicalize().is_ok_and(|data| data == root) {
+            bail!("could not watch {}: it is the data folder; name another with --data-dir", path.display());
+        }
         if let Some(other) = folders.iter().find(|other| root.starts_with(&other.root) || other.root.starts_with(&root))
         {
             bail!("{} and {} overlap; watch the outer one only", path.display(), other.root.display());

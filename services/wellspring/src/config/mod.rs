@@ -199,7 +199,7 @@ impl Config {
 
     /// Validates read layers.
     pub(crate) fn validate(layers: &Layers) -> Result<Self, ConfigError> {
-        let key = layers.key();
+        let key = layers.key().map(str::trim);
         if key.is_some_and(|key| key.chars().count() < KEY_LENGTH_MIN) {
             return Err(ConfigError::WeakKey);
         }
@@ -377,8 +377,10 @@ mod tests {
         let key = [("WELLSPRING_KEY", "a-secret-of-some-length")];
         let locked = Config::validate(&layers("listen = \"0.0.0.0:7700\"", &key, &[]).unwrap()).unwrap();
         assert!(!format!("{locked:?}").contains("a-secret"));
-        let weak = layers("", &[("WELLSPRING_KEY", "short")], &[]).unwrap();
-        assert!(matches!(Config::validate(&weak), Err(ConfigError::WeakKey)));
+        for weak in ["short", "                    ", " \t a-short-one \t  "] {
+            let weak = layers("", &[("WELLSPRING_KEY", weak)], &[]).unwrap();
+            assert!(matches!(Config::validate(&weak), Err(ConfigError::WeakKey)));
+        }
     }
 
     #[test]
