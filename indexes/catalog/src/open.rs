@@ -231,8 +231,7 @@ mod tests {
             }
         };
         assert!(full.chain().contains("full"), "{}", full.chain());
-        assert!(catalog.accept(vec![put(accepted)]).await.is_err(), "still full");
-        pages(1_000_000).execute(&catalog.writer).await.unwrap();
+        // The limit is the connection's own: there is room again for the next one, as after somebody has cleared a disk.
         catalog.accept(vec![put(accepted)]).await.unwrap()[0].as_ref().unwrap();
         assert_eq!(
             wellspring_core::catalog::CatalogReader::status(&catalog).await.unwrap().documents as usize,
