@@ -40,6 +40,23 @@ pub struct FetchRequest {
     pub private_hosts: Vec<String>,
 }
 
+/// What `X-Robots-Tag` says to everybody, or to this service by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RobotsWishes {
+    /// What is here is not to be kept.
+    pub noindex: bool,
+    /// Where it leads is not to be followed.
+    pub nofollow: bool,
+}
+
+impl RobotsWishes {
+    /// Adds one directive, in lower case; what is none of these asks nothing of us.
+    pub fn heed(&mut self, directive: &str) {
+        self.noindex |= matches!(directive, "noindex" | "none");
+        self.nofollow |= matches!(directive, "nofollow" | "none");
+    }
+}
+
 /// What an address answered.
 #[derive(Debug, Clone)]
 pub struct Fetched {
@@ -54,6 +71,8 @@ pub struct Fetched {
     /// How long the server wants not to be asked again (`Cache-Control: max-age`, `Expires`, `Retry-After` of a
     /// success); a hint.
     pub fresh_for: Option<Duration>,
+    /// What the server asks of robots in its head.
+    pub robots: RobotsWishes,
     /// The `Link` headers, as (relation, absolute address), such as a WebSub hub.
     pub links: Vec<(String, String)>,
     /// Bytes that came over the wire, headers aside: what the visit cost.

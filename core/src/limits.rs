@@ -327,6 +327,8 @@ pub const ROBOTS_BYTES_MAX: usize = 500 << 10;
 pub const ROBOTS_BODY_BYTES_MAX: usize = 4 << 20;
 /// Rules of a robots.txt that speak to us; each is compared with every address of the site.
 pub const ROBOTS_RULES_MAX: usize = 10_000;
+/// Of those, rules with a star and something behind it: each has the whole address searched.
+pub const ROBOTS_STARS_MAX: usize = 1_000;
 /// One rule's pattern.
 pub const ROBOTS_PATTERN_BYTES_MAX: usize = 2048;
 /// Sitemaps that a robots.txt names.
@@ -525,6 +527,17 @@ pub const WEBHOOK_PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// Between two records of an endpoint's cursor while its messages are taken one after the other: each is a transaction
 /// of the catalog's one writer. What was taken since the last one is sent again after a crash.
 pub const WEBHOOK_RECORD_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a secret that was replaced goes on signing, where nobody says otherwise: receivers are changed in a day.
+pub const WEBHOOK_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+/// And at most: a secret that signs for longer was not replaced.
+pub const WEBHOOK_OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the lock of a folder is waited for: a process that is just ending, or a child between `fork` and `exec`, holds it
+/// for milliseconds.
+pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Between two tries to take it.
+pub const LOCK_POLL: Duration = Duration::from_millis(20);
+/// What visits may borrow of the polling budget, in hours of it, when a source of their host has just changed.
+pub const POLL_KIN_DEBT: Duration = Duration::from_secs(12 * 3600);
 /// Test messages under way at once; each holds a request of its caller.
 pub const WEBHOOK_TESTS_MAX: usize = 4;
 /// Bytes read of the answer to something that was sent, so that its connection can serve again; they are dropped.

@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, IF_MODIF
 use reqwest::{Client, Response, StatusCode};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use wellspring_core::fetch::{FetchAnswer, FetchError, FetchErrorKind, Validators};
+use wellspring_core::fetch::{FetchAnswer, FetchError, FetchErrorKind, RobotsWishes, Validators};
 use wellspring_core::limits;
 
 use super::address::Forbidden;
@@ -41,6 +41,7 @@ pub(super) enum Reply {
 pub(super) struct About {
     pub(super) validators: Validators,
     pub(super) fresh_for: Option<Duration>,
+    pub(super) robots: RobotsWishes,
     pub(super) links: Vec<(String, String)>,
 }
 
@@ -73,6 +74,7 @@ impl Question<'_> {
             validators: headers::validators(head),
             fresh_for: headers::fresh_for(head, now),
             links: headers::links(head, &self.target.url),
+            robots: headers::robots(head),
         };
         let code = status.as_u16();
         let answer = match status {

@@ -13,8 +13,14 @@ use reqwest::header::{
     AGE, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, LAST_MODIFIED, LINK, RETRY_AFTER,
 };
 use url::Url;
-use wellspring_core::fetch::Validators;
+use wellspring_core::fetch::{RobotsWishes, Validators};
 use wellspring_core::limits;
+
+use super::PRODUCT;
+
+const ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+/// Directives of it that have a value.
+const VALUED: [&str; 4] = ["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
 
 /// Relations of one link that are looked at; a link has one or two.
 const RELATIONS_MAX: usize = 8;
@@ -65,6 +71,35 @@ pub(super) fn links(headers: &HeaderMap, base: &Url) -> Vec<(String, String)> {
         }
     }
     links
+}
+
+/// `X-Robots-Tag`: what all of its values ask of everybody, and those that begin with our name of us. A value that
+/// begins with another's name is none of our business up to its end.
+pub(super) fn robots(headers: &HeaderMap) -> RobotsWishes {
+    let mut wishes = RobotsWishes::default();
+    for value in headers.get_all(&ROBOTS_TAG).iter().take(limits::FETCH_LINKS_MAX) {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        let mut is_ours = true;
+        for directive in text.split(',') {
+            let directive = match directive.split_once(':') {
+                // `max-snippet: 5` and the times of `unavailable_after` have colons too.
+                Some((name, _)) if VALUED.contains(&name.trim()) || !is_agent(name.trim()) => continue,
+                Some((agent, directive)) => {
+                    is_ours = matches!(agent.trim(), "*") || agent.trim().eq_ignore_ascii_case(PRODUCT);
+                    directive
+                }
+                None => directive,
+            };
+            if is_ours {
+                wishes.heed(directive.trim());
+            }
+        }
+    }
+    wishes
+}
+
+fn is_agent(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_*".contains(&byte))
 }
 
 fn attribute(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -233,6 +268,25 @@ mod tests {
         assert_eq!(wait("1.5"), None);
         assert_eq!(wait("99999999999"), Some(limits::FETCH_RETRY_AFTER_MAX));
         assert_eq!(wait("Tue, 24 Nov 2037 12:00:00 GMT"), Some(limits::FETCH_RETRY_AFTER_MAX));
+    }
+
+    #[test]
+    fn a_tag_for_robots_speaks_to_everybody_or_to_us() {
+        let wishes = |values: &[&str]| {
+            let lines: Vec<_> = values.iter().map(|value| ("x-robots-tag", *value)).collect();
+            let found = robots(&headers(&lines));
+            (found.noindex, found.nofollow)
+        };
+        assert_eq!(wishes(&[]), (false, false));
+        assert_eq!(wishes(&["noindex"]), (true, false));
+        assert_eq!(wishes(&["NoArchive, NOFOLLOW"]), (false, true));
+        assert_eq!(wishes(&["none"]), (true, true));
+        assert_eq!(wishes(&["index", "noindex"]), (true, false), "several headers");
+        assert_eq!(wishes(&["otherbot: noindex, nofollow"]), (false, false));
+        assert_eq!(wishes(&["otherbot: noindex", "wellspring: nofollow"]), (false, true));
+        assert_eq!(wishes(&["unavailable_after: Friday, 25-Jun-10 15:00:00 PST, noindex"]), (true, false));
+        assert_eq!(wishes(&["max-snippet: 5, noindex"]), (true, false));
+        assert_eq!(wishes(&["*: noindex"]), (true, false));
     }
 
     #[test]

@@ -192,9 +192,18 @@ impl Fetch for HttpFetch {
                         validators.etag = validators.etag.or(request.validators.etag);
                         validators.last_modified = validators.last_modified.or(request.validators.last_modified);
                     }
-                    let (fresh_for, links) = (about.fresh_for, about.links);
+                    let (fresh_for, robots, links) = (about.fresh_for, about.robots, about.links);
                     let url = target.url.into();
-                    return Ok(Fetched { answer, url, moved_permanently, validators, fresh_for, links, wire_bytes });
+                    return Ok(Fetched {
+                        answer,
+                        url,
+                        moved_permanently,
+                        validators,
+                        fresh_for,
+                        robots,
+                        links,
+                        wire_bytes,
+                    });
                 }
                 Reply::Redirect { permanent: for_ever, location } => {
                     let next = gate.redirect(&target, &location)?;

@@ -100,6 +100,7 @@ impl Web {
             moved_permanently: false,
             validators,
             fresh_for: *self.fresh_for.lock().unwrap(),
+            robots: Default::default(),
             links: self.links.lock().unwrap().clone(),
             wire_bytes: 100,
         })

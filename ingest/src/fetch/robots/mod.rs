@@ -4,6 +4,8 @@
 //! - A host without rules (4xx) allows everything; one that cannot tell (5xx, unreachable) is not known to allow
 //!   anything, and is asked again after a while. A copy that was read before serves until then.
 //! - A robots.txt is asked for once at a time, and kept for a day at most.
+//! - What a host sent is read by code of our own that is total, bounded and linear, away from the threads that wait. So
+//!   it needs no worker process.
 //! - The rules are those of scheme, host and port, wherever a redirect found them.
 
 mod rules;
@@ -143,7 +145,10 @@ impl Robots {
         };
         match answered {
             Ok(Fetched { answer: FetchAnswer::Content { body, .. }, validators, fresh_for, .. }) => {
-                known(AgentRules::read(&body, PRODUCT), validators, fresh_for)
+                match tokio::task::spawn_blocking(move || AgentRules::read(&body, PRODUCT)).await {
+                    Ok(rules) => known(rules, validators, fresh_for),
+                    Err(_) => nothing_known(stale, limits::ROBOTS_UNKNOWN_PAUSE),
+                }
             }
             Ok(Fetched { answer: FetchAnswer::Gone(_), .. }) => {
                 known(AgentRules::default(), Validators::default(), None)

@@ -37,6 +37,7 @@ fn answer(answer: FetchAnswer, fresh_for: Option<Duration>) -> Answer {
         moved_permanently: false,
         validators: Validators { etag: Some("\"1\"".into()), last_modified: None },
         fresh_for,
+        robots: Default::default(),
         links: Vec::new(),
         wire_bytes: 0,
     })

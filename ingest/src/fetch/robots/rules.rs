@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - The longest matching pattern wins, and of two equally long ones the one that allows.
-//! - Judging an address takes time in proportion to its length, for each rule, whatever the patterns look like.
+//! - Judging an address takes time in proportion to its length, for each rule, whatever the patterns look like; and of
+//!   rules whose stars have the whole address searched there are at most [`limits::ROBOTS_STARS_MAX`].
 //! - A text that makes no sense forbids nothing.
 
 use std::time::Duration;
@@ -12,7 +13,10 @@ use wellspring_core::limits;
 /// The rules that speak to one agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct AgentRules {
+    /// The most specific first.
     rules: Vec<Rule>,
+    /// How many of them search the address.
+    stars: usize,
     pub(super) crawl_delay: Option<Duration>,
     pub(super) sitemaps: Vec<String>,
 }
@@ -84,7 +88,10 @@ impl AgentRules {
                 _ => {}
             }
         }
-        Self { sitemaps, ..ours.unwrap_or(anybodys) }
+        let mut spoken = ours.unwrap_or(anybodys);
+        // The first that matches decides. The sort is stable, and of two equal rules it does not matter which.
+        spoken.rules.sort_by_key(|rule| std::cmp::Reverse((rule.pattern.length, rule.allow)));
+        Self { sitemaps, ..spoken }
     }
 
     fn take(&mut self, field: &str, value: &str) {
@@ -94,9 +101,17 @@ impl AgentRules {
             return;
         }
         let sensible = !value.is_empty() && value.len() <= limits::ROBOTS_PATTERN_BYTES_MAX;
-        if sensible && self.rules.len() < limits::ROBOTS_RULES_MAX {
-            self.rules.push(Rule { allow: field == "allow", pattern: Pattern::read(value) });
+        if !sensible || self.rules.len() == limits::ROBOTS_RULES_MAX {
+            return;
         }
+        let pattern = Pattern::read(value);
+        if pattern.searches() {
+            if self.stars == limits::ROBOTS_STARS_MAX {
+                return;
+            }
+            self.stars += 1;
+        }
+        self.rules.push(Rule { allow: field == "allow", pattern });
     }
 
     /// Whether a path with its query may be read.
@@ -106,17 +121,26 @@ impl AgentRules {
             return true;
         }
         let path = normal(path_and_query);
-        let matching = self.rules.iter().filter(|rule| rule.pattern.matches(&path));
-        matching.max_by_key(|rule| (rule.pattern.length, rule.allow)).is_none_or(|rule| rule.allow)
+        self.rules.iter().find(|rule| rule.pattern.matches(&path)).is_none_or(|rule| rule.allow)
     }
 }
 
 impl Pattern {
     fn read(written: &str) -> Self {
         let (body, anchored) = written.strip_suffix('$').map_or((written, false), |body| (body, true));
-        let parts: Vec<String> = body.split('*').map(normal).collect();
+        let mut parts: Vec<String> = body.split('*').map(normal).collect();
         let length = parts.iter().map(String::len).sum::<usize>() + (parts.len() - 1) + usize::from(anchored);
+        // Stars in a row say no more than one.
+        let last = parts.len() - 1;
+        let mut place = 0..;
+        parts.retain(|part| place.next().is_some_and(|place| place == 0 || place == last) || !part.is_empty());
         Self { parts, anchored, length }
+    }
+
+    /// Whether judging looks further than at the address's beginning and end.
+    fn searches(&self) -> bool {
+        let searched = if self.anchored { self.parts.len().saturating_sub(1) } else { self.parts.len() };
+        self.parts[..searched].iter().skip(1).any(|part| !part.is_empty())
     }
 
     /// The leftmost place for each part is as good as any other, so nothing is ever tried twice.

@@ -127,6 +127,32 @@ fn what_lies_beyond_the_bounds_does_not_count() {
     ));
 }
 
+#[test]
+fn rules_that_search_are_few_and_the_others_stand() {
+    let mut many = String::from("user-agent: *\n");
+    for number in 0..2 * limits::ROBOTS_STARS_MAX {
+        many.push_str(&format!("disallow: /*n{number}x\ndisallow: /p{number}/\nallow: /*.{number}$\n"));
+    }
+    let rules = AgentRules::read(many.as_bytes(), "Wellspring");
+    let searching = rules.rules.iter().filter(|rule| rule.pattern.searches()).count();
+    assert_eq!(searching, limits::ROBOTS_STARS_MAX);
+    assert_eq!(rules.rules.len(), 5 * limits::ROBOTS_STARS_MAX, "what ends or begins like this is not searched for");
+    let last = 2 * limits::ROBOTS_STARS_MAX - 1;
+    assert!(!rules.allow(&format!("/p{last}/")) && !rules.allow("/xn7x") && rules.allow(&format!("/xn{last}x")));
+}
+
+/// A matcher that tries again would not live to see the end of this.
+#[test]
+fn stars_do_not_multiply() {
+    let stars = "*a".repeat(limits::ROBOTS_PATTERN_BYTES_MAX / 2 - 2);
+    assert!(one(&format!("disallow: /{stars}*b"), &format!("/{}", "a".repeat(8000))));
+    assert!(one(&format!("disallow: /{stars}*b$"), &format!("/{}", "a".repeat(8000))));
+    let pattern = Pattern::read(&format!("/{}x", "*".repeat(2000)));
+    assert_eq!(pattern.parts, ["/", "x"], "stars in a row are one");
+    assert!(pattern.matches("/abcx") && !pattern.matches("/abc"));
+    assert_eq!(Pattern::read("**").parts, ["", ""]);
+}
+
 /// The definition of a match, written down without regard to time.
 fn matches_slowly(pattern: &[u8], path: &[u8]) -> bool {
     match pattern {
@@ -141,6 +167,20 @@ proptest! {
     #[test]
     fn a_pattern_matches_by_its_definition(pattern in "/[ab*]{0,7}\\$?", path in "/[ab]{0,9}") {
         prop_assert_eq!(Pattern::read(&pattern).matches(&path), matches_slowly(pattern.as_bytes(), path.as_bytes()));
+    }
+
+    #[test]
+    fn the_most_specific_rule_decides(
+        written in prop::collection::vec((any::<bool>(), "/[ab*]{0,4}\\$?"), 0..8),
+        path in "/[ab]{0,5}",
+    ) {
+        let lines = written.iter().map(|(allow, pattern)| {
+            format!("{}: {pattern}\n", if *allow { "allow" } else { "disallow" })
+        });
+        let text: String = std::iter::once("user-agent: *\n".to_owned()).chain(lines).collect();
+        let matching = written.iter().filter(|(_, pattern)| matches_slowly(pattern.as_bytes(), path.as_bytes()));
+        let expected = matching.max_by_key(|(allow, pattern)| (pattern.len(), *allow)).is_none_or(|(allow, _)| *allow);
+        prop_assert_eq!(rules(&text).allow(&path), expected);
     }
 
     #[test]

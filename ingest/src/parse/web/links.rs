@@ -13,6 +13,7 @@ use wellspring_core::limits;
 
 use super::super::{Refused, decode, html, tidy_title};
 use super::{PageLinks, address};
+use crate::fetch::PRODUCT;
 
 /// What a feed calls itself in a page that names it.
 const FEED_TYPES: [&str; 4] =
@@ -74,7 +75,8 @@ pub(super) fn read(url: &str, content: &[u8]) -> Result<PageLinks, Refused> {
 }
 
 fn is_for_robots(element: &Element) -> bool {
-    element.attr("name").is_some_and(|name| name.trim().eq_ignore_ascii_case("robots"))
+    let is_ours = |name: &str| name.eq_ignore_ascii_case("robots") || name.eq_ignore_ascii_case(PRODUCT);
+    element.attr("name").is_some_and(|name| is_ours(name.trim()))
 }
 
 fn has_relation(element: &Element, relation: &str) -> bool {
