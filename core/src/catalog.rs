@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::{Chunk, ChunkId, EmbeddingKey};
-use crate::document::{Attributes, CollectionName, DocumentId, DocumentKey, Draft, MediaType, Revision};
+use crate::document::{Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision};
 use crate::embedding::{Embedding, Lane, SpaceId};
 use crate::failure::Failure;
 use crate::limits;
@@ -70,6 +70,50 @@ pub enum Write {
         /// Who deletes it.
         source: SourceName,
     },
+    /// A document's source has a version of it that cannot be taken in: too large, or not readable there. It is the
+    /// newest revision, fails at [`Stage::Receive`] and holds nothing; the readable one before it stays, outdated. Where
+    /// there is no document, or it says so already, nothing is written.
+    Unread {
+        /// Its collection.
+        collection: CollectionName,
+        /// Its name.
+        key: DocumentKey,
+        /// Whose document it is.
+        source: SourceName,
+        /// Why, for people; the same words for the same trouble.
+        reason: String,
+    },
+}
+
+impl Write {
+    /// Who writes.
+    pub fn source(&self) -> &SourceName {
+        match self {
+            Self::Put(draft) => &draft.source,
+            Self::Delete { source, .. } | Self::Unread { source, .. } => source,
+        }
+    }
+
+    /// The document that it is about.
+    pub fn document(&self) -> DocumentId {
+        match self {
+            Self::Put(draft) => draft.id(),
+            Self::Delete { collection, key, .. } | Self::Unread { collection, key, .. } => {
+                DocumentId::of(collection, key)
+            }
+        }
+    }
+
+    /// The digest of what it says; none for a deletion.
+    pub fn content_hash(&self) -> Option<ContentHash> {
+        match self {
+            Self::Put(draft) => Some(draft.content_hash()),
+            Self::Delete { .. } => None,
+            Self::Unread { reason, .. } => {
+                Some(ContentHash::derive("wellspring unread version 1", &[reason.as_bytes()]))
+            }
+        }
+    }
 }
 
 /// What an accepted write did.
@@ -138,7 +182,7 @@ pub fn lane_of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Lane {
         count += 1;
         bytes += match write {
             Write::Put(draft) => draft.content.len(),
-            Write::Delete { .. } => 0,
+            Write::Delete { .. } | Write::Unread { .. } => 0,
         };
     }
     match count <= limits::INTERACTIVE_WRITES_MAX && bytes <= limits::INTERACTIVE_BYTES_MAX {
@@ -215,6 +259,8 @@ pub enum EntryState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// Taking it from its source.
+    Receive,
     /// Reading the format.
     Parse,
     /// Cutting and embedding.
@@ -411,7 +457,7 @@ pub struct ReplayCursor(pub u64);
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Claims up to `documents` entries of one lane, or of any, of at most `bytes` content in all (but at least one),
-    /// oldest first, the newest of each document; older ones of the same document become `Superseded`. Failed ones whose
+    /// oldest first, the newest pending one of each document; older ones of the same document become `Superseded`. Failed ones whose
     /// time to be tried again has come count as entries. A document with a claimed
     /// entry is left out until that entry is finished. Claims do not survive a restart.
     async fn claim(&self, lane: Option<Lane>, documents: usize, bytes: usize) -> Result<Vec<Work>, CatalogError>;

@@ -56,6 +56,14 @@ impl Memory {
                 documents.remove(key.as_str());
                 (collection, key.clone(), format!("delete {key}"), Outcome::Deleted)
             }
+            Write::Unread { collection, key, reason, .. } => {
+                let before = documents.get_mut(key.as_str());
+                let outcome = if before.is_some() { Outcome::Updated } else { Outcome::Absent };
+                if let Some((_, fingerprint)) = before {
+                    *fingerprint = None;
+                }
+                (collection, key.clone(), format!("unread {key}: {reason}"), outcome)
+            }
         };
         self.writes.lock().unwrap().push(line);
         let document = DocumentId::of(&collection, &key);
@@ -298,13 +306,6 @@ async fn links_pipes_and_strange_names_are_skipped_by_reason() {
     ];
     assert_eq!(skipped, BTreeMap::from(expected));
 
-    // One that grew beyond what a document may hold no longer says what it said.
-    running.write("grows.md", "small");
-    running.until_keys(&["docs/a.md", "docs/grows.md"]).await;
-    let grown = fs::File::options().write(true).open(running.root().join("grows.md")).unwrap();
-    grown.set_len(limits::DOCUMENT_BYTES_MAX as u64 + 1).unwrap();
-    running.until_keys(&["docs/a.md"]).await;
-
     // A folder replaced by a link to another: its documents are gone, and the link's are not taken.
     running.write("sub/s.md", "ours");
     running.until_keys(&["docs/a.md", "docs/sub/s.md"]).await;
@@ -313,6 +314,43 @@ async fn links_pipes_and_strange_names_are_skipped_by_reason() {
     running.until_keys(&["docs/a.md"]).await;
     running.scan().await;
     assert_eq!(running.memory.keys(), ["docs/a.md"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_taken_any_more_keeps_its_document_and_says_so_at_once() {
+    let running = Running::over(|root| {
+        write(root, "grows.md", "small");
+        write(root, "other.md", "other");
+    })
+    .await;
+    running.until_keys(&["docs/grows.md", "docs/other.md"]).await;
+    let told = |running: &Running| running.status.visits().borrow().as_ref().map(|visit| visit.errors.clone());
+    running.until("the first visit", |running| told(running) == Some(Vec::new())).await;
+    let mark = "unread docs/grows.md: larger than a document may be".to_owned();
+
+    let scans = running.status.report().scans;
+    let grown = fs::File::options().write(true).open(running.root().join("grows.md")).unwrap();
+    grown.set_len(limits::DOCUMENT_BYTES_MAX as u64 + 1).unwrap();
+    running.until("the mark", |running| running.memory.writes().contains(&mark)).await;
+    let error = "grows.md: larger than a document may be".to_owned();
+    running.until("the report", |running| told(running) == Some(vec![error.clone()])).await;
+    assert_eq!(running.status.report().scans, scans, "nobody waited for a whole scan");
+    assert_eq!(running.memory.content("docs/grows.md").as_deref(), Some("small"), "what was read last stays");
+
+    running.scan().await;
+    assert_eq!(running.memory.keys(), ["docs/grows.md", "docs/other.md"], "nor does a scan take it away");
+    assert!(!running.memory.writes().iter().any(|write| write.starts_with("delete")));
+
+    // The very content of before is news.
+    grown.set_len(0).unwrap();
+    running.write("grows.md", "small");
+    running
+        .until("it is read again", |running| running.memory.writes().last() == Some(&"put docs/grows.md".into()))
+        .await;
+    running.until("nothing is in the way", |running| told(running) == Some(Vec::new())).await;
+
+    fs::remove_file(running.root().join("grows.md")).unwrap();
+    running.until_keys(&["docs/other.md"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

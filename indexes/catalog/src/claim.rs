@@ -68,22 +68,25 @@ impl SqliteCatalog {
     }
 }
 
-/// Pending entries behind a sequence, oldest first, each with its document's newest.
+/// Pending entries behind a sequence, oldest first, each with its document's newest pending one: a newer one still may
+/// be a version that could not be taken in, which ended when it was accepted.
 const PENDING: &str = "
-    SELECT entry.sequence AS oldest, document.accepted_sequence AS sequence, document.id AS document,
-           coalesce(revision.bytes, 0) AS bytes
+    SELECT entry.sequence AS oldest, newest.sequence, newest.document, coalesce(revision.bytes, 0) AS bytes
     FROM journal AS entry INDEXED BY journal_pending
-    JOIN document ON document.id = entry.document
-    LEFT JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision
+    CROSS JOIN journal AS newest ON newest.sequence = (
+        SELECT max(pending.sequence) FROM journal AS pending INDEXED BY journal_pending_of
+        WHERE pending.state = 'pending' AND pending.document = entry.document)
+    LEFT JOIN revision ON revision.document = newest.document AND revision.revision = newest.revision
     WHERE entry.state = 'pending' AND entry.sequence > ?
     ORDER BY entry.sequence LIMIT ?";
 /// The same in one lane.
 const PENDING_IN_LANE: &str = "
-    SELECT entry.sequence AS oldest, document.accepted_sequence AS sequence, document.id AS document,
-           coalesce(revision.bytes, 0) AS bytes
+    SELECT entry.sequence AS oldest, newest.sequence, newest.document, coalesce(revision.bytes, 0) AS bytes
     FROM journal AS entry INDEXED BY journal_pending_in_lane
-    JOIN document ON document.id = entry.document
-    LEFT JOIN revision ON revision.document = document.id AND revision.revision = document.accepted_revision
+    CROSS JOIN journal AS newest ON newest.sequence = (
+        SELECT max(pending.sequence) FROM journal AS pending INDEXED BY journal_pending_of
+        WHERE pending.state = 'pending' AND pending.document = entry.document)
+    LEFT JOIN revision ON revision.document = newest.document AND revision.revision = newest.revision
     WHERE entry.state = 'pending' AND entry.lane = ? AND entry.sequence > ?
     ORDER BY entry.sequence LIMIT ?";
 

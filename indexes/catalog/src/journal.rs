@@ -9,7 +9,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
-use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of};
+use wellspring_core::catalog::{
+    Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Stage, Write, lane_of,
+};
 use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::embedding::Lane;
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
@@ -86,12 +88,20 @@ impl Head {
     }
 }
 
-/// A new row of the journal, with its content unless it ends a document.
+/// A new row of the journal.
 struct Entry {
     sequence: Sequence,
     document: DocumentId,
     revision: Revision,
-    draft: Option<Draft>,
+    says: Says,
+}
+
+/// What an entry says of its document.
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a put; a box each would only cost")]
+enum Says {
+    Draft(Draft),
+    Ends,
+    Unread(String),
 }
 
 impl SqliteCatalog {
@@ -138,6 +148,10 @@ impl SqliteCatalog {
                 }
                 Write::Put(draft) => put(&mut heads, &mut entries, &mut last, document, content_hash, draft),
                 Write::Delete { key, source, .. } => delete(&mut heads, &mut entries, &mut last, document, key, source),
+                Write::Unread { key, source, reason, .. } => {
+                    let unread = Unread { document, content_hash, key, source, reason };
+                    mark_unread(&mut heads, &mut entries, &mut last, unread)
+                }
             };
             answers.push(answer);
         }
@@ -161,10 +175,7 @@ impl SqliteCatalog {
 }
 
 fn identified((write, condition): (Write, Condition)) -> (DocumentId, Option<ContentHash>, Condition, Write) {
-    match &write {
-        Write::Put(draft) => (draft.id(), Some(draft.content_hash()), condition, write),
-        Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, condition, write),
-    }
+    (write.document(), write.content_hash(), condition, write)
 }
 
 /// The newest revision of a document that is there.
@@ -174,11 +185,7 @@ fn current(heads: &HashMap<DocumentId, Head>, document: DocumentId) -> Option<Re
 
 /// Whether a write's condition does not hold. Who may not write at all is told that first.
 fn changed(heads: &HashMap<DocumentId, Head>, document: DocumentId, condition: Condition, write: &Write) -> bool {
-    let source = match write {
-        Write::Put(draft) => &draft.source,
-        Write::Delete { source, .. } => source,
-    };
-    let foreign = heads.get(&document).is_some_and(|head| !head.deleted && head.source != *source);
+    let foreign = heads.get(&document).is_some_and(|head| !head.deleted && head.source != *write.source());
     !foreign && !condition.holds(current(heads, document))
 }
 
@@ -231,7 +238,7 @@ fn put(
     let outcome = if live { Outcome::Updated } else { Outcome::Created };
     let accepted =
         Accepted { key: draft.key.clone(), document, revision: head.revision, sequence: Some(*last), outcome };
-    entries.push(Entry { sequence: *last, document, revision: head.revision, draft: Some(draft) });
+    entries.push(Entry { sequence: *last, document, revision: head.revision, says: Says::Draft(draft) });
     heads.insert(document, head);
     Ok(accepted)
 }
@@ -261,8 +268,46 @@ fn delete(
     head.deleted = true;
     head.deletion = Some((head.revision, *last));
     head.changed = true;
-    entries.push(Entry { sequence: *last, document, revision: head.revision, draft: None });
+    entries.push(Entry { sequence: *last, document, revision: head.revision, says: Says::Ends });
     Ok(Accepted { key, document, revision: head.revision, sequence: Some(*last), outcome: Outcome::Deleted })
+}
+
+/// A version that cannot be taken in.
+struct Unread {
+    document: DocumentId,
+    content_hash: Option<ContentHash>,
+    key: DocumentKey,
+    source: SourceName,
+    reason: String,
+}
+
+/// What is pending of the document goes its way: it may be the last version that can be read.
+fn mark_unread(
+    heads: &mut HashMap<DocumentId, Head>,
+    entries: &mut Vec<Entry>,
+    last: &mut Sequence,
+    Unread { document, content_hash, key, source, reason }: Unread,
+) -> Answer {
+    let Some(head) = heads.get_mut(&document).filter(|head| !head.deleted) else {
+        let revision = heads.get(&document).map_or(Revision(0), |head| head.revision);
+        return Ok(Accepted { key, document, revision, sequence: None, outcome: Outcome::Absent });
+    };
+    if head.belongs_to_another_than(&source) {
+        return Err(Refusal::OwnedBySource(head.source.clone()));
+    }
+    let is_known = head.state == "failed" && head.content_hash == content_hash;
+    if !is_known {
+        last.0 += 1;
+        head.revision = Revision(head.revision.0 + 1);
+        head.sequence = *last;
+        head.state = "failed".to_owned();
+        head.content_hash = content_hash;
+        head.fingerprint = None;
+        head.changed = true;
+        entries.push(Entry { sequence: *last, document, revision: head.revision, says: Says::Unread(reason) });
+    }
+    let outcome = if is_known { Outcome::Unchanged } else { Outcome::Updated };
+    Ok(Accepted { key, document, revision: head.revision, sequence: Some(head.sequence), outcome })
 }
 
 async fn load_heads(
@@ -355,11 +400,21 @@ async fn save_entries(connection: &mut SqliteConnection, entries: &[Entry], lane
             row.push_bind(integer(entry.sequence.0))
                 .push_bind(entry.document.as_bytes().as_slice())
                 .push_bind(integer(entry.revision.0))
-                .push_bind(if entry.draft.is_some() { "put" } else { "delete" })
+                .push_bind(if matches!(entry.says, Says::Ends) { "delete" } else { "put" })
                 .push_bind("pending")
                 .push_bind(lane_name(lane));
         });
         insert.build().execute(&mut *connection).await?;
+    }
+    for entry in entries {
+        let Says::Unread(reason) = &entry.says else { continue };
+        // An entry that is made pending and then fails is told of as any other that fails.
+        sqlx::query("UPDATE journal SET state = 'failed', stage = ?, reason = ?, attempt = 1 WHERE sequence = ?")
+            .bind(rows::stage_word(Stage::Receive))
+            .bind(reason)
+            .bind(integer(entry.sequence.0))
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -402,8 +457,15 @@ async fn save_revisions(
     entries: Vec<Entry>,
     accepted_at: i64,
 ) -> Result<(), Trouble> {
-    let mut rows =
-        entries.into_iter().filter_map(|entry| Some((entry.document, entry.revision, entry.draft?))).peekable();
+    let (mut drafts, mut unread) = (Vec::new(), Vec::new());
+    for Entry { document, revision, says, .. } in entries {
+        match says {
+            Says::Draft(draft) => drafts.push((document, revision, draft)),
+            Says::Unread(_) => unread.push((document, revision)),
+            Says::Ends => {}
+        }
+    }
+    let mut rows = drafts.into_iter().peekable();
     while rows.peek().is_some() {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO revision (document, revision, media_type, bytes, attributes, title, accepted_at, content) ",
@@ -421,6 +483,19 @@ async fn save_revisions(
                 .push_bind(draft.content);
         });
         insert.build().execute(&mut *connection).await?;
+    }
+    for (document, revision) in unread {
+        // What is said about the document, and who may read it, holds on.
+        sqlx::query(
+            "INSERT INTO revision (document, revision, media_type, bytes, attributes, title, accepted_at)
+             SELECT document, ?2, media_type, 0, attributes, title, ?3 FROM revision
+             WHERE document = ?1 AND revision < ?2 ORDER BY revision DESC LIMIT 1",
+        )
+        .bind(document.as_bytes().as_slice())
+        .bind(integer(revision.0))
+        .bind(accepted_at)
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

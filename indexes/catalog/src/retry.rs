@@ -46,7 +46,8 @@ async fn follow(connection: &mut SqliteConnection, sequence: i64) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the bound on what failed documents keep. What failed before the newest revision is never read again.
+/// Keeps the bound on what failed documents keep. What failed before the newest revision is never read
+/// again; what is still pending before one that could not be taken in is.
 pub(crate) async fn trim_failed(connection: &mut SqliteConnection) -> Result<(), Trouble> {
     sqlx::query(
         "WITH failed AS MATERIALIZED (
@@ -56,7 +57,9 @@ pub(crate) async fn trim_failed(connection: &mut SqliteConnection) -> Result<(),
              CROSS JOIN revision ON revision.document = document.id
                     AND revision.revision > coalesce(document.published_revision, 0)
              WHERE document.deleted = 0 AND document.state IN ('failed', 'quarantined', 'skipped')
-               AND revision.content IS NOT NULL)
+               AND revision.content IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.document = document.id
+                               AND journal.state = 'pending' AND journal.revision = revision.revision))
          UPDATE revision SET content = NULL
          WHERE rowid IN (SELECT number FROM failed WHERE newest = 0 OR total > ?)",
     )

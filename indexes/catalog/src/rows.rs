@@ -132,6 +132,7 @@ pub(crate) fn entry_state(row: &SqliteRow) -> Result<EntryState, Trouble> {
 /// The word a row keeps for a stage.
 pub(crate) fn stage_word(stage: Stage) -> &'static str {
     match stage {
+        Stage::Receive => "receive",
         Stage::Parse => "parse",
         Stage::Embed => "embed",
         Stage::Apply => "apply",
@@ -140,7 +141,7 @@ pub(crate) fn stage_word(stage: Stage) -> &'static str {
 
 /// The stage that a row names.
 pub(crate) fn stage(word: &str) -> Result<Stage, Trouble> {
-    [Stage::Parse, Stage::Embed, Stage::Apply]
+    [Stage::Receive, Stage::Parse, Stage::Embed, Stage::Apply]
         .into_iter()
         .find(|stage| stage_word(*stage) == word)
         .ok_or(Trouble::Damaged("stage"))

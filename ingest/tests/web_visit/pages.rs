@@ -57,6 +57,32 @@ pub(crate) async fn one_missing_answer_deletes_nothing_and_several_do() {
     assert_eq!(world.visit().await.visit.changed, 1, "it may come back");
 }
 
+pub(crate) async fn a_version_that_cannot_be_read_leaves_the_last_one_and_says_so() {
+    for has_tags in [true, false] {
+        let mut world = page();
+        *world.web.has_tags.lock().unwrap() = has_tags;
+        world.visit().await;
+        for (reply, reason) in [
+            (Reply::Fails(FetchErrorKind::BadBody), "it is too long or cannot be decoded"),
+            (Reply::Fails(FetchErrorKind::Denied(403)), "its server does not give it"),
+            (Reply::Body { content_type: "image/png", body: b"PNG".to_vec() }, "its format is not read"),
+        ] {
+            world.web.says(PAGE, reply);
+            let visit = world.visit().await.visit;
+            assert_eq!((visit.changed, visit.deleted, visit.failed), (0, 0, 1));
+            assert_eq!(world.store.unread("s/about?x=1").as_deref(), Some(reason));
+            assert_eq!(world.store.text("s/about?x=1"), "<p>words", "what was read last stays");
+            // The same words again are news, whatever the server's tag says.
+            world.web.page(PAGE, "<p>words");
+            assert_eq!(world.visit().await.visit.changed, 1);
+            assert_eq!(world.store.unread("s/about?x=1"), None);
+        }
+        world.web.says(PAGE, Reply::Fails(FetchErrorKind::TimedOut));
+        world.visit().await;
+        assert_eq!(world.store.unread("s/about?x=1"), None, "later may go better");
+    }
+}
+
 pub(crate) async fn a_page_that_is_gone_for_good_is_deleted_at_once() {
     let mut world = page();
     world.visit().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use wellspring_core::document::MediaType;
-use wellspring_core::fetch::FetchErrorKind;
+use wellspring_core::fetch::{FetchErrorKind, RobotsWishes};
 use wellspring_core::limits;
 use wellspring_core::source::Origin;
 
@@ -79,6 +79,59 @@ pub(crate) async fn a_small_site_is_walked_within_its_rules() {
             "https://example.org/missing"
         ]
     );
+}
+
+pub(crate) async fn a_page_that_cannot_be_read_any_more_is_marked() {
+    for has_tags in [true, false] {
+        let mut world = site();
+        *world.web.has_tags.lock().unwrap() = has_tags;
+        small(&world);
+        world.visit().await;
+        world.web.says(&at("/a"), Reply::Fails(FetchErrorKind::BadBody));
+        let visit = world.visit().await.visit;
+        assert_eq!((visit.complete, visit.failed, visit.deleted), (true, 1, 0), "{visit:?}");
+        assert_eq!(world.store.unread("s/a").as_deref(), Some("it is too long or cannot be decoded"));
+        assert!(world.store.keys().contains(&"s/a/deep".to_owned()), "what it led to stays");
+        page(&world, "/a", &["/", "deep", "/a/deep"]);
+        assert_eq!(world.visit().await.visit.changed, 1);
+        assert_eq!(world.store.unread("s/a"), None);
+    }
+}
+
+pub(crate) async fn what_a_server_asks_of_robots_is_done() {
+    for has_tags in [true, false] {
+        let mut world = site();
+        *world.web.has_tags.lock().unwrap() = has_tags;
+        page(&world, "/", &["/a", "/report", "/hidden", "/out/x"]);
+        page(&world, "/a", &["/behind"]);
+        page(&world, "/behind", &[]);
+        world.web.says(&at("/report"), Reply::Body { content_type: "text/plain", body: b"a report".to_vec() });
+        world.web.page(&at("/hidden"), "<meta name=Wellspring content=noindex><p>not for us");
+        world.web.excluded.lock().unwrap().push("/out/".to_owned());
+        let visit = world.visit().await.visit;
+        assert_eq!(world.store.keys(), ["s/", "s/a", "s/behind", "s/report"]);
+        assert_eq!(
+            visit.errors,
+            [
+                format!("skipped: robots.txt excludes 1 addresses, such as {HOST}/out/x"),
+                format!("skipped: 1 pages ask not to be kept (noindex), such as {HOST}/hidden"),
+            ]
+        );
+        assert_eq!((visit.complete, visit.failed), (true, 0));
+
+        // The head says so of what has no other place to say it, though not a byte of the body changed.
+        let ask = |path: &str, noindex, nofollow| {
+            world.web.wishes.lock().unwrap().insert(at(path), RobotsWishes { noindex, nofollow });
+        };
+        ask("/report", true, false);
+        ask("/a", false, true);
+        let visit = world.visit().await.visit;
+        assert_eq!(world.store.keys(), ["s/", "s/a"], "{visit:?}");
+        assert!(visit.errors.iter().any(|error| error.starts_with("skipped: 2 pages ask not to be kept")), "{visit:?}");
+        world.web.wishes.lock().unwrap().clear();
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/", "s/a", "s/behind", "s/report"]);
+    }
 }
 
 pub(crate) async fn an_unchanged_site_is_walked_by_what_was_remembered() {

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
-use wellspring_core::fetch::{Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
+use wellspring_core::fetch::{
+    Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, RobotsWishes, Validators,
+};
 use wellspring_core::limits;
 use wellspring_core::push::{Push, Pushed};
 use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory};
@@ -39,6 +41,8 @@ pub(crate) struct Web {
     pub(crate) has_tags: Mutex<bool>,
     pub(crate) fresh_for: Mutex<Option<Duration>>,
     pub(crate) links: Mutex<Vec<(String, String)>>,
+    /// What the server asks of robots.
+    pub(crate) wishes: Mutex<BTreeMap<String, RobotsWishes>>,
     pub(crate) excluded: Mutex<Vec<String>>,
     /// Whether `robots.txt` cannot be had.
     pub(crate) has_no_rules: Mutex<bool>,
@@ -96,12 +100,12 @@ impl Web {
         };
         Ok(Fetched {
             answer,
-            url,
             moved_permanently: false,
             validators,
             fresh_for: *self.fresh_for.lock().unwrap(),
-            robots: Default::default(),
+            robots: self.wishes.lock().unwrap().get(&url).copied().unwrap_or_default(),
             links: self.links.lock().unwrap().clone(),
+            url,
             wire_bytes: 100,
         })
     }
@@ -148,6 +152,8 @@ impl Robots for Web {
 pub(crate) struct Store {
     documents: Mutex<BTreeMap<(CollectionName, String), Draft>>,
     log: Mutex<Vec<String>>,
+    /// Why the newest version of a document could not be taken.
+    unread: Mutex<BTreeMap<(CollectionName, String), String>>,
     pub(crate) refuses: Mutex<bool>,
 }
 
@@ -167,6 +173,12 @@ impl Store {
 
     pub(crate) fn text(&self, key: &str) -> String {
         String::from_utf8(self.draft(key).content).unwrap()
+    }
+
+    /// Why the newest version of a document could not be taken.
+    pub(crate) fn unread(&self, key: &str) -> Option<String> {
+        let unread = self.unread.lock().unwrap();
+        unread.iter().find(|((_, unread), _)| unread == key).map(|(_, reason)| reason.clone())
     }
 
     /// What was written since the last look.
@@ -194,9 +206,10 @@ impl Store {
             Write::Put(draft) => {
                 let (collection, key) = (draft.collection.clone(), draft.key.clone());
                 let before = documents.insert((collection.clone(), key.to_string()), draft.clone());
+                let was_unread = self.unread.lock().unwrap().remove(&(collection.clone(), key.to_string())).is_some();
                 let outcome = match before {
                     None => Outcome::Created,
-                    Some(before) if before.content_hash() == draft.content_hash() => Outcome::Unchanged,
+                    Some(before) if !was_unread && before.content_hash() == draft.content_hash() => Outcome::Unchanged,
                     Some(_) => Outcome::Updated,
                 };
                 (collection, key, outcome)
@@ -204,6 +217,17 @@ impl Store {
             Write::Delete { collection, key, .. } => {
                 let before = documents.remove(&(collection.clone(), key.to_string()));
                 (collection, key, before.map_or(Outcome::Absent, |_| Outcome::Deleted))
+            }
+            Write::Unread { collection, key, reason, .. } => {
+                let at = (collection.clone(), key.to_string());
+                let outcome = match documents.contains_key(&at) {
+                    false => Outcome::Absent,
+                    true if self.unread.lock().unwrap().insert(at, reason.clone()) == Some(reason) => {
+                        Outcome::Unchanged
+                    }
+                    true => Outcome::Updated,
+                };
+                (collection, key, outcome)
             }
         };
         self.log.lock().unwrap().push(format!("{outcome:?} {key}"));

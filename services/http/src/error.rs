@@ -292,6 +292,7 @@ impl ApiError {
 /// The name of a stage as the API writes it.
 fn stage_name(stage: Stage) -> &'static str {
     match stage {
+        Stage::Receive => "receive",
         Stage::Parse => "parse",
         Stage::Embed => "embed",
         Stage::Apply => "apply",
@@ -388,7 +389,8 @@ impl From<WebhookError> for ApiError {
         match error {
             WebhookError::Unknown => unknown_webhook(),
             WebhookError::Exists(_) => {
-                let hint = "`POST` to its path with `/resume` lets a disabled one go on; remove it for a new secret";
+                let hint =
+                    "`POST` to its path with `/resume` lets a disabled one go on, with `/rotate` gives it a new secret";
                 Self::new(Code::WebhookExists, message, hint)
             }
             WebhookError::TooMany => Self::new(Code::TooManyWebhooks, message, "remove one that is not needed"),

@@ -82,7 +82,7 @@ pub struct DocumentInfo {
     pub sequence: u64,
     /// Where the newest revision is.
     pub state: StateName,
-    /// Where it failed: `parse`, `embed` or `apply`.
+    /// Where it failed: `receive`, `parse`, `embed` or `apply`.
     pub stage: Option<String>,
     /// Why it failed, was quarantined or skipped.
     pub reason: Option<String>,
@@ -177,7 +177,7 @@ pub struct Event {
     pub revision: u64,
     /// That revision's place in the journal.
     pub sequence: u64,
-    /// Where it failed: `parse`, `embed` or `apply`.
+    /// Where it failed: `receive`, `parse`, `embed` or `apply`.
     pub stage: Option<String>,
     /// Why it failed, was quarantined or skipped.
     pub reason: Option<String>,

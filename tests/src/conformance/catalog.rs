@@ -51,6 +51,8 @@ macro_rules! catalog_conformance {
                 a_failed_deletion_is_tried_again,
                 a_document_belongs_to_its_source,
                 a_batch_is_taken_in_order,
+                what_cannot_be_taken_in_leaves_the_last_readable_revision,
+                i4_what_is_pending_before_a_version_that_cannot_be_taken_in_is_published,
                 a_deletion_takes_the_place_of_pending_writes);
             $crate::catalog_conformance!(@cases $fresh, claiming,
                 i4_the_newest_entry_is_claimed_and_older_ones_step_aside,

@@ -252,6 +252,9 @@ impl Keeper {
         match self.reconciler.settle(look, deletions).await {
             Ok(unsettled) => {
                 self.agenda.look_again(unsettled, limits::WATCH_DEBOUNCE);
+                if deletions == Deletions::Reported {
+                    self.status.retell();
+                }
                 true
             }
             Err(error) => {
@@ -311,7 +314,6 @@ impl Keeper {
 /// A whole scan as a visit; what was seen live since the one before counts as its changes.
 fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> Visit {
     let before = std::mem::replace(told, (report.changed, report.deleted));
-    let skips = report.skips.iter().take(limits::VISIT_ERRORS_MAX);
     Visit {
         began_at,
         took_ms: report.last_scan_ms,
@@ -320,8 +322,8 @@ fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> V
         items: report.files as u64,
         changed: report.changed - before.0,
         deleted: report.deleted - before.1,
-        failed: report.skipped.values().sum::<usize>() as u64,
-        errors: skips.map(|skip| format!("{}: {}", skip.path, skip.reason.in_words())).collect(),
+        failed: report.failed(),
+        errors: report.errors(),
         complete: true,
         not_before: None,
         hub: None,

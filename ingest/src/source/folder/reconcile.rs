@@ -5,6 +5,7 @@
 //! - A deletion that only a scan has found is applied with restraint: more than
 //!   [`limits::FOLDER_DELETIONS_PERCENT_MAX`] percent of the documents gone at once looks like a lost disk, and is
 //!   held until a person says that it is meant. A deletion that the kernel reported is explicit and is applied at once.
+//! - A file that is there and cannot be taken takes nothing away: its document stays, and is marked as outdated.
 //! - A fingerprint is remembered only for what was read at rest and accepted.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -42,6 +43,14 @@ pub(super) struct Reconciler {
 pub(super) enum Deletions {
     Reported,
     Found,
+}
+
+/// What a write did with a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Content,
+    Mark,
+    End,
 }
 
 /// What was changing while it was read.
@@ -90,8 +99,11 @@ impl Reconciler {
         let gone: Vec<String> = self.known.keys().filter(|path| look.shows_gone(path)).cloned().collect();
         let held =
             deletions == Deletions::Found && !self.status.take_release() && self.looks_like_a_lost_disk(gone.len());
-        for (path, reason) in &look.skipped {
-            self.status.edit().skip(path, *reason);
+        {
+            let mut report = self.status.edit();
+            report.look_anew(&look.examined);
+            look.skipped.iter().for_each(|(path, reason)| report.skip(path, *reason));
+            look.unread.iter().for_each(|(path, reason)| report.skip(path, *reason));
         }
         if deletions == Deletions::Found {
             self.status.edit().held_deletions = if held { gone.len() } else { 0 };
@@ -101,10 +113,12 @@ impl Reconciler {
             Deletions::Found => self.strays.drain(..).collect(),
             Deletions::Reported => VecDeque::new(),
         };
+        let mut unread: VecDeque<Write> =
+            look.unread.iter().filter_map(|(path, reason)| self.unread(path, *reason)).collect();
         let mut again = Again::default();
         let mut changed: VecDeque<(String, FileSeen)> =
             look.files.into_iter().filter(|(path, seen)| self.is_news(path, seen)).collect();
-        while !(changed.is_empty() && gone.is_empty() && strays.is_empty()) {
+        while !(changed.is_empty() && unread.is_empty() && gone.is_empty() && strays.is_empty()) {
             if self.looker.stop.is_cancelled() {
                 break;
             }
@@ -116,7 +130,7 @@ impl Reconciler {
                 }
                 let mut room = limits::ACCEPT_BATCH_DOCUMENTS_MAX.saturating_sub(batch.len());
                 while room > 0
-                    && let Some(write) = self.next_delete(&mut gone, &mut strays)
+                    && let Some(write) = unread.pop_front().or_else(|| self.next_delete(&mut gone, &mut strays))
                 {
                     batch.push((write, None));
                     room -= 1;
@@ -188,6 +202,7 @@ impl Reconciler {
                 Reading::Gone => continue,
                 Reading::Skipped(reason) => {
                     self.status.edit().skip(&path, reason);
+                    writes.extend(self.unread(&path, reason).map(|write| (write, None)));
                     continue;
                 }
             };
@@ -197,6 +212,20 @@ impl Reconciler {
             }
         }
         writes
+    }
+
+    /// Marks the document of a file whose content cannot be taken, where there is one. A link or a pipe is another thing
+    /// under the same name, whose document goes when the folder is looked at.
+    fn unread(&self, path: &str, reason: SkipReason) -> Option<Write> {
+        let is_marked =
+            matches!(reason, SkipReason::TooLarge | SkipReason::Unreadable) && self.known.contains_key(path);
+        is_marked.then_some(())?;
+        Some(Write::Unread {
+            collection: self.collection.clone(),
+            key: self.looker.key(path)?,
+            source: self.looker.name.clone(),
+            reason: reason.in_words().to_owned(),
+        })
     }
 
     fn draft(&self, path: &str, content: Vec<u8>, fingerprint: Option<String>) -> Option<Draft> {
@@ -217,18 +246,20 @@ impl Reconciler {
             return Ok(());
         }
         let (writes, fingerprints): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let subjects: Vec<(bool, CollectionName, DocumentKey)> = writes
+        let subjects: Vec<(Wrote, CollectionName, DocumentKey)> = writes
             .iter()
             .map(|write| match write {
-                Write::Put(draft) => (true, draft.collection.clone(), draft.key.clone()),
-                Write::Delete { collection, key, .. } => (false, collection.clone(), key.clone()),
+                Write::Put(draft) => (Wrote::Content, draft.collection.clone(), draft.key.clone()),
+                Write::Unread { collection, key, .. } => (Wrote::Mark, collection.clone(), key.clone()),
+                Write::Delete { collection, key, .. } => (Wrote::End, collection.clone(), key.clone()),
             })
             .collect();
         let outcomes = self.accept.accept(writes).await?;
-        for (((is_put, collection, key), fingerprint), outcome) in subjects.into_iter().zip(fingerprints).zip(outcomes)
-        {
+        for (((wrote, collection, key), fingerprint), outcome) in subjects.into_iter().zip(fingerprints).zip(outcomes) {
             let Some(path) = self.looker.path_of(&key).filter(|_| collection == self.collection) else { continue };
-            if let Ok(accepted) = &outcome {
+            if let Ok(accepted) = &outcome
+                && wrote != Wrote::Mark
+            {
                 let mut report = self.status.edit();
                 match accepted.outcome {
                     Outcome::Created | Outcome::Updated => report.changed += 1,
@@ -237,8 +268,12 @@ impl Reconciler {
                 }
             }
             match outcome {
-                Ok(_) if is_put => {
+                Ok(_) if wrote == Wrote::Content => {
                     self.known.insert(path.to_owned(), fingerprint);
+                }
+                // What can be read again is news, whatever it says.
+                Ok(accepted) if accepted.outcome != Outcome::Absent && wrote == Wrote::Mark => {
+                    self.known.insert(path.to_owned(), None);
                 }
                 Ok(_) => {
                     self.known.remove(path);

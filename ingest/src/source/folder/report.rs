@@ -11,17 +11,19 @@ use tokio::sync::{Notify, watch};
 use wellspring_core::limits;
 use wellspring_core::source::Visit;
 
+use super::walk::covers;
+
 /// Why a file is not read although its name promises a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
-    /// More bytes than a document may have; what was read of it before stays.
+    /// More bytes than a document may have; what was read of it before stays, marked as outdated.
     TooLarge,
     /// A name that is not Unicode has no key that names only it.
     NameNotUnicode,
     /// A name that no key can carry: too long, or with control characters.
     NameRefused,
-    /// The disk or its permissions refuse it; what was read of it before stays.
+    /// The disk or its permissions refuse it; what was read of it before stays, marked as outdated.
     Unreadable,
     /// Below too many folders.
     TooDeep,
@@ -85,6 +87,30 @@ pub struct FolderReport {
 }
 
 impl FolderReport {
+    /// Forgets what was said about paths that are looked at anew.
+    pub(super) fn look_anew(&mut self, examined: &[String]) {
+        let skipped = &mut self.skipped;
+        self.skips.retain(|skip| {
+            let is_anew = examined.iter().any(|root| covers(root, &skip.path));
+            if is_anew && let Some(count) = skipped.get_mut(&skip.reason) {
+                *count = count.saturating_sub(1);
+            }
+            !is_anew
+        });
+        skipped.retain(|_, count| *count > 0);
+    }
+
+    /// Files that were passed over.
+    pub(super) fn failed(&self) -> u64 {
+        self.skipped.values().sum::<usize>() as u64
+    }
+
+    /// Some of them by name, each with its reason.
+    pub(super) fn errors(&self) -> Vec<String> {
+        let skips = self.skips.iter().take(limits::VISIT_ERRORS_MAX);
+        skips.map(|skip| format!("{}: {}", skip.path, skip.reason.in_words())).collect()
+    }
+
     pub(super) fn skip(&mut self, path: &str, reason: SkipReason) {
         let known = self.skips.iter().any(|skip| skip.path == path && skip.reason == reason);
         if known {
@@ -130,6 +156,23 @@ impl FolderStatus {
 
     pub(super) fn visited(&self, visit: Visit) {
         self.visits.send_replace(Some(visit));
+    }
+
+    /// Adds what was passed over since the last whole scan to what is told of it, so that nobody has to wait for the next
+    /// one to hear of it.
+    pub(super) fn retell(&self) {
+        let (failed, errors) = {
+            let report = self.edit();
+            (report.failed(), report.errors())
+        };
+        self.visits.send_if_modified(|visit| match visit {
+            Some(visit) if visit.failed != failed || visit.errors != errors => {
+                visit.failed = failed;
+                visit.errors = errors;
+                true
+            }
+            _ => false,
+        });
     }
 
     pub(super) async fn scan_requested(&self) {

@@ -48,6 +48,8 @@ pub(super) struct Look {
     /// Paths that say nothing about what is below them.
     pub(super) unknown: Vec<String>,
     pub(super) skipped: Vec<(String, SkipReason)>,
+    /// Files that are there, and whose content cannot be taken.
+    pub(super) unread: BTreeMap<String, SkipReason>,
     /// Folders that were walked.
     pub(super) folders: Vec<String>,
 }
@@ -56,6 +58,7 @@ impl Look {
     /// Whether a document that is known, but not among the files, is gone.
     pub(super) fn shows_gone(&self, path: &str) -> bool {
         !self.files.contains_key(path)
+            && !self.unread.contains_key(path)
             && self.examined.iter().any(|root| covers(root, path))
             && !self.unknown.iter().any(|root| covers(root, path))
     }
@@ -243,8 +246,7 @@ impl Looker {
         } else if self.key(&path).is_none() {
             look.skipped.push((path, SkipReason::NameRefused));
         } else if metadata.size() > limits::DOCUMENT_BYTES_MAX as u64 {
-            // What it said before it grew is not what it says: its document goes.
-            look.skipped.push((path, SkipReason::TooLarge));
+            look.unread.insert(path, SkipReason::TooLarge);
         } else {
             look.files.insert(path, FileSeen::of(metadata));
         }

@@ -10,13 +10,13 @@
 use std::collections::HashSet;
 
 use wellspring_core::document::{ContentHash, DocumentKey, Draft, MediaType};
-use wellspring_core::fetch::{FetchAnswer, FetchError, FetchErrorKind};
+use wellspring_core::fetch::{FetchAnswer, FetchErrorKind};
 use wellspring_core::source::UrlMemory;
 
 use crate::parse::FeedEntry;
 
 use super::memory::{body_hash, row};
-use super::session::{Asking, Halted, Session, is_transient};
+use super::session::{Asking, Halted, Session, is_transient, said};
 use super::{address, draft};
 
 /// The articles of one feed.
@@ -127,18 +127,6 @@ enum Asked {
     Unchanged,
     Body { media_type: MediaType, body: Vec<u8>, row: UrlMemory },
     Not { reason: String, is_transient: bool },
-}
-
-/// A reason that is the same at every visit, since it becomes part of the document.
-fn said(error: &FetchError) -> &'static str {
-    match error.kind() {
-        FetchErrorKind::Refused => "its address may not be asked",
-        FetchErrorKind::Unreachable | FetchErrorKind::TimedOut => "its host does not answer",
-        FetchErrorKind::Throttled(_) | FetchErrorKind::ServerError(_) => "its server fails",
-        FetchErrorKind::Denied(_) => "its server does not give it",
-        FetchErrorKind::BadBody => "it is too long or cannot be decoded",
-        FetchErrorKind::TooManyRedirects => "it leads in a circle",
-    }
 }
 
 fn hash_of(entry: &FeedEntry) -> ContentHash {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use url::Url;
 
 use wellspring_core::document::{DocumentKey, MediaType};
-use wellspring_core::fetch::{FetchAnswer, Fetched};
+use wellspring_core::fetch::{FetchAnswer, Fetched, RobotsWishes, Validators};
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, UrlMemory};
 
@@ -25,7 +25,7 @@ use super::address::{self, Scope};
 use super::draft;
 use super::memory::{body_hash, note, row};
 use super::robots::RobotsRules;
-use super::session::{Asking, Halted, Session, is_transient};
+use super::session::{Asking, Halted, Session, is_transient, said, shown};
 
 /// The note about what a page is.
 const PAGE: &str = "page";
@@ -41,8 +41,10 @@ const LISTED: &str = "listed";
 enum Kind {
     /// A document of its own.
     Document,
-    /// No document: it asks not to be kept, or its format is not read.
+    /// No document: its format is not read.
     Nothing,
+    /// No document: it asks not to be kept.
+    Unwanted,
     /// It is known by another address.
     Alias(Url),
     /// It could not be read; what the catalog has of it stays.
@@ -70,7 +72,39 @@ pub(super) struct Crawl {
     pages_max: u32,
     pages: u32,
     remembered_bytes: usize,
-    left_out: u64,
+    left_out: LeftOut,
+}
+
+/// Addresses that are no documents by somebody's choice, counted by the reason, the first of each by its name.
+#[derive(Default)]
+struct LeftOut {
+    endless: (u64, String),
+    excluded: (u64, String),
+    unwanted: (u64, String),
+}
+
+impl LeftOut {
+    fn count(of: &mut (u64, String), url: &Url) {
+        of.0 += 1;
+        if of.0 == 1 {
+            of.1 = shown(url.as_str()).to_owned();
+        }
+    }
+
+    /// Each reason in words.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let (count @ 1.., first) = &self.excluded {
+            notes.push(format!("skipped: robots.txt excludes {count} addresses, such as {first}"));
+        }
+        if let (count @ 1.., first) = &self.unwanted {
+            notes.push(format!("skipped: {count} pages ask not to be kept (noindex), such as {first}"));
+        }
+        if let (count @ 1.., first) = &self.endless {
+            notes.push(format!("left out: {count} addresses look like endless ones, such as {first}"));
+        }
+        notes
+    }
 }
 
 impl Crawl {
@@ -118,7 +152,7 @@ impl Crawl {
             pages_max,
             pages: 0,
             remembered_bytes: 0,
-            left_out: 0,
+            left_out: LeftOut::default(),
         };
         if let Some(twin) = session.memory.note(start.as_str(), TWIN).and_then(address::canonical) {
             crawl.scope.learn(&twin);
@@ -145,12 +179,12 @@ impl Crawl {
         }
         self.seen.insert(url.clone());
         if self.looks_endless(&url) {
-            self.left_out += 1;
+            LeftOut::count(&mut self.left_out.endless, &url);
             self.keep(&url);
         } else {
             match self.rules.allowed(url.as_str()) {
                 Some(true) => self.waiting.push_back((url, depth)),
-                Some(false) => {}
+                Some(false) => LeftOut::count(&mut self.left_out.excluded, &url),
                 None => self.is_whole = false,
             }
         }
@@ -198,12 +232,14 @@ impl Crawl {
             }
             let links = self.visit(session, &url, depth).await?;
             if depth < self.depth_max {
-                links.iter().for_each(|link| self.enqueue(link, depth + 1));
+                for link in &links {
+                    self.enqueue(link, depth + 1);
+                    // A hostile robots.txt makes each link cost some hundred microseconds, and there may be thousands.
+                    tokio::task::yield_now().await;
+                }
             }
         }
-        if self.left_out > 0 {
-            session.note(format!("{} addresses look like endless ones and were left out", self.left_out));
-        }
+        self.left_out.notes().into_iter().for_each(|reason| session.note(reason));
         Ok(())
     }
 
@@ -223,6 +259,10 @@ impl Crawl {
                 // It is not known to be gone, so its document stays, and what it led to.
                 session.memory.keep(url.as_str());
                 self.keep(url);
+                if !is_transient(&error) {
+                    let target = noted.as_ref().map_or(url, |noted| &noted.target);
+                    self.mark_unread(session, url, target, said(&error)).await?;
+                }
                 match noted {
                     Some(noted) => Ok(self.repeat(session, depth, noted)),
                     None => {
@@ -233,6 +273,23 @@ impl Crawl {
                 }
             }
         }
+    }
+
+    /// Marks the document of a page that its server does not give any more, and has the page asked for anew next time:
+    /// the words of before are news then.
+    async fn mark_unread(
+        &self,
+        session: &mut Session<'_>,
+        url: &Url,
+        target: &Url,
+        reason: &str,
+    ) -> Result<(), Halted> {
+        let Some(key) = address::page_key(&self.source, target) else { return Ok(()) };
+        let mut rows = vec![row(url.as_str(), &Validators::default(), None)];
+        if session.memory.note(url.as_str(), CHANGED).is_some() {
+            rows.push(note(url.as_str(), CHANGED, String::new()));
+        }
+        session.unread(key, reason, rows).await
     }
 
     /// Reads an answer; where the page leads. `url` is the address that was asked.
@@ -256,14 +313,22 @@ impl Crawl {
             FetchAnswer::Gone(_) => return Ok(Vec::new()),
             FetchAnswer::NotModified => {
                 session.memory.keep(url.as_str());
+                if fetched.robots.noindex && noted.as_ref().is_some_and(|noted| noted.kind == Kind::Document) {
+                    // Its document goes; were it to come back, its words would have to be sent again.
+                    session.memory.remember(vec![row(url.as_str(), &Validators::default(), None)]);
+                }
                 return Ok(match noted {
-                    Some(noted) => self.repeat(session, depth, noted),
+                    Some(noted) => self.repeat(session, depth, noted.under(fetched.robots)),
                     None => Vec::new(),
                 });
             }
             FetchAnswer::Content { content_type, body } => (content_type, body),
         };
-        let hash = body_hash(&body);
+        // The same words under other wishes are another answer.
+        let hash = match fetched.robots {
+            RobotsWishes { noindex: false, nofollow: false } => body_hash(&body),
+            RobotsWishes { noindex, nofollow } => body_hash(&[&body[..], &[noindex.into(), nofollow.into()]].concat()),
+        };
         let this = row(url.as_str(), &fetched.validators, Some(hash));
         if session.memory.has_body(url.as_str(), hash)
             && let Some(noted) = noted
@@ -275,7 +340,11 @@ impl Crawl {
         let media_type = draft::media_type_of(content_type.as_deref(), target.as_str(), &body);
         let (kind, links) = match media_type.filter(|media_type| draft::is_for_readers(*media_type)) {
             None => (Kind::Nothing, Vec::new()),
-            Some(MediaType::Html) => self.look(session, url, &target, depth, &body).await?,
+            Some(MediaType::Html) => {
+                let wishes = fetched.robots;
+                self.look(session, &Looked { asked: url, target: &target, depth, body: &body, wishes }).await?
+            }
+            Some(_) if fetched.robots.noindex => (Kind::Unwanted, Vec::new()),
             Some(_) => (Kind::Document, Vec::new()),
         };
         let mut rows = vec![this, self.noted(url, &target, &kind, &links)];
@@ -300,9 +369,17 @@ impl Crawl {
             }
             (Kind::Unread, _) => {
                 self.keep(&target);
+                match address::page_key(&self.source, &target) {
+                    Some(key) => session.unread(key, "it cannot be read as a page", rows).await?,
+                    None => session.memory.remember(rows),
+                }
+            }
+            (kind, _) => {
+                if kind == Kind::Unwanted {
+                    LeftOut::count(&mut self.left_out.unwanted, &target);
+                }
                 session.memory.remember(rows);
             }
-            _ => session.memory.remember(rows),
         }
         Ok(links)
     }
@@ -311,12 +388,9 @@ impl Crawl {
     async fn look(
         &mut self,
         session: &mut Session<'_>,
-        asked: &Url,
-        target: &Url,
-        depth: u32,
-        body: &[u8],
+        &Looked { asked, target, depth, body, wishes }: &Looked<'_>,
     ) -> Result<(Kind, Vec<String>), Halted> {
-        let found = match session.web.reader.links(target.as_str(), body.to_vec()).await {
+        let mut found = match session.web.reader.links(target.as_str(), body.to_vec()).await {
             Ok(found) => found,
             Err(error @ ParseError::Unavailable { .. }) => return Err(session.halt(error.to_string())),
             // A page whose links cannot be read is not read as a document either.
@@ -334,6 +408,8 @@ impl Crawl {
                 session.memory.remember(vec![note(asked.as_str(), TWIN, canonical.into())]);
             }
         }
+        found.noindex |= wishes.noindex;
+        found.nofollow |= wishes.nofollow;
         let kind = self.kind(target, &found);
         self.is_whole &= found.is_whole || depth >= self.depth_max;
         let links = if found.nofollow { Vec::new() } else { self.own(found.links) };
@@ -344,7 +420,7 @@ impl Crawl {
         let canonical = found.canonical.as_deref().and_then(|canonical| self.scope.adopt(canonical));
         match canonical.filter(|other| other != target && !self.aliases.contains(other)) {
             Some(other) if self.may_ask(&other) && !address::looks_endless(&other) => Kind::Alias(other),
-            _ if found.noindex => Kind::Nothing,
+            _ if found.noindex => Kind::Unwanted,
             _ => Kind::Document,
         }
     }
@@ -366,6 +442,7 @@ impl Crawl {
             }
             Kind::Alias(other) => self.defer(&noted.target, &other, depth),
             Kind::Unread => self.keep(&noted.target),
+            Kind::Unwanted => LeftOut::count(&mut self.left_out.unwanted, &noted.target),
             Kind::Nothing => {}
         }
         self.remembered_bytes += noted.bytes;
@@ -392,6 +469,7 @@ impl Crawl {
         let mut text = match kind {
             Kind::Document => format!("document {at}"),
             Kind::Nothing => format!("nothing {at}"),
+            Kind::Unwanted => format!("unwanted {at}"),
             Kind::Unread => format!("unread {at}"),
             Kind::Alias(other) => format!("alias {at} {}", address::path(other)),
         };
@@ -423,6 +501,17 @@ fn may_begin(session: &mut Session<'_>, rules: &dyn RobotsRules, url: &Url) -> R
     }
 }
 
+/// A page that came.
+struct Looked<'p> {
+    asked: &'p Url,
+    /// The address that answered.
+    target: &'p Url,
+    depth: u32,
+    body: &'p [u8],
+    /// What its server asks of robots.
+    wishes: RobotsWishes,
+}
+
 /// A note about a page.
 struct Noted {
     kind: Kind,
@@ -433,6 +522,17 @@ struct Noted {
 }
 
 impl Noted {
+    /// The same under what the server asks of robots now.
+    fn under(mut self, wishes: RobotsWishes) -> Self {
+        if wishes.noindex && self.kind == Kind::Document {
+            self.kind = Kind::Unwanted;
+        }
+        if wishes.nofollow {
+            self.links.clear();
+        }
+        self
+    }
+
     /// The note, when it says all that is needed: links, too, where they are followed.
     fn usable(text: &str, scope: &Scope, follows: bool) -> Option<Self> {
         Self::says_enough(text, follows).then(|| Self::read(text, scope))?
@@ -454,6 +554,7 @@ impl Noted {
             "document" => Kind::Document,
             "alias" => Kind::Alias(address()?),
             "unread" => Kind::Unread,
+            "unwanted" => Kind::Unwanted,
             _ => Kind::Nothing,
         };
         Some(Self { kind, target, links: lines.skip(1).map(|path| scope.restored(path)).collect(), bytes: text.len() })

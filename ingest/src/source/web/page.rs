@@ -2,13 +2,15 @@
 //!
 //! Invariants:
 //! - One missing answer deletes nothing: sites lose pages for an hour. 410 says what it means.
+//! - A version that cannot be read leaves what was read last, and says so at the document.
 
 use wellspring_core::fetch::{FetchAnswer, Validators};
 use wellspring_core::limits;
+use wellspring_core::source::UrlMemory;
 
 use super::feed::linked;
 use super::memory::{body_hash, note, row};
-use super::session::{Asking, Halted, Session};
+use super::session::{Asking, Halted, Session, is_transient, said};
 use super::{address, draft};
 
 /// The note that counts the visits in a row at which the page was missing.
@@ -26,6 +28,9 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
         Err(error) => {
             session.memory.keep(url.as_str());
             session.endure(url.as_str(), &error)?;
+            if !is_transient(&error) {
+                session.unread(key, said(&error), forgotten(url.as_str())).await?;
+            }
             return Ok(false);
         }
     };
@@ -56,7 +61,9 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
                 session.memory.remember(vec![remember]);
             } else {
                 let Some(media_type) = draft::media_type_of(content_type.as_deref(), &fetched.url, &body) else {
-                    session.fail(url.as_str(), "its format is not read");
+                    let reason = "its format is not read";
+                    session.fail(url.as_str(), reason);
+                    session.unread(key, reason, forgotten(url.as_str())).await?;
                     return Ok(false);
                 };
                 let draft = draft::page(session.settings, key.clone(), &fetched.url, media_type, body);
@@ -88,6 +95,11 @@ async fn gone(session: &mut Session<'_>, url: &str, for_ever: bool, is_known: bo
     // Asked without a condition next time: what was there last is of no use as long as it is missing.
     session.memory.remember(vec![row(url, &Validators::default(), None), note(url, MISSES, misses.to_string())]);
     Ok(())
+}
+
+/// What was there last is no measure for what comes next: the same words again are news.
+fn forgotten(url: &str) -> Vec<UrlMemory> {
+    vec![row(url, &Validators::default(), None)]
 }
 
 /// The page answers again.

@@ -192,6 +192,19 @@ impl<'a> Session<'a> {
         self.push(Pending { write: Write::Put(draft), remember }).await
     }
 
+    /// Marks a document whose newest version cannot be read, where there is one, with the next batch: what was read of it
+    /// last stays, outdated. `reason` is the same for the same trouble.
+    pub(super) async fn unread(
+        &mut self,
+        key: DocumentKey,
+        reason: &str,
+        remember: Vec<UrlMemory>,
+    ) -> Result<(), Halted> {
+        let (collection, source) = (self.settings.collection.clone(), self.settings.name.clone());
+        self.push(Pending { write: Write::Unread { collection, key, source, reason: reason.to_owned() }, remember })
+            .await
+    }
+
     /// Deletes a document of this source with the next batch.
     pub(super) async fn delete(&mut self, collection: CollectionName, key: DocumentKey) -> Result<(), Halted> {
         let source = self.settings.name.clone();
@@ -209,19 +222,28 @@ impl<'a> Session<'a> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let (writes, rows): (Vec<_>, Vec<_>) =
-            self.pending.drain(..).map(|pending| (pending.write, pending.remember)).unzip();
+        let (writes, rows): (Vec<_>, Vec<_>) = self
+            .pending
+            .drain(..)
+            .map(|Pending { write, remember }| {
+                let is_mark = matches!(write, Write::Unread { .. });
+                (write, (is_mark, remember))
+            })
+            .unzip();
         let answers = match self.web.accept.accept(writes).await {
             Ok(answers) => answers,
             Err(error) => return Err(self.halt(format!("could not hand documents over: {}", error.chain()))),
         };
-        for (answer, rows) in answers.into_iter().zip(rows) {
+        for (answer, (is_mark, rows)) in answers.into_iter().zip(rows) {
             match answer {
+                // The address was counted when it could not be read.
+                Ok(_) if is_mark => self.memory.remember(rows),
                 Ok(accepted) => {
                     self.visit.changed += u64::from(matches!(accepted.outcome, Outcome::Created | Outcome::Updated));
                     self.visit.deleted += u64::from(accepted.outcome == Outcome::Deleted);
                     self.memory.remember(rows);
                 }
+                Err(_) if is_mark => {}
                 Err(_) => {
                     self.visit.failed += 1;
                     self.note("a document of the same name belongs to another source");
@@ -303,8 +325,20 @@ pub(super) fn is_transient(error: &FetchError) -> bool {
     }
 }
 
+/// A reason that is the same at every visit, since it is kept with a document.
+pub(super) fn said(error: &FetchError) -> &'static str {
+    match error.kind() {
+        FetchErrorKind::Refused => "its address may not be asked",
+        FetchErrorKind::Unreachable | FetchErrorKind::TimedOut => "its host does not answer",
+        FetchErrorKind::Throttled(_) | FetchErrorKind::ServerError(_) => "its server fails",
+        FetchErrorKind::Denied(_) => "its server does not give it",
+        FetchErrorKind::BadBody => "it is too long or cannot be decoded",
+        FetchErrorKind::TooManyRedirects => "it leads in a circle",
+    }
+}
+
 /// An address as a person may read it: queries carry secrets.
-fn shown(url: &str) -> &str {
+pub(super) fn shown(url: &str) -> &str {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let url = &url[..end];
     &url[..url.floor_char_boundary(limits::VISIT_ERROR_BYTES_MAX / 2)]

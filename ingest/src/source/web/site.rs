@@ -52,9 +52,15 @@ pub(super) async fn visit(session: &mut Session<'_>, wishes: &Wishes<'_>) -> Res
         crawl.is_whole &= is_whole && !(pages.is_empty() && had_sitemap);
         if pages.is_empty() {
             crawl.follow(wishes.depth_max);
-            links.iter().for_each(|link| crawl.enqueue(link, 1));
+            for link in &links {
+                crawl.enqueue(link, 1);
+                tokio::task::yield_now().await;
+            }
         } else {
-            pages.iter().for_each(|page| crawl.enqueue_listed(page));
+            for page in &pages {
+                crawl.enqueue_listed(page);
+                tokio::task::yield_now().await;
+            }
         }
         let has_sitemap = if pages.is_empty() { "no" } else { "yes" };
         session.memory.remember(vec![note(start.as_str(), HAS_SITEMAP, has_sitemap.to_owned())]);

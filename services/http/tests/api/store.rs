@@ -146,7 +146,7 @@ impl Store {
     fn apply_if(&self, write: Write, condition: Condition) -> Result<Accepted, Refusal> {
         let (key, source) = match &write {
             Write::Put(draft) => (&draft.key, &draft.source),
-            Write::Delete { key, source, .. } => (key, source),
+            Write::Delete { key, source, .. } | Write::Unread { key, source, .. } => (key, source),
         };
         let current = self.locked().get(key).map(|stored| (stored.draft.source.clone(), Revision(stored.revision)));
         let foreign = current.as_ref().is_some_and(|(owner, _)| owner != source);
@@ -161,7 +161,9 @@ impl Store {
         let mut documents = self.locked();
         let (collection, key, source) = match &write {
             Write::Put(draft) => (draft.collection.clone(), draft.key.clone(), draft.source.clone()),
-            Write::Delete { collection, key, source } => (collection.clone(), key.clone(), source.clone()),
+            Write::Delete { collection, key, source } | Write::Unread { collection, key, source, .. } => {
+                (collection.clone(), key.clone(), source.clone())
+            }
         };
         let document = DocumentId::of(&collection, &key);
         let before = documents.get(&key).map(|stored| (stored.revision, stored.sequence, stored.draft.clone()));
@@ -190,6 +192,7 @@ impl Store {
                 accepted(revision + 1, Some(Sequence(self.next_sequence())), Outcome::Deleted)
             }
             (Write::Delete { .. }, None) => accepted(0, None, Outcome::Absent),
+            (Write::Unread { .. }, _) => unreachable!("a person who pushes is told at once"),
         })
     }
 
@@ -230,10 +233,7 @@ impl Writes for Store {
 
     async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
         self.check()?;
-        let parts = writes.iter().map(|(write, condition)| match write {
-            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
-            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
-        });
+        let parts = writes.iter().map(|(write, condition)| (write.document(), write.content_hash(), *condition));
         let digest = request_digest(parts);
         if let Some((known, results)) = key.as_ref().and_then(|key| self.pushed.lock().unwrap().get(key).cloned()) {
             return Ok(if known == digest { Pushed::Repeated(results) } else { Pushed::KeyReused });

@@ -1,7 +1,10 @@
 //! Are writes taken in as the contract says?
 
-use wellspring_core::catalog::{CatalogReader, End, EntryState, Journal, Outcome, Publisher, Refusal, Stage, Write};
+use wellspring_core::catalog::{
+    CatalogReader, End, EntryState, Journal, Outcome, Publisher, Refusal, Retried, Stage, Write,
+};
 use wellspring_core::document::Revision;
+use wellspring_core::filter::Filter;
 
 use super::Subject;
 use super::steps::*;
@@ -193,5 +196,80 @@ pub async fn a_deletion_takes_the_place_of_pending_writes(subject: impl Subject)
     for sequence in [first.sequence, second.sequence] {
         assert_eq!(catalog.entry_state(sequence.unwrap()).await.unwrap(), Some(EntryState::Published));
     }
+    assert_eq!(catalog.status().await.unwrap().pending, 0);
+}
+
+/// A version that is too large or cannot be read is the newest revision and failed; readers keep the one before it, marked.
+pub async fn what_cannot_be_taken_in_leaves_the_last_readable_revision(subject: impl Subject) {
+    let catalog = subject.catalog();
+    let mut secret = draft("a", "one");
+    secret.attributes.acl = vec!["staff".to_owned()];
+    catalog.bind_space(&collection(), space(), "a model").await.unwrap().unwrap();
+    accept(catalog, Write::Put(secret.clone())).await;
+    publish_all(catalog).await;
+    let first = accept(catalog, unread("a", "too large")).await;
+    assert_eq!((first.outcome, first.revision), (Outcome::Updated, Revision(2)));
+    assert!(catalog.claim(None, 8, PLENTY).await.unwrap().is_empty(), "there is nothing to do about it");
+    let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
+    let failed =
+        EntryState::Failed { stage: Stage::Receive, reason: "too large".to_owned(), attempt: 1, next_retry_at: None };
+    assert_eq!((info.state, info.published_revision, info.bytes), (failed.clone(), Some(Revision(1)), 0));
+    assert_eq!(info.attributes, secret.attributes, "who may read it is as before");
+    assert_eq!(catalog.entry_state(first.sequence.unwrap()).await.unwrap(), Some(failed));
+    let found = catalog.hydrate(&collection(), &[chunk_id("a", "one")], &Filter::default()).await.unwrap();
+    assert!(found.is_empty(), "not for everybody");
+    let staff = Filter { labels: vec!["staff".to_owned()], ..Filter::default() };
+    let found = catalog.hydrate(&collection(), &[chunk_id("a", "one")], &staff).await.unwrap();
+    assert_eq!(
+        found.iter().map(|passage| (passage.text.as_str(), passage.outdated)).collect::<Vec<_>>(),
+        [("one", true)]
+    );
+    assert_eq!(catalog.retry(&collection(), &key("a")).await.unwrap(), Retried::ContentGone);
+
+    let again = accept(catalog, unread("a", "too large")).await;
+    assert_eq!((again.outcome, again.sequence), (Outcome::Unchanged, first.sequence));
+    assert_eq!(accept(catalog, unread("a", "not readable")).await.revision, Revision(3));
+    assert_eq!(accept(catalog, unread("b", "too large")).await.outcome, Outcome::Absent);
+    let foreign = Write::Unread {
+        collection: collection(),
+        key: key("a"),
+        source: source("folder"),
+        reason: "too large".to_owned(),
+    };
+    assert_eq!(catalog.accept(vec![foreign]).await.unwrap(), [Err(Refusal::OwnedBySource(source("push")))]);
+
+    // The same words as before are a revision, since the document said otherwise meanwhile.
+    assert_eq!(accept(catalog, Write::Put(secret)).await.outcome, Outcome::Updated);
+    publish_all(catalog).await;
+    let found = catalog.hydrate(&collection(), &[chunk_id("a", "one")], &staff).await.unwrap();
+    assert!(found.iter().all(|passage| !passage.outdated) && found.len() == 1);
+    accept(catalog, unread("a", "too large")).await;
+    assert_eq!(accept(catalog, delete("a")).await.outcome, Outcome::Deleted);
+    assert_eq!(accept(catalog, unread("a", "too large")).await.outcome, Outcome::Absent);
+}
+
+/// The last version that could be read may still be on its way.
+pub async fn i4_what_is_pending_before_a_version_that_cannot_be_taken_in_is_published(subject: impl Subject) {
+    let catalog = subject.catalog();
+    write_all(catalog, &[("a", "one")]).await;
+    accept(catalog, put("b", "bad")).await;
+    let other = claim_one(catalog).await;
+    let pending = accept(catalog, put("a", "two")).await;
+    accept(catalog, unread("a", "too large")).await;
+    // Another one that fails must not take the pending one's content along.
+    let end = End::Failed { stage: Stage::Parse, reason: "bad".to_owned() };
+    publish(catalog, vec![finished(&other, end)]).await;
+    publish_all(catalog).await;
+    assert_eq!(text(catalog, "a").await.as_deref(), Some("two"));
+    assert_eq!(catalog.entry_state(pending.sequence.unwrap()).await.unwrap(), Some(EntryState::Published));
+    let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
+    assert_eq!((info.revision, info.published_revision), (Revision(3), Some(Revision(2))));
+    assert!(matches!(info.state, EntryState::Failed { stage: Stage::Receive, .. }));
+
+    accept(catalog, put("a", "three")).await;
+    accept(catalog, unread("a", "too large")).await;
+    accept(catalog, put("a", "four")).await;
+    publish_all(catalog).await;
+    assert_eq!(text(catalog, "a").await.as_deref(), Some("four"));
     assert_eq!(catalog.status().await.unwrap().pending, 0);
 }

@@ -78,6 +78,12 @@ pub fn delete(name: &str) -> Write {
     Write::Delete { collection: collection(), key: key(name), source: SourceName::push() }
 }
 
+/// A version of a document of the push source that cannot be taken in.
+pub fn unread(name: &str, reason: &str) -> Write {
+    let reason = reason.to_owned();
+    Write::Unread { collection: collection(), key: key(name), source: SourceName::push(), reason }
+}
+
 /// Accepts one write that nobody refuses.
 pub async fn accept(catalog: &impl Journal, write: Write) -> Accepted {
     let mut answers = catalog.accept(vec![write]).await.expect("accepting");

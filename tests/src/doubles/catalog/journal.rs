@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use wellspring_core::catalog::{
-    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of,
+    Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Stage, Write, lane_of,
 };
-use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::embedding::Lane;
 use wellspring_core::limits;
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
@@ -27,10 +27,7 @@ impl Journal for MemoryCatalog {
     async fn push(&self, Push { writes, key }: Push) -> Result<Pushed, CatalogError> {
         let lane = lane_of(writes.iter().map(|(write, _)| write));
         let mut state = self.state();
-        let parts = writes.iter().map(|(write, condition)| match write {
-            Write::Put(draft) => (draft.id(), Some(draft.content_hash()), *condition),
-            Write::Delete { collection, key, .. } => (DocumentId::of(collection, key), None, *condition),
-        });
+        let parts = writes.iter().map(|(write, condition)| (write.document(), write.content_hash(), *condition));
         let digest = request_digest(parts);
         if let Some((known, results)) = key.as_ref().and_then(|key| state.pushed.get(key)) {
             let same = *known == digest;
@@ -52,6 +49,9 @@ impl Journal for MemoryCatalog {
         let entry = state.journal.get_mut(&sequence).expect("a document has its entry");
         if !failed(&entry.state) {
             return Ok(Retried::NotFailed);
+        }
+        if matches!(entry.state, EntryState::Failed { stage: Stage::Receive, .. }) {
+            return Ok(Retried::ContentGone);
         }
         entry.state = EntryState::Pending;
         entry.attempt = 0;
@@ -80,10 +80,7 @@ fn failed(state: &EntryState) -> bool {
 
 impl State {
     fn write(&mut self, write: Write, condition: Condition, lane: Lane) -> Result<Accepted, Refusal> {
-        let (id, source) = match &write {
-            Write::Put(draft) => (draft.id(), &draft.source),
-            Write::Delete { collection, key, source } => (DocumentId::of(collection, key), source),
-        };
+        let (id, source, content_hash) = (write.document(), write.source(), write.content_hash());
         let live = self.documents.get(&id).filter(|document| !document.deleted);
         let current = live.map(|document| document.revision);
         if live.is_none_or(|document| document.source == *source) && !condition.holds(current) {
@@ -92,6 +89,9 @@ impl State {
         match write {
             Write::Put(draft) => self.put(draft, lane),
             Write::Delete { collection, key, source } => self.delete(&collection, key, &source, lane),
+            Write::Unread { key, source, reason, .. } => {
+                self.mark_unread(id, key, &source, content_hash.expect("it has a reason"), reason)
+            }
         }
     }
 
@@ -178,6 +178,51 @@ impl State {
         let sequence = self.record(id, revision, false, lane);
         self.supersede(id, sequence);
         Ok(Accepted { key, document: id, revision, sequence: Some(sequence), outcome: Outcome::Deleted })
+    }
+
+    fn mark_unread(
+        &mut self,
+        id: DocumentId,
+        key: DocumentKey,
+        source: &SourceName,
+        content_hash: ContentHash,
+        reason: String,
+    ) -> Result<Accepted, Refusal> {
+        let before = self.documents.get(&id);
+        let Some(document) = before.filter(|document| !document.deleted) else {
+            let revision = before.map_or(Revision(0), |document| document.revision);
+            return Ok(Accepted { key, document: id, revision, sequence: None, outcome: Outcome::Absent });
+        };
+        if document.source != *source && !self.former_sources.contains(&document.source) {
+            return Err(Refusal::OwnedBySource(document.source.clone()));
+        }
+        let is_failed = matches!(self.journal[&document.newest].state, EntryState::Failed { .. });
+        if is_failed && document.content_hash == Some(content_hash) {
+            let (revision, sequence) = (document.revision, Some(document.newest));
+            return Ok(Accepted { key, document: id, revision, sequence, outcome: Outcome::Unchanged });
+        }
+        let document = self.documents.get_mut(&id).expect("it was there above");
+        let before = &document.revisions[document.revisions.keys().max().expect("a document has a revision")];
+        let stored = Stored {
+            media_type: before.media_type,
+            content: Vec::new(),
+            title: before.title.clone(),
+            attributes: before.attributes.clone(),
+            text: None,
+            screening: Vec::new(),
+            accepted_at: Timestamp::now(),
+        };
+        document.revision.0 += 1;
+        document.fingerprint = None;
+        document.content_hash = Some(content_hash);
+        document.revisions.insert(document.revision, stored);
+        let revision = document.revision;
+        let sequence = self.record(id, revision, true, Lane::Interactive);
+        let entry = self.journal.get_mut(&sequence).expect("it was recorded");
+        entry.state = EntryState::Failed { stage: Stage::Receive, reason, attempt: 1, next_retry_at: None };
+        entry.attempt = 1;
+        self.tell(sequence, EventKind::Failed);
+        Ok(Accepted { key, document: id, revision, sequence: Some(sequence), outcome: Outcome::Updated })
     }
 
     /// Writes a journal entry and makes it the newest of its document.

@@ -141,12 +141,18 @@ impl State {
                 continue;
             }
             let document = &self.documents[&entry.document];
-            let size = document.revisions.get(&document.revision).map_or(0, |stored| stored.content.len());
+            let pending = self
+                .journal
+                .iter()
+                .rev()
+                .find(|(_, newest)| newest.document == entry.document && newest.state == EntryState::Pending);
+            let (newest, revision) = pending.map(|(sequence, newest)| (*sequence, newest.revision)).expect("this one");
+            let size = document.revisions.get(&revision).map_or(0, |stored| stored.content.len());
             if !chosen.is_empty() && (chosen.len() >= documents || total + size > bytes) {
                 break;
             }
             total += size;
-            chosen.push((entry.document, document.newest));
+            chosen.push((entry.document, newest));
         }
         chosen.into_iter().map(|(document, newest)| self.take(document, newest)).collect()
     }
