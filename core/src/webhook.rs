@@ -4,10 +4,12 @@
 //! - An endpoint is told events in the order of their numbers, each at least once, over a restart too: its cursor moves
 //!   behind an event only after that event was taken or is none that it wants.
 //! - An endpoint is never skipped ahead in silence: what is no longer kept is told as lost.
-//! - The secret is shown once, to who adds the endpoint, and never again.
+//! - A secret is shown once, to who adds the endpoint or rotates its secret, and never again.
+//! - At most two secrets sign: the newest, and the one before it until its time is over.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -150,6 +152,15 @@ pub struct WebhookProgress {
     pub disabled: Option<String>,
 }
 
+/// The secret that was replaced, which goes on signing beside the new one until every receiver knows that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerSecret {
+    /// The secret.
+    pub secret: WebhookSecret,
+    /// From this moment on it signs nothing.
+    pub until: Timestamp,
+}
+
 /// An endpoint as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRecord {
@@ -159,10 +170,20 @@ pub struct WebhookRecord {
     pub settings: WebhookSettings,
     /// What its messages are signed with.
     pub secret: WebhookSecret,
+    /// And with this one too, for a while.
+    pub former: Option<FormerSecret>,
     /// When it was added.
     pub added_at: Timestamp,
     /// How far it was told.
     pub progress: WebhookProgress,
+}
+
+impl WebhookRecord {
+    /// The secrets that sign at a moment, the newest first.
+    pub fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &WebhookSecret> {
+        let former = self.former.as_ref().filter(|former| now < former.until);
+        std::iter::once(&self.secret).chain(former.map(|former| &former.secret))
+    }
 }
 
 /// Keeps endpoints. Contract for implementors: every change is durable when the call returns, and an endpoint that is
@@ -177,6 +198,14 @@ pub trait WebhookStore: Send + Sync {
 
     /// Records how far an endpoint was told; whether there is such an endpoint.
     async fn record_progress(&self, id: &WebhookId, progress: &WebhookProgress) -> Result<bool, CatalogError>;
+
+    /// Gives an endpoint another secret, and the one that goes on signing beside it; whether there is such an endpoint.
+    async fn replace_secret(
+        &self,
+        id: &WebhookId,
+        secret: &WebhookSecret,
+        former: Option<&FormerSecret>,
+    ) -> Result<bool, CatalogError>;
 
     /// Forgets an endpoint; whether there was one.
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, CatalogError>;
@@ -208,6 +237,8 @@ pub struct WebhookInfo {
     pub state: WebhookState,
     /// When it was added.
     pub added_at: Timestamp,
+    /// Until when the secret before this one signs too; `None` where none does.
+    pub former_secret_until: Option<Timestamp>,
     /// How far it was told.
     #[serde(flatten)]
     pub progress: WebhookProgress,
@@ -215,15 +246,16 @@ pub struct WebhookInfo {
 
 impl WebhookInfo {
     /// What may be shown of a record.
-    pub fn of(record: &WebhookRecord, offline: bool) -> Self {
-        let WebhookRecord { id, settings, secret: _, added_at, progress } = record.clone();
+    pub fn of(record: &WebhookRecord, offline: bool, now: Timestamp) -> Self {
+        let WebhookRecord { id, settings, secret: _, former, added_at, progress } = record.clone();
+        let former_secret_until = former.map(|former| former.until).filter(|until| now < *until);
         let state = match &progress {
             WebhookProgress { disabled: Some(_), .. } => WebhookState::Disabled,
             _ if offline => WebhookState::Offline,
             WebhookProgress { failing_since: Some(_), .. } => WebhookState::Failing,
             _ => WebhookState::Active,
         };
-        Self { id, settings, state, added_at, progress }
+        Self { id, settings, state, added_at, former_secret_until, progress }
     }
 }
 
@@ -284,6 +316,10 @@ pub trait WebhookAdmin: Send + Sync {
 
     /// Sends a test message now, once, and says what came of it. A disabled endpoint can be tested too.
     async fn test(&self, id: &WebhookId) -> Result<WebhookTest, WebhookError>;
+
+    /// Gives an endpoint a new secret, which comes with it in the form `whsec_…`, this once. The one before signs beside
+    /// it for `overlap`, at most [`crate::limits::WEBHOOK_OVERLAP_MAX`]; one before that signs nothing any more.
+    async fn rotate(&self, id: &WebhookId, overlap: Duration) -> Result<(WebhookInfo, String), WebhookError>;
 
     /// Tries again now where the last attempt came to nothing, and lets a disabled endpoint go on where it stopped.
     async fn resume(&self, id: &WebhookId) -> Result<WebhookInfo, WebhookError>;

@@ -21,6 +21,7 @@ fn record(number: u8) -> WebhookRecord {
             private_hosts: vec!["10.0.0.7".into()],
         },
         secret: WebhookSecret::from_bytes([number; 32]),
+        former: None,
         added_at: Timestamp::from_second(i64::from(number)).unwrap(),
         progress: WebhookProgress { cursor: 4, ..WebhookProgress::default() },
     }

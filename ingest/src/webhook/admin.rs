@@ -1,10 +1,13 @@
 //! How is an endpoint added, shown and steered while everything runs?
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use wellspring_core::limits;
 use wellspring_core::webhook::{
-    WebhookAdmin, WebhookError, WebhookId, WebhookInfo, WebhookProgress, WebhookRecord, WebhookSecret, WebhookSettings,
-    WebhookTest,
+    FormerSecret, WebhookAdmin, WebhookError, WebhookId, WebhookInfo, WebhookProgress, WebhookRecord, WebhookSecret,
+    WebhookSettings, WebhookTest,
 };
 
 use super::message::Message;
@@ -35,6 +38,7 @@ impl WebhookAdmin for Webhooks {
             id: WebhookId::from_bytes(sign::random().ok_or(WebhookError::NoSecret)?),
             settings,
             secret: WebhookSecret::from_bytes(sign::random().ok_or(WebhookError::NoSecret)?),
+            former: None,
             added_at: (self.inner.parts.clock)(),
             progress: WebhookProgress { cursor, ..WebhookProgress::default() },
         };
@@ -67,6 +71,25 @@ impl WebhookAdmin for Webhooks {
         Ok(WebhookTest { message: message.id, delivered, status, error })
     }
 
+    async fn rotate(&self, id: &WebhookId, overlap: Duration) -> Result<(WebhookInfo, String), WebhookError> {
+        let _changes = self.inner.changes.lock().await;
+        let before = self.record(id).await?;
+        let secret = WebhookSecret::from_bytes(sign::random().ok_or(WebhookError::NoSecret)?);
+        let overlap = SignedDuration::try_from(overlap.min(limits::WEBHOOK_OVERLAP_MAX)).unwrap_or_default();
+        let until = (self.inner.parts.clock)().checked_add(overlap).ok().filter(|_| overlap.is_positive());
+        let former = until.map(|until| FormerSecret { secret: before.secret.clone(), until });
+        if !self.inner.parts.store.replace_secret(id, &secret, former.as_ref()).await? {
+            return Err(WebhookError::Unknown);
+        }
+        let shown = sign::shown(&secret);
+        // Its task reads this at each attempt: the next one is signed anew, and the order of messages is not disturbed.
+        if let Some(live) = self.inner.state().live.get(id) {
+            let mut record = held(&live.record);
+            (record.secret, record.former) = (secret.clone(), former.clone());
+        }
+        Ok((self.info(WebhookRecord { secret, former, ..before }), shown))
+    }
+
     async fn resume(&self, id: &WebhookId) -> Result<WebhookInfo, WebhookError> {
         let _changes = self.inner.changes.lock().await;
         let mut record = self.record(id).await?;
@@ -94,7 +117,7 @@ impl Webhooks {
     }
 
     fn info(&self, record: WebhookRecord) -> WebhookInfo {
-        WebhookInfo::of(&self.current(record), self.inner.parts.post.is_none())
+        WebhookInfo::of(&self.current(record), self.inner.parts.post.is_none(), (self.inner.parts.clock)())
     }
 }
 

@@ -37,14 +37,14 @@ pub(super) async fn attempt(
     timeout: Duration,
 ) -> Outcome {
     let timestamp_s = now.as_second();
-    let signature = sign::signature(&record.secret, &message.id, timestamp_s, &message.body);
+    let signatures = sign::signatures(record.secrets(now), &message.id, timestamp_s, &message.body);
     let request = PostRequest {
         url: record.settings.url.clone(),
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("webhook-id", message.id.clone()),
             ("webhook-timestamp", timestamp_s.to_string()),
-            ("webhook-signature", signature),
+            ("webhook-signature", signatures),
         ],
         body: message.body.clone(),
         private_hosts: record.settings.private_hosts.clone(),

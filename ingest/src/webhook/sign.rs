@@ -27,8 +27,18 @@ pub(super) fn shown(secret: &WebhookSecret) -> String {
     format!("{SECRET_PREFIX}{}", STANDARD.encode(secret.as_bytes()))
 }
 
-/// The header `webhook-signature` of a message.
-pub(super) fn signature(secret: &WebhookSecret, id: &str, timestamp_s: i64, body: &[u8]) -> String {
+/// The header `webhook-signature` of a message: one signature for each secret, with spaces between them.
+pub(super) fn signatures<'s>(
+    secrets: impl Iterator<Item = &'s WebhookSecret>,
+    id: &str,
+    timestamp_s: i64,
+    body: &[u8],
+) -> String {
+    let each = secrets.map(|secret| signature(secret, id, timestamp_s, body));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+fn signature(secret: &WebhookSecret, id: &str, timestamp_s: i64, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
     context.update(format!("{id}.{timestamp_s}.").as_bytes());
     context.update(body);

@@ -25,7 +25,7 @@ use crate::schema;
     paths(
         documents::list, write::post, write::put, documents::read, documents::delete, residue::residue, retry::retry,
         events::events, sources::list, sources::add, sources::show, sources::change, sources::remove, sources::refresh,
-        sources::release, webhooks::list, webhooks::add, webhooks::remove, webhooks::test, webhooks::resume,
+        sources::release, webhooks::list, webhooks::add, webhooks::remove, webhooks::test, webhooks::rotate, webhooks::resume,
         websub::confirm, websub::told,
         search::search, search::search_by_url, ask::ask,
         status::status, status::metrics, status::openapi, status::healthz, status::readyz

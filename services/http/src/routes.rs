@@ -131,6 +131,7 @@ pub fn router(service: Service, settings: &HttpSettings, stopping: CancellationT
         .route("/v1/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/v1/webhooks/{id}", delete(webhooks::remove))
         .route("/v1/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate))
         .route("/v1/webhooks/{id}/resume", post(webhooks::resume))
         .route(websub::PATH, get(websub::confirm).post(websub::told))
         .route("/v1/search", post(search::search).get(search::search_by_url))

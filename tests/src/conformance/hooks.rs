@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use wellspring_core::webhook::{WebhookId, WebhookProgress, WebhookRecord, WebhookSecret, WebhookStore};
+use wellspring_core::webhook::{FormerSecret, WebhookId, WebhookProgress, WebhookRecord, WebhookSecret, WebhookStore};
 use wellspring_core::websub::{
     SubscriptionProgress, SubscriptionRecord, SubscriptionSettings, SubscriptionState, SubscriptionStore, Unguessable,
 };
@@ -17,6 +17,7 @@ fn webhook(number: u8, added_at: i64) -> WebhookRecord {
         id: WebhookId::from_bytes([number; 8]),
         settings: serde_json::from_value(settings).expect("the cases use valid settings"),
         secret: WebhookSecret::from_bytes([number; 32]),
+        former: None,
         added_at: Timestamp::from_second(added_at).expect("the cases use times that exist"),
         progress: WebhookProgress { cursor: 3, ..WebhookProgress::default() },
     }
@@ -39,6 +40,28 @@ pub async fn a_webhook_survives_a_restart(subject: impl Subject) {
     let subject = subject.reopen().await;
     let expected = [webhook(2, 10), WebhookRecord { progress, ..webhook(1, 20) }];
     assert_eq!(subject.catalog().webhooks().await.unwrap(), expected, "by the time at which they were added");
+}
+
+/// A secret is replaced together with the one that signs beside it, and both are there after a restart.
+pub async fn a_replaced_secret_survives_a_restart(subject: impl Subject) {
+    let (catalog, record) = (subject.catalog(), webhook(1, 0));
+    let secret = |number: u8| WebhookSecret::from_bytes([number; 32]);
+    assert!(!catalog.replace_secret(&record.id, &secret(7), None).await.unwrap(), "there is no such webhook");
+    catalog.put_webhook(&record).await.unwrap();
+    let former = FormerSecret { secret: record.secret.clone(), until: Timestamp::from_second(9).unwrap() };
+    assert!(catalog.replace_secret(&record.id, &secret(7), Some(&former)).await.unwrap());
+    let subject = subject.reopen().await;
+    let catalog = subject.catalog();
+    let rotated = WebhookRecord { secret: secret(7), former: Some(former), ..record };
+    assert_eq!(catalog.webhooks().await.unwrap(), std::slice::from_ref(&rotated));
+    catalog.record_progress(&rotated.id, &rotated.progress).await.unwrap();
+    assert_eq!(catalog.webhooks().await.unwrap(), std::slice::from_ref(&rotated), "progress leaves secrets alone");
+    assert!(catalog.replace_secret(&rotated.id, &secret(8), None).await.unwrap());
+    assert_eq!(catalog.webhooks().await.unwrap()[0].former, None);
+    // One that is put with two secrets has both.
+    let other = WebhookRecord { id: WebhookId::from_bytes([2; 8]), ..rotated };
+    catalog.put_webhook(&other).await.unwrap();
+    assert!(catalog.webhooks().await.unwrap().contains(&other));
 }
 
 /// What was removed does not come back by a task that still writes.
@@ -99,6 +122,7 @@ macro_rules! hooks_conformance {
             $crate::hooks_conformance!(@cases $fresh,
                 a_webhook_survives_a_restart,
                 a_removed_webhook_stays_removed,
+                a_replaced_secret_survives_a_restart,
                 a_subscription_survives_a_restart_without_its_source);
         }
     };

@@ -16,7 +16,8 @@ use wellspring_core::document::DocumentId;
 use wellspring_core::fetch::FetchErrorKind;
 use wellspring_core::trace::{CatalogResidue, Event, EventPage, Settlement};
 use wellspring_core::webhook::{
-    WebhookAdmin, WebhookError, WebhookInfo, WebhookProgress, WebhookSettings, WebhookState,
+    FormerSecret, WebhookAdmin, WebhookError, WebhookInfo, WebhookProgress, WebhookSecret, WebhookSettings,
+    WebhookState,
 };
 
 use super::*;
@@ -105,6 +106,19 @@ impl WebhookStore for Store {
         Ok(true)
     }
 
+    async fn replace_secret(
+        &self,
+        id: &WebhookId,
+        secret: &WebhookSecret,
+        former: Option<&FormerSecret>,
+    ) -> Result<bool, CatalogError> {
+        self.check()?;
+        let mut kept = self.kept.lock().unwrap();
+        let Some(record) = kept.iter_mut().find(|record| record.id == *id) else { return Ok(false) };
+        (record.secret, record.former) = (secret.clone(), former.cloned());
+        Ok(true)
+    }
+
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, CatalogError> {
         let mut kept = self.kept.lock().unwrap();
         let before = kept.len();
@@ -174,8 +188,12 @@ fn verified(received: &Received, secret: &str) -> Value {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let header = |name: &str| received.header(name).unwrap_or_else(|| panic!("no {name}"));
     let signed = format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), received.body);
-    let tag = STANDARD.decode(header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes(), &tag).expect("the signature is right");
+    let (key, signatures) = (hmac::Key::new(hmac::HMAC_SHA256, &key), header("webhook-signature"));
+    let is_right = |signature: &str| {
+        let tag = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+        hmac::verify(&key, signed.as_bytes(), &tag).is_ok()
+    };
+    assert!(signatures.split(' ').any(is_right), "one of the signatures is right");
     let age = Timestamp::now().as_second() - header("webhook-timestamp").parse::<i64>().unwrap();
     assert!((0..60).contains(&age), "the timestamp is that of the attempt");
     assert_eq!(header("content-type"), "application/json");
@@ -232,6 +250,57 @@ async fn a_failure_is_tried_again_under_the_same_identity_and_holds_the_order() 
     assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3], "{ids:?}");
     received.iter().for_each(|one| drop(verified(one, &secret)));
     service.eventually("no failure", |info| info.state == WebhookState::Active && info.progress.attempts == 0).await;
+    service.stop().await;
+}
+
+fn two_hours_later() -> Timestamp {
+    Timestamp::now() + jiff::SignedDuration::from_hours(2)
+}
+
+#[tokio::test]
+async fn two_secrets_sign_until_the_former_ones_time_is_over() {
+    let (store, receiver) = (Store::new(), Receiver::start(|_| Answer::Status(200)).await);
+    let service = Service::start(parts(&store));
+    let (info, first) = service.add(receiver.url("/"), &[]).await;
+    let (rotated, second) = service.webhooks.rotate(&info.id, Duration::from_secs(3600)).await.unwrap();
+    assert!(first != second && rotated.former_secret_until > Some(Timestamp::now()));
+    store.tell("accepted", "a");
+    let received = receiver.take(1).await.remove(0);
+    verified(&received, &first);
+    verified(&received, &second);
+    let signatures = |received: &Received| received.header("webhook-signature").unwrap().split(' ').count();
+    assert_eq!(signatures(&received), 2);
+    service.eventually("the cursor", |info| info.progress.delivered_event == Some(1)).await;
+    service.stop().await;
+
+    // A third one takes the first one's place, over a restart too.
+    let service = Service::start(parts(&store));
+    let (_, third) = service.webhooks.rotate(&info.id, Duration::from_secs(3600)).await.unwrap();
+    store.tell("accepted", "b");
+    let received = receiver.take(2).await.remove(1);
+    verified(&received, &second);
+    verified(&received, &third);
+    assert_eq!(signatures(&received), 2);
+    service.eventually("the cursor", |info| info.progress.delivered_event == Some(2)).await;
+    service.stop().await;
+
+    // Its time is over.
+    let late = WebhookParts { clock: two_hours_later, ..parts(&store) };
+    let service = Service::start(late);
+    assert_eq!(service.only().await.former_secret_until, None);
+    store.tell("accepted", "c");
+    let received = receiver.take(3).await.remove(2);
+    assert_eq!(signatures(&received), 1);
+
+    // A secret that got out signs nothing any more.
+    let (cut, fourth) = service.webhooks.rotate(&info.id, Duration::ZERO).await.unwrap();
+    assert_eq!(cut.former_secret_until, None);
+    store.tell("accepted", "d");
+    let received = receiver.take(4).await.remove(3);
+    assert_eq!(signatures(&received), 1);
+    assert!(received.header("webhook-signature").is_some() && fourth != third);
+    service.webhooks.remove(&info.id).await.unwrap();
+    assert!(matches!(service.webhooks.rotate(&info.id, Duration::ZERO).await, Err(WebhookError::Unknown)));
     service.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! Who is told what happens to documents?
 //!
 //! Invariants:
-//! - A secret is answered once, to the request that adds its endpoint.
+//! - A secret is answered once, to the request that makes it.
 //! - What is answered is durable and at work: nothing needs a restart.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -30,7 +32,7 @@ pub(crate) struct WebhooksResponse {
     pub(crate) webhooks: Vec<WebhookInfo>,
 }
 
-/// A new endpoint and its secret.
+/// An endpoint and its new secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AddedWebhook {
     /// The endpoint.
@@ -103,6 +105,40 @@ pub(crate) async fn test(
 ) -> Result<Json<WebhookTest>, ApiError> {
     Parameters::parse(&uri, &[])?;
     Ok(Json(shared.service.webhooks.test(&id_in(path)?).await?))
+}
+
+/// Gives an endpoint a new secret. Each message is signed with the new one and, for a while, with the one before it too,
+/// so that no receiver has to change at once: `webhook-signature` holds both signatures, with a space between them.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks",
+    params(
+        ("id" = String, Path, description = "The endpoint's identity"),
+        ("overlap_hours" = Option<u32>, Query,
+         description = "How long the secret before goes on signing: 0 to 168, 24 where absent; 0 when it got out")
+    ),
+    responses(
+        (status = 200, body = AddedWebhook, description = "Keep the secret, it is not shown again"),
+        (status = "default", body = ErrorBody)
+    )
+)]
+pub(crate) async fn rotate(
+    State(shared): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<AddedWebhook>, ApiError> {
+    let overlap = overlap(&Parameters::parse(&uri, &["overlap_hours"])?)?;
+    let (webhook, secret) = shared.service.webhooks.rotate(&id_in(path)?, overlap).await?;
+    Ok(Json(AddedWebhook { webhook, secret }))
+}
+
+/// How long two secrets sign.
+fn overlap(parameters: &Parameters) -> Result<Duration, ApiError> {
+    let Some(hours) = parameters.get("overlap_hours") else { return Ok(limits::WEBHOOK_OVERLAP) };
+    let overlap = hours.parse::<u32>().ok().map(|hours| Duration::from_secs(u64::from(hours) * 3600));
+    overlap.filter(|overlap| *overlap <= limits::WEBHOOK_OVERLAP_MAX).ok_or_else(|| {
+        let hours_max = limits::WEBHOOK_OVERLAP_MAX.as_secs() / 3600;
+        invalid("overlap_hours", &format!("must be a whole number from 0 to {hours_max}"), "leave it out for a day")
+    })
 }
 
 /// Tries again now where the last attempt came to nothing, and lets a disabled endpoint go on where it stopped.

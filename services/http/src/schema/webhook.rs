@@ -34,6 +34,8 @@ pub struct Webhook {
     pub state: WebhookState,
     /// When it was added.
     pub added_at: String,
+    /// Until when the secret before this one signs too; `null` where none does.
+    pub former_secret_until: Option<String>,
     /// Every event up to this number was taken, or is none that it wants.
     pub cursor: u64,
     /// The number of the event that was taken last.

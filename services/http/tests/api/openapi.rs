@@ -79,6 +79,7 @@ fn every_path_is_described() {
         "post /v1/sources/{name}/release",
         "post /v1/webhooks",
         "post /v1/webhooks/{id}/resume",
+        "post /v1/webhooks/{id}/rotate",
         "post /v1/webhooks/{id}/test",
         "post /v1/websub/{token}",
         "put /v1/documents/{key}",

@@ -1,6 +1,7 @@
 //! Adding, listing, testing, resuming and removing webhooks.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -27,6 +28,7 @@ pub(crate) fn full() -> WebhookInfo {
         settings: serde_json::from_value(settings).unwrap(),
         state: WebhookState::Disabled,
         added_at: Timestamp::UNIX_EPOCH,
+        former_secret_until: Some(Timestamp::UNIX_EPOCH),
         progress: WebhookProgress {
             cursor: 1,
             delivered_event: Some(1),
@@ -87,6 +89,13 @@ impl WebhookAdmin for Endpoints {
         if *self.offline.lock().unwrap() { Err(WebhookError::Offline) } else { Ok(arrived()) }
     }
 
+    async fn rotate(&self, id: &WebhookId, overlap: Duration) -> Result<(WebhookInfo, String), WebhookError> {
+        let place = self.place(id)?;
+        let until = Timestamp::UNIX_EPOCH + jiff::SignedDuration::try_from(overlap).unwrap();
+        let info = WebhookInfo { former_secret_until: Some(until), ..self.kept.lock().unwrap()[place].clone() };
+        Ok((info, "whsec_next".to_owned()))
+    }
+
     async fn resume(&self, id: &WebhookId) -> Result<WebhookInfo, WebhookError> {
         let place = self.place(id)?;
         Ok(self.kept.lock().unwrap()[place].clone())
@@ -112,12 +121,22 @@ async fn a_webhook_is_added_listed_tested_resumed_and_removed() {
     let (status, test) = json(server.post(&format!("{path}/test"))).await;
     assert_eq!((status, test), (200, serde_json::to_value(arrived()).unwrap()));
     assert_eq!(json(server.post(&format!("{path}/resume"))).await, (200, webhook.clone()));
+    for (query, until) in [("", "1970-01-02T00:00:00Z"), ("?overlap_hours=0", "1970-01-01T00:00:00Z")] {
+        let (status, rotated) = json(server.post(&format!("{path}/rotate{query}"))).await;
+        assert_eq!((status, &rotated["secret"]), (200, &body!("whsec_next")));
+        assert_eq!(rotated["webhook"]["former_secret_until"], until);
+    }
+    for wrong in ["169", "-1", "1.5", "day"] {
+        let refused = refusal(server.post(&format!("{path}/rotate?overlap_hours={wrong}"))).await;
+        assert_eq!(refused, (422, "invalid_field".to_owned()), "{wrong}");
+    }
     assert_eq!(server.delete(&path).send().await.unwrap().status(), 204);
     assert_eq!(json(server.get("/v1/webhooks")).await.1, body!({ "webhooks": [] }));
     let unknown = (404, "unknown_webhook".to_owned());
     assert_eq!(refusal(server.delete(&path)).await, unknown);
     assert_eq!(refusal(server.post(&format!("{path}/test"))).await, unknown);
     assert_eq!(refusal(server.post(&format!("{path}/resume"))).await, unknown);
+    assert_eq!(refusal(server.post(&format!("{path}/rotate"))).await, unknown);
     assert_eq!(refusal(server.delete("/v1/webhooks/nonsense")).await, unknown);
 }
 

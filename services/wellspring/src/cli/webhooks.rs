@@ -43,6 +43,17 @@ pub(crate) enum WebhooksAction {
         /// Its id.
         id: String,
     },
+    /// Give a webhook a new secret; prints it, this once. The secret before goes on signing for a while.
+    #[command(after_help = "Examples:
+  wellspring webhooks rotate wh_0123456789abcdef
+  wellspring webhooks rotate wh_0123456789abcdef --overlap-hours 0")]
+    Rotate {
+        /// Its id.
+        id: String,
+        /// Hours for which both secrets sign, 0 to 168; 0 when the old one got out.
+        #[arg(long, default_value_t = 24)]
+        overlap_hours: u32,
+    },
     /// Try again now, and let a disabled webhook go on where it stopped.
     #[command(after_help = "Example:
   wellspring webhooks resume wh_0123456789abcdef")]

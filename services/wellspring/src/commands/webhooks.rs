@@ -1,4 +1,4 @@
-//! `webhooks`: add, list, test, resume, remove.
+//! `webhooks`: add, list, test, rotate, resume, remove.
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -23,10 +23,22 @@ pub(crate) async fn run(client: &Client, arguments: &WebhooksArguments, json: bo
             if json {
                 return output::json(&added);
             }
-            let text = |pointer: &str| added.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            output::line(format!("added {}", text("/webhook/id")));
-            output::line(format!("secret {}", text("/secret")));
+            output::line(format!("added {}", text(&added, "/webhook/id")));
+            output::line(format!("secret {}", text(&added, "/secret")));
             output::note("keep the secret: messages are signed with it, and it is not shown again");
+            Ok(())
+        }
+        Some(WebhooksAction::Rotate { id, overlap_hours }) => {
+            let path = format!("{}/rotate?overlap_hours={overlap_hours}", path(id)?);
+            let rotated: Value = client.json(client.request(Method::POST, &path)).await?;
+            if json {
+                return output::json(&rotated);
+            }
+            output::line(format!("secret {}", text(&rotated, "/secret")));
+            output::note(&match text(&rotated, "/webhook/former_secret_until") {
+                "" => "keep the secret: it is not shown again; the one before signs nothing any more".to_owned(),
+                until => format!("keep the secret: it is not shown again; the one before signs too until {until}"),
+            });
             Ok(())
         }
         Some(WebhooksAction::Test { id }) => test(client, id, json).await,
@@ -47,6 +59,11 @@ pub(crate) async fn run(client: &Client, arguments: &WebhooksArguments, json: bo
             Ok(())
         }
     }
+}
+
+/// A text within an answer; empty where there is none.
+fn text<'a>(answer: &'a Value, pointer: &str) -> &'a str {
+    answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A webhook's path in the API. What is no identity never leaves this machine.
@@ -147,7 +164,7 @@ mod tests {
     fn a_row_says_what_stands_in_the_way() {
         let webhook: WebhookInfo = serde_json::from_value(json!({
             "id": "wh_0101010101010101", "url": "https://a/", "states": ["failed"], "collection": "notes",
-            "private_hosts": [], "state": "failing", "added_at": "2026-11-25T00:00:00Z", "cursor": 4,
+            "private_hosts": [], "state": "failing", "added_at": "2026-11-25T00:00:00Z", "former_secret_until": null, "cursor": 4,
             "delivered_event": 4, "delivered_at": "2026-11-25T00:00:00Z", "attempts": 2,
             "failing_since": "2026-11-25T00:01:00Z", "last_error": "it answered 500",
             "next_attempt_at": "2026-11-25T00:02:30Z", "disabled": null,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use wellspring_core::catalog::CatalogError;
 use wellspring_core::limits;
-use wellspring_core::webhook::{WebhookId, WebhookProgress, WebhookRecord, WebhookStore};
+use wellspring_core::webhook::{FormerSecret, WebhookId, WebhookProgress, WebhookRecord, WebhookSecret, WebhookStore};
 
 use super::MemoryCatalog;
 
@@ -27,6 +27,19 @@ impl WebhookStore for MemoryCatalog {
         let Some(record) = state.webhooks.iter_mut().find(|record| record.id == *id) else { return Ok(false) };
         assert!(record.progress.cursor <= progress.cursor, "a cursor never goes back");
         record.progress = progress.clone();
+        Ok(true)
+    }
+
+    async fn replace_secret(
+        &self,
+        id: &WebhookId,
+        secret: &WebhookSecret,
+        former: Option<&FormerSecret>,
+    ) -> Result<bool, CatalogError> {
+        let mut state = self.state();
+        let Some(record) = state.webhooks.iter_mut().find(|record| record.id == *id) else { return Ok(false) };
+        assert!(record.secret != *secret, "a new secret is another one");
+        (record.secret, record.former) = (secret.clone(), former.cloned());
         Ok(true)
     }
 
