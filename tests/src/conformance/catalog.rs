@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use wellspring_core::catalog::{CatalogReader, Journal, Publisher};
+use wellspring_core::screen::SignatureStore;
 use wellspring_core::source::SourceStore;
 use wellspring_core::trace::Traces;
 use wellspring_core::webhook::WebhookStore;
@@ -25,7 +26,14 @@ pub mod steps;
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
     /// The implementation.
-    type Catalog: Journal + Publisher + CatalogReader + SourceStore + Traces + WebhookStore + SubscriptionStore;
+    type Catalog: Journal
+        + Publisher
+        + CatalogReader
+        + SourceStore
+        + SignatureStore
+        + Traces
+        + WebhookStore
+        + SubscriptionStore;
 
     /// The catalog.
     fn catalog(&self) -> &Self::Catalog;

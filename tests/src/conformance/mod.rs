@@ -4,8 +4,10 @@
 
 pub mod catalog;
 pub mod embedder;
+pub mod fetch;
 pub mod generator;
 pub mod hooks;
 pub mod keyword;
+pub mod screen;
 pub mod sources;
 pub mod vector;

@@ -7,12 +7,14 @@ use wellspring_tests::catalog_conformance;
 use wellspring_tests::conformance::catalog::Subject;
 use wellspring_tests::conformance::catalog::histories::{self, DOCUMENTS, Step};
 use wellspring_tests::doubles::catalog::MemoryCatalog;
-use wellspring_tests::{hooks_conformance, sources_conformance};
+use wellspring_tests::{hooks_conformance, screen_conformance, sources_conformance};
 
 catalog_conformance!(sqlite, crate::catalog::OnDisk::fresh);
 catalog_conformance!(memory, crate::catalog::InMemory::fresh);
 sources_conformance!(sources_sqlite, crate::catalog::OnDisk::fresh);
 sources_conformance!(sources_memory, crate::catalog::InMemory::fresh);
+screen_conformance!(screen_sqlite, crate::catalog::OnDisk::fresh);
+screen_conformance!(screen_memory, crate::catalog::InMemory::fresh);
 hooks_conformance!(hooks_sqlite, crate::catalog::OnDisk::fresh);
 hooks_conformance!(hooks_memory, crate::catalog::InMemory::fresh);
 

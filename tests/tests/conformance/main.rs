@@ -2,6 +2,7 @@
 
 mod catalog;
 mod embedder;
+mod fetch;
 mod generator;
 mod keyword;
 mod vector;
