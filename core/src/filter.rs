@@ -206,12 +206,31 @@ pub fn glob_matches(glob: &str, text: &str) -> bool {
     glob[at..].iter().all(|&c| c == '*')
 }
 
+/// Whether every set of a glob is closed: one that is not matches nothing, which nobody means.
+pub fn glob_is_closed(glob: &str) -> bool {
+    let glob: Vec<char> = glob.chars().collect();
+    let mut at = 0;
+    while at < glob.len() {
+        match (glob[at], set_end(&glob[at..])) {
+            ('[', None) => return false,
+            ('[', Some(end)) => at += end + 1,
+            _ => at += 1,
+        }
+    }
+    true
+}
+
+/// The place of the bracket that closes the set which a glob begins with. A bracket that comes first is a member.
+fn set_end(glob: &[char]) -> Option<usize> {
+    let start = if glob.get(1) == Some(&'^') { 2 } else { 1 };
+    (start + 1..glob.len()).find(|&place| glob[place] == ']')
+}
+
 /// The length of the set that a glob begins with, where a character is in it.
 fn set_matches(glob: &[char], c: char) -> Option<usize> {
     let denied = glob.get(1) == Some(&'^');
     let start = if denied { 2 } else { 1 };
-    // A bracket that comes first is a member.
-    let close = (start + 1..glob.len()).find(|&place| glob[place] == ']')?;
+    let close = set_end(glob)?;
     let members = &glob[start..close];
     let mut place = 0;
     let mut found = false;
@@ -271,6 +290,16 @@ mod tests {
         let texts = Demand::Ordered(vec![(AtLeast, Bound::Text("2026-02".to_owned()))]);
         assert!(texts.holds(Some(&json!("2026-03-01"))) && !texts.holds(Some(&json!("2026-01-31"))));
         assert!(Demand::Exists(false).holds(Some(&json!(null))) && Demand::Exists(true).holds(Some(&json!(false))));
+    }
+
+    #[test]
+    fn a_set_that_is_not_closed_is_told() {
+        for glob in ["", "*", "a?", "[a]", "x[a-c]*[^b]", "[]]", "[^]]", "]"] {
+            assert!(glob_is_closed(glob), "{glob}");
+        }
+        for glob in ["[", "a[", "[a", "[]", "[^", "[^]", "[a][b", "notes/[*"] {
+            assert!(!glob_is_closed(glob), "{glob}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! - No message repeats a value.
 
 use serde_json::{Map, Value};
-use wellspring_core::filter::{Bound, Demand, Filter, Relation};
+use wellspring_core::filter::{Bound, Demand, Filter, Relation, glob_is_closed};
 use wellspring_core::limits;
 
 use crate::draft::time;
@@ -38,6 +38,9 @@ pub(crate) fn filter_of(fields: &mut Fields) -> Result<Filter, ApiError> {
     if key_glob.as_ref().is_some_and(|glob| glob.is_empty() || glob.len() > limits::GLOB_BYTES_MAX) {
         let reason = format!("must have 1 to {} bytes", limits::GLOB_BYTES_MAX);
         return Err(invalid("key", &reason, "write it like notes/*.md"));
+    }
+    if key_glob.as_ref().is_some_and(|glob| !glob_is_closed(glob)) {
+        return Err(invalid("key", "has a `[` that no `]` closes", "a set of characters is written like [a-c]"));
     }
     Ok(Filter {
         sources: sources.map_err(|_| invalid("source", "is no source's name", "`GET /v1/sources` lists them"))?,
@@ -164,6 +167,7 @@ mod tests {
             (json!({ "source": "Not A Name secret" }), "source"),
             (json!({ "published": { "from": "secret" } }), "published"),
             (json!({ "key": "" }), "key"),
+            (json!({ "key": "secret[" }), "key"),
             (json!({ "metadata": { "a": { "almost": "secret" } } }), "metadata"),
             (json!({ "metadata": { "a": { "exists": true, "gt": 1 } } }), "metadata"),
             (json!({ "metadata": { "a": [] } }), "metadata"),

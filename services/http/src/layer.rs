@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -42,6 +42,9 @@ const OPEN_ROUTES: &[&str] = &["/healthz", "/readyz"];
 const TOKEN_ROUTES: &[&str] = &[crate::routes::websub::PATH];
 /// The paths whose bodies may be long: documents, and what hubs send.
 const UPLOAD_ROUTES: &[&str] = &["/v1/documents", "/v1/documents/{*key}", crate::routes::websub::PATH];
+
+/// Names of UTF-8 and of what is a part of it; none stands for it too.
+const UTF_8: &[&str] = &["", "utf-8", "utf8", "us-ascii", "ascii"];
 
 /// Numbers requests since the process began.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -88,6 +91,7 @@ async fn admit(shared: &Shared, request: Request, route: &str) -> Result<(Reques
         auth::admit(shared.service.key.as_ref(), request.uri(), request.headers())?;
     }
     refuse_compressed(request.headers())?;
+    refuse_charset(&request)?;
     let uploads = UPLOAD_ROUTES.contains(&route) && matches!(*request.method(), Method::PUT | Method::POST);
     let (request, body) = if uploads || request.body().is_end_stream() {
         (request, None)
@@ -116,6 +120,29 @@ fn refuse_compressed(headers: &HeaderMap) -> Result<(), ApiError> {
         "the body is compressed, which is not read here",
         "send it as it is, without `Content-Encoding`",
     ))
+}
+
+/// Refuses JSON that is told to be in another encoding than UTF-8, which would be read as something else than was sent. A
+/// document that is JSON itself is no request of ours: its reader looks at its bytes.
+fn refuse_charset(request: &Request) -> Result<(), ApiError> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = kind.split(';');
+    let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence.ends_with("json") || essence.ends_with("jsonl") || essence.ends_with("jsonlines");
+    let is_document =
+        request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("format=")));
+    let charset = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_ascii_lowercase())
+    });
+    match charset {
+        Some(charset) if is_json && !is_document && !UTF_8.contains(&charset.as_str()) => Err(ApiError::new(
+            Code::UnsupportedContentType,
+            "the JSON is in another encoding than UTF-8",
+            "send it in UTF-8, and say so or nothing in `Content-Type`",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Runs the handler; a panic ends this request alone.

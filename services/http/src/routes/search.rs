@@ -73,7 +73,10 @@ pub(crate) async fn search(State(shared): State<Shared>, body: Body) -> Result<J
         Some(number) => limit_within(number.as_u64(), limits::HITS_MAX)?,
     };
     let collection = collection(fields.string("collection")?.as_deref())?;
-    let arms = arms(&fields.strings("arms")?)?;
+    let arms = match fields.take("arms") {
+        None => SearchArms::Both,
+        Some(named) => arms(&named)?,
+    };
     let explain = fields.boolean("explain")?.unwrap_or(false);
     let collapse = fields.boolean("collapse")?.unwrap_or(false);
     let per_document = number(&mut fields, "per_document", 1, limits::HITS_MAX as u64)?.map(|most| most as usize);
@@ -135,21 +138,25 @@ async fn written(shared: &Shared, sequence: Sequence) -> Result<(), ApiError> {
     }
 }
 
-/// The arms by their names; both where none is named.
-fn arms(names: &[String]) -> Result<SearchArms, ApiError> {
+/// The arms by their names.
+fn arms(named: &Value) -> Result<SearchArms, ApiError> {
+    let hint = "the arms are `keyword` and `vector`; leave it out for both";
+    let names = named.as_array().ok_or_else(|| invalid("arms", "must be a list of strings", hint))?;
     let (mut keyword, mut vector) = (false, false);
     for name in names {
         match name.as_str() {
-            "keyword" => keyword = true,
-            "vector" => vector = true,
-            _ => return Err(invalid("arms", "names an arm that is not there", "the arms are `keyword` and `vector`")),
+            Some("keyword") => keyword = true,
+            Some("vector") => vector = true,
+            Some(_) => return Err(invalid("arms", "names an arm that is not there", hint)),
+            None => return Err(invalid("arms", "must be a list of strings", hint)),
         }
     }
-    Ok(match (keyword, vector) {
-        (true, false) => SearchArms::Keyword,
-        (false, true) => SearchArms::Vector,
-        (true, true) | (false, false) => SearchArms::Both,
-    })
+    match (keyword, vector) {
+        (true, true) => Ok(SearchArms::Both),
+        (true, false) => Ok(SearchArms::Keyword),
+        (false, true) => Ok(SearchArms::Vector),
+        (false, false) => Err(invalid("arms", "names none", hint)),
+    }
 }
 
 async fn run(shared: &Shared, request: SearchRequest) -> Result<Json<SearchResponse>, ApiError> {

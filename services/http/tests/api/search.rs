@@ -40,7 +40,6 @@ async fn the_arms_that_are_named_are_asked_and_the_reasons_when_wanted() {
         (body!(["keyword"]), SearchArms::Keyword),
         (body!(["vector", "vector"]), SearchArms::Vector),
         (body!(["vector", "keyword"]), SearchArms::Both),
-        (body!([]), SearchArms::Both),
         (body!(null), SearchArms::Both),
     ];
     for (explain, wanted) in [(body!(true), true), (body!(false), false), (body!(null), false)] {
@@ -91,6 +90,53 @@ async fn a_search_that_cannot_be_is_refused() {
         *server.searcher.failure.lock().unwrap() = Some(kind);
         assert_eq!(refusal(search(body!({ "query": "x" }))).await, (status, code.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn what_would_find_nothing_for_sure_is_refused() {
+    let server = start().await;
+    let search = |body: serde_json::Value| server.post("/v1/search").json(&body);
+    for (wrong, name) in [
+        (body!({ "query": "x", "arms": [] }), "`arms`"),
+        (body!({ "query": "x", "arms": "keyword" }), "`arms`"),
+        (body!({ "query": "x", "arms": ["keyword", 1] }), "`arms`"),
+        (body!({ "query": "x", "filter": { "key": "[" } }), "`key`"),
+    ] {
+        let (status, answer) = json(search(wrong.clone())).await;
+        assert_eq!((status, &answer["error"]["code"]), (422, &body!("invalid_field")), "{wrong}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(name), "{answer}");
+    }
+    assert_eq!(json(search(body!({ "query": "x", "arms": null }))).await.0, 200);
+}
+
+#[tokio::test]
+async fn json_in_another_charset_is_refused_by_name() {
+    let server = start().await;
+    let send = |path: &str, kind: &str| {
+        let body = r#"{"query": "x", "text": "x"}"#;
+        server.post(path).header("content-type", kind).body(body)
+    };
+    for kind in
+        ["application/json; charset=utf-16", "application/json;Charset=\"ISO-8859-1\"", "text/json; charset=gbk"]
+    {
+        let refused = refusal(send("/v1/search", kind)).await;
+        assert_eq!(refused, (415, "unsupported_content_type".to_owned()), "{kind}");
+    }
+    for kind in [
+        "application/json; charset=utf-8",
+        "application/json; charset=\"UTF8\"",
+        "application/json; charset=us-ascii",
+        "application/json; charset=",
+    ] {
+        let answer = send("/v1/search", kind).send().await.unwrap().text().await.unwrap();
+        assert!(!answer.contains("unsupported_content_type"), "{kind}: {answer}");
+    }
+    let lines =
+        server.post("/v1/documents").header("content-type", "application/x-ndjson; charset=utf-16le").body("{}");
+    assert_eq!(refusal(lines).await, (415, "unsupported_content_type".to_owned()));
+    // A document that is JSON itself may be written in any way that JSON is read in.
+    let document = server.put("/v1/documents/a?format=json").header("content-type", "application/json; charset=utf-16");
+    assert_eq!(json(document.body("[1]")).await.0, 202);
 }
 
 #[tokio::test]
