@@ -1,7 +1,8 @@
 //! Here is a data directory: give me its catalog, and nobody else.
 //!
 //! Invariants:
-//! - One process holds a data directory; a second one is refused before it touches the database.
+//! - One process holds a data directory; a second one is refused before it touches the database, after a short wait for one
+//!   that is just ending.
 //! - The database file survives a power cut from the moment `open` returns: its directory entry is on the disk.
 //! - A file written by a newer version, or damaged, is refused with the reason.
 
@@ -10,7 +11,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -163,7 +164,7 @@ fn prepare(data_dir: &Path) -> Result<File, CatalogError> {
         .write(true)
         .open(data_dir.join(LOCK_FILE))
         .map_err(storage("could not make the catalog's lock file"))?;
-    match lock.try_lock() {
+    match take_lock(&lock) {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(CatalogError::new(
             CatalogErrorKind::Locked,
@@ -173,6 +174,19 @@ fn prepare(data_dir: &Path) -> Result<File, CatalogError> {
             ),
         )),
         Err(TryLockError::Error(error)) => Err(storage("could not lock the data directory")(error)),
+    }
+}
+
+/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+fn take_lock(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
+                std::thread::sleep(limits::LOCK_POLL);
+            }
+            taken => return taken,
+        }
     }
 }
 

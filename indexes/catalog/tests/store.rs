@@ -117,6 +117,18 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_is_about_to_go_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = SqliteCatalog::open(directory.path()).await.unwrap();
+    let leaving = tokio::spawn(async move {
+        tokio::time::sleep(2 * limits::LOCK_POLL).await;
+        first.close().await;
+    });
+    SqliteCatalog::open(directory.path()).await.unwrap();
+    leaving.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_second_opening_is_refused_until_the_first_has_ended() {
     let directory = tempfile::tempdir().unwrap();

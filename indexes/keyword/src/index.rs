@@ -8,9 +8,10 @@
 //!   before: a power failure could roll back what was reported as durable.
 //! - Nothing is written after a write has failed: the failed one may be missing, and a later commit would cover it up.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ impl TantivyKeywords {
             .map_err(|error| storage("could not create the folder of the keyword index", error))?;
         let lock = File::create(dir.join(LOCK_FILE))
             .map_err(|error| storage("could not create the lock of the keyword index", error))?;
-        lock.try_lock()
+        take_lock(&lock)
             .map_err(|error| storage("could not take the keyword index: does another process hold it?", error))?;
 
         let unreadable = |error: TantivyError| {
@@ -110,6 +111,19 @@ impl TantivyKeywords {
         tokio::task::spawn_blocking(move || call(&inner))
             .await
             .map_err(|error| storage("the keyword index was interrupted", error))?
+    }
+}
+
+/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+fn take_lock(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
+                std::thread::sleep(limits::LOCK_POLL);
+            }
+            taken => return taken,
+        }
     }
 }
 

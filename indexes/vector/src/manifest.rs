@@ -6,11 +6,13 @@
 //! - Epochs only rise. Each opening of the index takes a new one (`operation_log` says why).
 //! - A mark in the folder means that its index was being rearranged, and that nothing in it counts (`writer` says why).
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use wellspring_core::limits;
 use wellspring_core::view::{ViewError, ViewErrorKind};
 
 use crate::shape::Quantisation;
@@ -95,9 +97,22 @@ impl Manifest {
 pub(crate) fn lock(dir: &Path) -> Result<File, ViewError> {
     let file = File::create(dir.join(LOCK_FILE))
         .map_err(|error| storage("could not create the lock of the vector index", error))?;
-    file.try_lock()
+    take_lock(&file)
         .map_err(|error| storage("could not take the vector index: does another process hold it?", error))?;
     Ok(file)
+}
+
+/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+fn take_lock(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
+                std::thread::sleep(limits::LOCK_POLL);
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// Marks the folder's index as being rearranged; durable when this returns.
@@ -209,5 +224,20 @@ mod tests {
         assert_eq!(lock(dir.path()).unwrap_err().kind(), ViewErrorKind::Storage);
         drop(held);
         lock(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_about_to_go_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let (asked, going) = std::sync::mpsc::channel::<()>();
+        let holder = std::thread::spawn(move || {
+            going.recv().unwrap();
+            std::thread::sleep(2 * limits::LOCK_POLL);
+            drop(held);
+        });
+        asked.send(()).unwrap();
+        lock(dir.path()).unwrap();
+        holder.join().unwrap();
     }
 }

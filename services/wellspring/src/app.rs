@@ -40,6 +40,7 @@ mod embedder;
 mod folders;
 mod generator;
 mod hooks;
+mod private;
 mod seams;
 mod sources;
 mod status;
@@ -53,7 +54,7 @@ use status::Status;
 /// Runs the service until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = bind(&config).await?;
-    create_private(&config.data_dir)?;
+    private::create(&config.data_dir)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let result = run(config, listener, stop.clone()).await;
@@ -185,14 +186,6 @@ async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
         let listen = config.listen;
         format!("could not listen on {listen}; is another server there? `--listen` names another address")
     })
-}
-
-/// Creates the data folder for its owner only: it holds the documents.
-fn create_private(folder: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(folder).with_context(|| format!("could not create the data folder {}", folder.display()))
 }
 
 /// Opens both indexes. The vector index is that of the embedder's space; another space's beside it is left alone (I-5).
