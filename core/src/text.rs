@@ -16,9 +16,11 @@ const ABBREVIATIONS: &[&str] = &[
 
 /// The sentences of a text, trimmed. A blank line ends a sentence too, and so does a line break in front of a list
 /// item, a table row or a heading, and behind a heading; any other line break is a space. A mark that opens a quotation
-/// belongs to the sentence behind it.
+/// belongs to the sentence behind it. A full-width stop between two letters parts a name, unless it is what the text ends its
+/// sentences with.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
+    let stops_are_full_width = ends_with_full_width_stops(text);
     for block in blocks(text) {
         let mut pending: Option<Range<usize>> = None;
         // Where the sentence before left its last characters to this one.
@@ -37,7 +39,8 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
                 Some(before) => before.start..range.end,
                 None => range,
             };
-            if goes_on(&text[range.clone()]) {
+            let parts_name = !stops_are_full_width && parts_a_name(text, range.end);
+            if parts_name || goes_on(&text[range.clone()]) {
                 pending = Some(range);
             } else {
                 push_trimmed(text, range, &mut found);
@@ -53,6 +56,18 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
 /// Whether a character opens a quotation or a bracket and cannot close one.
 fn opens_quotation(c: char) -> bool {
     matches!(c, '“' | '‘' | '「' | '『' | '《' | '〈' | '（' | '【' | '〔' | '〖')
+}
+
+/// Whether a text uses the full-width stop as its full stop: it has no other one, and a line of it ends so.
+fn ends_with_full_width_stops(text: &str) -> bool {
+    !text.contains('。') && text.contains('．') && text.lines().any(|line| line.trim_end().ends_with('．'))
+}
+
+/// Whether the boundary at `end` follows a full-width stop between two letters or digits, as in 約翰．史密斯.
+fn parts_a_name(text: &str, end: usize) -> bool {
+    let before = text[..end].strip_suffix('．');
+    before.is_some_and(|before| before.ends_with(char::is_alphanumeric))
+        && text[end..].starts_with(char::is_alphanumeric)
 }
 
 /// Parts of a text that no sentence crosses.
@@ -194,6 +209,13 @@ mod tests {
     #[test]
     fn chinese_sentences_need_no_space() {
         assert_eq!(cut("今天下雨。明天晴天！好吗？"), ["今天下雨。", "明天晴天！", "好吗？"]);
+    }
+
+    #[test]
+    fn a_full_width_stop_within_a_name_ends_no_sentence() {
+        assert_eq!(cut("約翰．史密斯生於１９．５年。他住在倫敦。"), ["約翰．史密斯生於１９．５年。", "他住在倫敦。"]);
+        assert_eq!(cut("作者是誰？約翰．史密斯"), ["作者是誰？", "約翰．史密斯"]);
+        assert_eq!(cut("今天下雨．明天晴．"), ["今天下雨．", "明天晴．"], "where it is the only full stop");
     }
 
     #[test]
