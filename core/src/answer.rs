@@ -3,8 +3,10 @@
 //! Invariants:
 //! - A [`Citation`] is attached and checked by code: its quote is verbatim in that revision at that span, and the
 //!   passage was evidence for this very answer (I-6). The model's word decides nothing.
+//! - What each sentence of an answer was found to be is in the answer ([`CheckedSentence`]), also where it has no citation.
 //! - A stream of [`AnswerEvent`]s ends with exactly one `Done` or `Error`.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkId;
@@ -28,8 +30,40 @@ pub enum AnswerMode {
     Generate,
 }
 
+/// How long an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStyle {
+    /// A fact, a name, a number, or one sentence.
+    Short,
+    /// Several sentences, steps or a comparison.
+    Full,
+}
+
+/// What becomes of sentences that the documents do not support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// They stay and nothing is said of them; citations are attached all the same.
+    Off,
+    /// They stay without a citation, and the answer says so.
+    #[default]
+    Mark,
+    /// They are taken out. An answer of nothing else is asked for once more. Nothing is shown before it is checked.
+    Strict,
+}
+
+/// An earlier turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// What was asked.
+    pub question: String,
+    /// What was answered; empty where that is not known.
+    pub answer: String,
+}
+
 /// A question, already checked against the limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Question {
     /// What is asked.
     pub text: String,
@@ -37,6 +71,12 @@ pub struct Question {
     pub collection: CollectionName,
     /// How to answer.
     pub mode: AnswerMode,
+    /// How long; chosen by the question and the model where `None`.
+    pub style: Option<AnswerStyle>,
+    /// What becomes of unsupported sentences; the operator's choice where `None`.
+    pub verify: Option<Verify>,
+    /// The turns before, oldest first, at most [`crate::limits::CONVERSATION_TURNS_MAX`].
+    pub history: Vec<Turn>,
     /// Which documents may be asked.
     pub filter: Filter,
 }
@@ -47,6 +87,8 @@ pub struct Question {
 pub enum AnswerStatus {
     /// Answered from the documents.
     Answered,
+    /// Answered, while documents contradict each other: see the answer's positions.
+    Conflicting,
     /// The documents do not say; nothing was made up.
     InsufficientEvidence,
 }
@@ -90,6 +132,32 @@ pub struct Citation {
     /// Whether the document has a newer revision, which could not be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
+}
+
+/// A sentence of an answer and what was found of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckedSentence {
+    /// Its characters in the answer.
+    pub answer_span: Span,
+    /// How well the documents support it; never the model's word.
+    pub support: Support,
+}
+
+/// What one side says where documents contradict each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// What it says: the number, the date or the name.
+    pub says: String,
+    /// When its document was published or, where that is not known, accepted.
+    pub dated: Timestamp,
+    /// Whether its author gave that date.
+    pub published: bool,
+    /// Whether the answer follows it.
+    pub preferred: bool,
+    /// How many documents found say so.
+    pub documents: usize,
+    /// Where it stands; its part of the answer is empty unless the answer follows it.
+    pub citation: Citation,
 }
 
 /// What was looked at when the documents do not say.
@@ -137,8 +205,20 @@ pub struct Answer {
     /// found do not speak of, how many are still being read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+    /// The question that was answered, where earlier turns completed it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rewritten: Option<String>,
+    /// How long it was meant to be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub style: Option<AnswerStyle>,
     /// In the order of the answer.
     pub citations: Vec<Citation>,
+    /// Every sentence, in order, with what was found of it; empty where nothing was checked.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sentences: Vec<CheckedSentence>,
+    /// What the documents say where they contradict each other, the preferred position first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub positions: Vec<Position>,
     /// What was looked at; filled when evidence was insufficient.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub looked_at: Vec<LookedAt>,

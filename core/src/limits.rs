@@ -199,6 +199,8 @@ pub const FILTER_DEMANDS_MAX: usize = 16;
 pub const NEIGHBOURS_MAX: usize = 5;
 /// How often a search doubles its candidates because the catalog dropped so many that results are missing.
 pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
+/// Passages found for an answer before those that repeat each other are left out.
+pub const ANSWER_CANDIDATES_MAX: usize = 12;
 /// Passages an answer looks at.
 pub const ANSWER_PASSAGES_MAX: usize = 8;
 /// Sentences scored for evidence.
@@ -215,6 +217,18 @@ pub const SUBJECT_WORDS_KNOWN_MAX: usize = 4096;
 pub const EVIDENCE_TOKENS_MAX: usize = 300;
 /// Tokens of one answer.
 pub const ANSWER_TOKENS_MAX: usize = 192;
+/// Tokens of a short answer: a sentence. What a model writes beyond is no answer to a question for a fact.
+pub const SHORT_ANSWER_TOKENS_MAX: usize = 64;
+/// Sentences of a full answer; the rest of a longer one is not read.
+pub const ANSWER_SENTENCES_MAX: usize = 8;
+/// Earlier turns of a conversation that a question brings along: pronouns point to the last few.
+pub const CONVERSATION_TURNS_MAX: usize = 16;
+/// Bytes of one side of an earlier turn.
+pub const CONVERSATION_TEXT_BYTES_MAX: usize = QUERY_BYTES_MAX;
+/// Passages of the turn before that are looked at beside those found for a question that leans on it.
+pub const CARRIED_PASSAGES_MAX: usize = 3;
+/// Positions that are told where documents contradict each other, the preferred one included.
+pub const POSITIONS_MAX: usize = 4;
 /// Bytes of one answer, whatever the generator sends: its token limit is its own promise, this is ours.
 pub const ANSWER_BYTES_MAX: usize = 8 << 10;
 /// Tokens of a generator request's prompt and output together.

@@ -7,30 +7,33 @@
 //!
 //! Invariants:
 //! - Nothing is generated without evidence above the threshold, and nothing from the model's memory is called
-//!   answered: a text without a single supported sentence is replaced by an extract.
+//!   answered: a text without a single supported sentence is replaced by an extract, unless the caller forgoes checking.
 //! - Every answer that is not what was asked for says why in its note.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::time::Instant;
-use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, Citation, LookedAt, Question, Spent,
-};
+use wellspring_core::answer::{Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStyle, Question, Verify};
 use wellspring_core::embedding::Embedder;
-use wellspring_core::generator::{GenerationRequest, Generator, GeneratorStatus};
-use wellspring_core::limits;
+use wellspring_core::generator::{GenerationRequest, Generator, GeneratorStatus, Message};
+use wellspring_core::limits as bounds;
 use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, met_damage};
-use wellspring_core::text::script_language;
 
 use crate::abstain::Thresholds;
 use crate::cite::Citer;
-use crate::evidence::{self, Evidence};
-use crate::extract::extract;
-use crate::generate::{Draft, Silence, write};
+use crate::conversation::complete;
+use crate::ending::{Asked, Found};
+use crate::evidence;
+use crate::generate::{Draft, PageStyle, Silence, write};
 use crate::prompt::prompt;
+use crate::relation::limits;
+use crate::script::ScriptKeeper;
 use crate::stream::{AnswerStream, Outlet, Stop};
-use crate::subject::{Subject, SubjectReader};
+use crate::style::{answer_tokens, evidence_tokens, sentences_max, stop, style};
+use crate::subject::SubjectReader;
+use crate::terms::words;
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +50,12 @@ pub struct AnswerSettings {
     pub answer_tokens: usize,
     /// Parts of names, in any case, of models that must not write: measured, a 135M model answers with an F1 of .03.
     pub models_too_small: Vec<String>,
+    /// Parts of names of models that write short answers unless they are asked for full ones.
+    pub models_small: Vec<String>,
+    /// How long answers are where the caller does not say; `None` chooses by question and model.
+    pub style: Option<AnswerStyle>,
+    /// What becomes of unsupported sentences where the caller does not say.
+    pub verify: Verify,
     /// The generator's seed; at temperature 0 it only breaks ties.
     pub seed: u32,
 }
@@ -57,8 +66,11 @@ impl Default for AnswerSettings {
             thresholds: Thresholds::default(),
             sufficiency_min: 1.0,
             evidence_tokens: 150,
-            answer_tokens: limits::ANSWER_TOKENS_MAX,
+            answer_tokens: bounds::ANSWER_TOKENS_MAX,
             models_too_small: vec!["135m".to_owned()],
+            models_small: ["0.5b", "0.6b", "500m", "360m"].map(str::to_owned).to_vec(),
+            style: None,
+            verify: Verify::default(),
             seed: 0,
         }
     }
@@ -80,14 +92,6 @@ pub struct AnswererParts {
 pub struct Answerer {
     parts: AnswererParts,
     subjects: SubjectReader,
-}
-
-/// One question on its way.
-struct Asked {
-    question: Question,
-    asked_at: Instant,
-    spent: Spent,
-    sufficiency: f32,
 }
 
 impl Answerer {
@@ -116,13 +120,16 @@ impl Answerer {
     }
 
     async fn run(&self, question: Question, outlet: &Outlet) -> Result<Answer, Stop> {
-        let mut asked = Asked { question, asked_at: Instant::now(), spent: Spent::default(), sufficiency: 0.0 };
-        let hits = self.retrieve(&asked.question).await?;
+        let completed = complete(&question.text, &question.history);
+        let mut asked = Asked::at(question, completed, Instant::now());
+        let hits = self.retrieve(&asked).await?;
         asked.spent.retrieve_ms = asked.elapsed_ms();
         outlet.send(AnswerEvent::Passages(hits.clone())).await?;
 
+        let writer = if asked.question.mode == AnswerMode::Extract { Err(Silence::OFF) } else { self.writer() };
+        let style = self.style(&asked, &writer);
         let passages = hits.iter().map(|hit| hit.passage.clone()).collect();
-        let tokens_max = self.parts.settings.evidence_tokens;
+        let tokens_max = evidence_tokens(style, self.parts.settings.evidence_tokens);
         let evidence = evidence::choose(&asked.question.text, passages, &self.parts.embedder, tokens_max).await;
         let subject = self.subjects.read(&asked.question.text, &evidence).await;
         asked.spent.evidence_ms = asked.elapsed_ms() - asked.spent.retrieve_ms;
@@ -131,44 +138,47 @@ impl Answerer {
             return asked.insufficient(hits, subject.missing(), outlet).await;
         }
 
-        let mode = asked.question.mode;
-        if mode == AnswerMode::Extract {
-            return asked.extracted(&evidence, &subject, None, outlet).await;
+        let limits = limits(&asked.question.text, &evidence, &subject);
+        let found = Found { evidence: Arc::new(evidence), subject, limits };
+        if asked.question.mode == AnswerMode::Extract {
+            return asked.extracted(&found, None, outlet).await;
         }
-        let evidence = Arc::new(evidence);
-        let silence = match self.writer() {
-            Ok(model) => match self.write(&asked, &evidence, &subject, outlet).await? {
-                Ok(draft) if draft.cited.iter().any(|cited| cited.citation.is_some()) => {
-                    return Ok(asked.generated(draft, model));
-                }
-                Ok(draft) => {
-                    asked.spent.usage = draft.usage;
-                    asked.spent.first_text_ms = asked.ms_until(draft.first_text_at);
-                    Silence::UNSUPPORTED
-                }
+        let silence = match writer {
+            Ok(model) => match self.write(&mut asked, &found, style, outlet).await? {
+                Ok(draft) => return asked.generated(&found, draft, model, style, outlet).await,
                 Err(silence) => silence,
             },
             Err(silence) => silence,
         };
-        if mode == AnswerMode::Generate {
+        if asked.question.mode == AnswerMode::Generate {
             Err(refused(silence))
         } else {
-            asked.extracted(&evidence, &subject, Some(silence), outlet).await
+            asked.extracted(&found, Some(silence), outlet).await
         }
     }
 
-    async fn retrieve(&self, question: &Question) -> Result<Vec<Ranked>, Stop> {
-        let request = SearchRequest {
-            collection: question.collection.clone(),
-            query: question.text.clone(),
-            limit: limits::ANSWER_PASSAGES_MAX,
-            filter: question.filter.clone(),
-            // The same words a second time are no further evidence.
-            collapse: true,
+    /// The passages for a question, those that repeat a better one left out: the same words a second time are no further
+    /// evidence. Those that nearly repeat one stay, for they may differ in what is asked for. Behind them, those of the turn that it leans on.
+    async fn retrieve(&self, asked: &Asked) -> Result<Vec<Ranked>, Stop> {
+        let request = |query: &str, limit: usize| SearchRequest {
+            collection: asked.question.collection.clone(),
+            query: query.to_owned(),
+            limit,
+            filter: asked.question.filter.clone(),
             ..SearchRequest::default()
         };
-        let results = self.parts.retriever.search(request).await.map_err(|failure| unfound(&failure))?;
-        Ok(results.hits)
+        let search = |query: &str, limit| self.parts.retriever.search(request(query, limit));
+        let found = search(&asked.question.text, bounds::ANSWER_CANDIDATES_MAX).await;
+        let mut hits = found.map_err(|failure| unfound(&failure))?.hits;
+        let mut said = HashSet::new();
+        hits.retain(|hit| said.insert(words(&hit.passage.text)));
+        hits.truncate(bounds::ANSWER_PASSAGES_MAX);
+        if let Some(before) = &asked.before {
+            let carried = search(before, bounds::CARRIED_PASSAGES_MAX).await.map_err(|failure| unfound(&failure))?;
+            let known: HashSet<_> = hits.iter().map(|hit| hit.passage.chunk).collect();
+            hits.extend(carried.hits.into_iter().filter(|hit| !known.contains(&hit.passage.chunk)));
+        }
+        Ok(hits)
     }
 
     /// The model that may write, or why none may.
@@ -177,140 +187,78 @@ impl Answerer {
             GeneratorStatus::Off => Err(Silence::OFF),
             GeneratorStatus::Loading => Err(Silence::LOADING),
             GeneratorStatus::Failed { .. } => Err(Silence::FAILED),
-            GeneratorStatus::Ready { model } => {
-                let name = model.to_lowercase();
-                let small = &self.parts.settings.models_too_small;
-                if small.iter().any(|part| name.contains(&part.to_lowercase())) {
-                    return Err(Silence::TOO_SMALL);
-                }
-                Ok(model)
+            GeneratorStatus::Ready { model } if is_named(&model, &self.parts.settings.models_too_small) => {
+                Err(Silence::TOO_SMALL)
             }
+            GeneratorStatus::Ready { model } => Ok(model),
         }
     }
 
+    fn style(&self, asked: &Asked, writer: &Result<String, Silence>) -> AnswerStyle {
+        let settings = &self.parts.settings;
+        let small = writer.as_ref().map_or(true, |model| is_named(model, &settings.models_small));
+        style(asked.question.style.or(settings.style), &asked.question.text, small)
+    }
+
+    /// Writes an answer that something supports, or says why there is none. With [`Verify::Strict`] nothing is shown yet.
     async fn write(
         &self,
-        asked: &Asked,
-        evidence: &Arc<Evidence>,
-        subject: &Subject,
+        asked: &mut Asked,
+        found: &Found,
+        style: AnswerStyle,
         outlet: &Outlet,
     ) -> Result<Result<Draft, Silence>, Stop> {
-        let question = &asked.question.text;
-        let settings = &self.parts.settings;
+        let verify = asked.question.verify.unwrap_or(self.parts.settings.verify);
+        asked.question.verify = Some(verify);
+        let prompt = prompt(&asked.question.text, &found.evidence, style);
+        let shown = (verify != Verify::Strict).then_some(outlet);
+        let draft = match self.draft(asked, found, style, prompt.messages.clone(), shown).await? {
+            Ok(draft) => draft,
+            Err(silence) => return Ok(Err(silence)),
+        };
+        if draft.is_supported() || verify == Verify::Off {
+            return Ok(Ok(draft));
+        }
+        if verify == Verify::Mark {
+            return Ok(Err(Silence::UNSUPPORTED));
+        }
+        let again = self.draft(asked, found, style, prompt.again(&draft.text), shown).await?;
+        Ok(again.and_then(|draft| if draft.is_supported() { Ok(draft) } else { Err(Silence::UNSUPPORTED) }))
+    }
+
+    /// Has one draft written and checked.
+    async fn draft(
+        &self,
+        asked: &mut Asked,
+        found: &Found,
+        style: AnswerStyle,
+        messages: Vec<Message>,
+        outlet: Option<&Outlet>,
+    ) -> Result<Result<Draft, Silence>, Stop> {
+        let (question, settings) = (&asked.question.text, &self.parts.settings);
         let request = GenerationRequest {
-            messages: prompt(question, evidence),
-            tokens_max: settings.answer_tokens.min(limits::ANSWER_TOKENS_MAX),
+            messages,
+            tokens_max: settings.answer_tokens.min(answer_tokens(style)),
             temperature: 0.0,
             seed: settings.seed,
-            // A short answer is one paragraph; what follows a blank line is the model talking to itself.
-            stop: vec!["\n\n".to_owned()],
+            stop: stop(style),
         };
-        let citer = Citer::new(question, Arc::clone(evidence), subject.clone(), Arc::clone(&self.parts.embedder));
-        write(&*self.parts.generator, request, &citer, outlet).await
-    }
-}
-
-impl Asked {
-    fn elapsed_ms(&self) -> f64 {
-        self.ms_until(Instant::now())
-    }
-
-    fn ms_until(&self, instant: Instant) -> f64 {
-        instant.duration_since(self.asked_at).as_secs_f64() * 1000.0
-    }
-
-    /// What the generator wrote. A sentence that nothing supports has no citation, and the note says so.
-    fn generated(mut self, draft: Draft, model: String) -> Answer {
-        let unsupported = draft.cited.iter().any(|cited| cited.citation.is_none());
-        self.spent.usage = draft.usage;
-        self.spent.first_text_ms = self.ms_until(draft.first_text_at);
-        self.spent.total_ms = self.elapsed_ms();
-        let citations: Vec<Citation> = draft.cited.into_iter().filter_map(|cited| cited.citation).collect();
-        Answer {
-            answer: draft.text,
-            status: AnswerStatus::Answered,
-            mode: AnswerMode::Generate,
-            note: note([
-                unsupported.then_some("sentences without a citation are not supported by the documents"),
-                outdated(&citations),
-            ]),
-            citations,
-            looked_at: Vec::new(),
-            model: Some(model),
-            sufficiency: self.sufficiency,
-            spent: self.spent,
+        let (evidence, limits) = (&found.evidence, found.limits.clone());
+        let citer = Citer::new(question, Arc::clone(evidence), limits, Arc::clone(&self.parts.embedder));
+        let sources = evidence.sentences.iter().map(|sentence| evidence.text(sentence));
+        let page = PageStyle { script: ScriptKeeper::new(question, sources), sentences_max: sentences_max(style) };
+        let draft = write(&*self.parts.generator, request, &citer, page, outlet).await?;
+        if let Ok(draft) = &draft {
+            asked.wrote(draft, outlet.is_some());
         }
-    }
-
-    /// The best sentences. Text that was streamed before is not taken back; the note tells it apart.
-    async fn extracted(
-        mut self,
-        evidence: &Evidence,
-        subject: &Subject,
-        silence: Option<Silence>,
-        outlet: &Outlet,
-    ) -> Result<Answer, Stop> {
-        let (answer, citations) = extract(&self.question.text, evidence, subject);
-        if silence != Some(Silence::UNSUPPORTED) {
-            outlet.send(AnswerEvent::Delta(answer.clone())).await?;
-            self.spent.first_text_ms = self.elapsed_ms();
-            for citation in &citations {
-                outlet.send(AnswerEvent::Citation(citation.clone())).await?;
-            }
-        }
-        self.spent.total_ms = self.elapsed_ms();
-        let instead =
-            silence.map(|silence| format!("{}; these are the best sentences of the documents", silence.message));
-        Ok(Answer {
-            answer,
-            status: AnswerStatus::Answered,
-            mode: AnswerMode::Extract,
-            note: note([instead.as_deref(), outdated(&citations)]),
-            citations,
-            looked_at: Vec::new(),
-            model: None,
-            sufficiency: self.sufficiency,
-            spent: self.spent,
-        })
-    }
-
-    /// The honest answer when the documents do not say.
-    async fn insufficient(mut self, hits: Vec<Ranked>, note: Option<String>, outlet: &Outlet) -> Result<Answer, Stop> {
-        let chinese = script_language(&self.question.text) == Some("zh");
-        let answer = if chinese { "这些文档里没有答案。" } else { "Not in these documents." }.to_owned();
-        outlet.send(AnswerEvent::Delta(answer.clone())).await?;
-        self.spent.first_text_ms = self.elapsed_ms();
-        self.spent.total_ms = self.spent.first_text_ms;
-        let looked_at = hits.into_iter().map(|hit| LookedAt {
-            document: hit.passage.document,
-            title: hit.passage.title,
-            chunk: hit.passage.chunk,
-            score: hit.score,
-        });
-        Ok(Answer {
-            answer,
-            status: AnswerStatus::InsufficientEvidence,
-            mode: AnswerMode::Extract,
-            note,
-            citations: Vec::new(),
-            looked_at: looked_at.collect(),
-            model: None,
-            sufficiency: self.sufficiency,
-            spent: self.spent,
-        })
+        Ok(draft.and_then(Draft::finished))
     }
 }
 
-/// What the reader should know, in one line; `None` when there is nothing.
-fn note<const N: usize>(parts: [Option<&str>; N]) -> Option<String> {
-    let parts: Vec<&str> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-/// Whether what is cited is no longer what its author says.
-fn outdated(citations: &[Citation]) -> Option<&'static str> {
-    let any = citations.iter().any(|citation| citation.outdated);
-    any.then_some("a document cited here has a newer version, which could not be read")
+/// Whether a model's name has one of the parts, in any case.
+fn is_named(model: &str, parts: &[String]) -> bool {
+    let name = model.to_lowercase();
+    parts.iter().any(|part| name.contains(&part.to_lowercase()))
 }
 
 /// The failure of a search, told without what lies beneath it; that is logged here, where it is handled.

@@ -8,7 +8,7 @@
 //!   the span is that of the whole revision.
 //! - An unsupported sentence has no citation: the absence is the message.
 //! - A sentence supports no more than its passage speaks of the question's subject (`subject`), and only a part where
-//!   it does not hold the kind of thing asked for (`kind`).
+//!   it does not hold the kind of thing asked for (`kind`) or does not speak of what is asked of the subject (`relation`).
 //! - A sentence that another one outdoes in bearing on the question is not cited in its stead ([`outdone`]): the price
 //!   of a motorcycle is no answer where the price of a bicycle was asked for and found.
 
@@ -23,8 +23,7 @@ use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
 use crate::evidence::{Basis, Evidence, Sentence};
-use crate::kind::Kind;
-use crate::subject::Subject;
+use crate::relation::Limit;
 use crate::terms::terms;
 use crate::verify::{Claim, lesser, names};
 
@@ -32,12 +31,18 @@ use crate::verify::{Claim, lesser, names};
 /// a small model likes to answer from a neighbour that speaks of something else, and the words would agree.
 const CITED_SHARE_MIN: f32 = 0.65;
 
+/// A claim of several words that no sentence holds word for word, and that is this far in meaning from the quote, is partial
+/// support at most, however many words they share. Chosen low: words of one sentence in another order come out above .8.
+const MEANING_MIN: f32 = 0.35;
+/// Words from which on a claim has a meaning of its own: a name or a number alone has none to compare.
+const MEANING_WORDS_MIN: usize = 6;
+
 /// Attaches citations to the sentences of one answer.
 pub(crate) struct Citer {
     question: String,
     evidence: Arc<Evidence>,
-    subject: Subject,
-    kind: Kind,
+    /// What each sentence of the evidence can support at best.
+    limits: Vec<Limit>,
     /// Which sentences of the evidence another one outdoes.
     outdone: Vec<bool>,
     embedder: Arc<dyn Embedder>,
@@ -54,9 +59,14 @@ pub(crate) struct Cited {
 
 impl Citer {
     /// Cites from `evidence` for answers to `question`.
-    pub(crate) fn new(question: &str, evidence: Arc<Evidence>, subject: Subject, embedder: Arc<dyn Embedder>) -> Self {
+    pub(crate) fn new(
+        question: &str,
+        evidence: Arc<Evidence>,
+        limits: Vec<Limit>,
+        embedder: Arc<dyn Embedder>,
+    ) -> Self {
         let outdone = outdone(question, &evidence);
-        Self { question: question.to_owned(), kind: Kind::of(question), evidence, subject, outdone, embedder }
+        Self { question: question.to_owned(), evidence, limits, outdone, embedder }
     }
 
     /// Finds what supports the sentence at `range` of `answer`.
@@ -74,7 +84,8 @@ impl Citer {
             .filter(|(index, _)| !self.outdone[*index] && self.evidence.bearing(*index) >= least)
             .map(|(index, source)| {
                 let title = Evidence::label(self.evidence.passage(source));
-                let support = lesser(claim.check(self.evidence.text(source), &title), self.limit(index));
+                let support = lesser(claim.check(self.evidence.text(source), &title), self.limits[index].support);
+                let support = lesser(support, meaning_limit(source, &claim, direction.as_ref()));
                 (source, support, self.nearness(source, &claim, direction.as_ref()))
             })
             .filter(|(_, support, _)| *support != Support::Unsupported)
@@ -82,13 +93,6 @@ impl Citer {
         let answer_span = Span::of(answer, range.clone());
         let citation = best.map(|(source, support, _)| citation(&self.evidence, source, answer_span, support));
         Cited { range, citation }
-    }
-
-    /// The best support that a sentence of the evidence can give, whatever the claim: it must speak of what the question
-    /// is about, and hold the kind of thing asked for.
-    fn limit(&self, index: usize) -> Support {
-        let fits = self.kind.occurs_in(self.evidence.text(&self.evidence.sentences[index]));
-        lesser(self.subject.limit(index), if fits { Support::Supported } else { Support::Partial })
     }
 
     /// How near a sentence of the evidence is to the claim. One that holds it word for word beats every other, and
@@ -119,6 +123,18 @@ impl Citer {
                 None
             }
         }
+    }
+}
+
+/// The best support as far as meaning tells, where it was asked.
+fn meaning_limit(source: &Sentence, claim: &Claim, direction: Option<&Embedding>) -> Support {
+    match (direction, &source.embedding) {
+        (Some(direction), Some(embedding))
+            if claim.words() >= MEANING_WORDS_MIN && direction.cosine(embedding) < MEANING_MIN =>
+        {
+            Support::Partial
+        }
+        _ => Support::Supported,
     }
 }
 
@@ -209,10 +225,16 @@ fn rank(support: Support) -> u8 {
 mod tests {
     use super::*;
     use crate::fakes::{BagOfWords, evidence, passage, passage_at};
+    use crate::relation::limits;
+    use crate::subject::Subject;
+
+    fn citer(question: &str, evidence: Evidence) -> Citer {
+        let limits = limits(question, &evidence, &Subject::default());
+        Citer::new(question, Arc::new(evidence), limits, Arc::new(BagOfWords::speaking(&["en"])))
+    }
 
     async fn cite(evidence: Evidence, question: &str, answer: &str) -> Vec<Cited> {
-        let citer =
-            Citer::new(question, Arc::new(evidence), Subject::default(), Arc::new(BagOfWords::speaking(&["en"])));
+        let citer = citer(question, evidence);
         let mut cited = Vec::new();
         for range in sentences(answer) {
             cited.push(citer.cite(answer, range).await);
@@ -302,8 +324,7 @@ mod tests {
         let answer = "答案：6300公里。";
         let evidence = evidence(&passages, question);
         let range = answer.find('6').unwrap()..answer.len();
-        let citer =
-            Citer::new(question, Arc::new(evidence), Subject::default(), Arc::new(BagOfWords::speaking(&["en"])));
+        let citer = citer(question, evidence);
         let citation = citer.cite(answer, range).await.citation.unwrap();
         assert_eq!(citation.quote, "长江全长6300公里。");
         assert_eq!(citation.source_span.slice(whole), Some(citation.quote.as_str()));
@@ -315,6 +336,19 @@ mod tests {
         assert_eq!(by_code_points, citation.quote);
         assert_eq!(citation.answer_span.slice(answer), Some("6300公里。"));
         assert_eq!(citation.answer_span.start, 3);
+    }
+
+    #[test]
+    fn words_in_common_support_no_more_than_their_meaning_does() {
+        let evidence = evidence(&[passage("a.md", None, "The Danube is 2,850 km long.")], "Danube");
+        let direction = |values: &[f32]| Embedding::new(values.to_vec()).unwrap();
+        let source = Sentence { embedding: Some(direction(&[1.0, 0.0])), ..evidence.sentences[0].clone() };
+        let claim = Claim::of("The Danube is 2,850 km long in all.", "How long?");
+        assert_eq!(meaning_limit(&source, &claim, Some(&direction(&[0.1, 1.0]))), Support::Partial);
+        assert_eq!(meaning_limit(&source, &claim, Some(&direction(&[1.0, 1.0]))), Support::Supported);
+        let name = Claim::of("Danube", "Which river?");
+        assert_eq!(meaning_limit(&source, &name, Some(&direction(&[0.1, 1.0]))), Support::Supported);
+        assert_eq!(meaning_limit(&source, &claim, None), Support::Supported);
     }
 
     #[tokio::test]

@@ -69,11 +69,18 @@ pub(crate) struct Evidence {
     passages: Arc<[Passage]>,
     /// The sentences, in the order of the prompt.
     pub(crate) sentences: Vec<Sentence>,
+    /// The sentences that were scored and not chosen: no evidence, but they may contradict it.
+    others: Vec<Sentence>,
     /// What the scores rest on.
     pub(crate) basis: Basis,
 }
 
 impl Evidence {
+    /// Every sentence that was scored, the chosen ones first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Sentence> {
+        self.sentences.iter().chain(&self.others)
+    }
+
     /// Every passage that sentences were chosen from, best first.
     pub(crate) fn found(&self) -> &[Passage] {
         &self.passages
@@ -257,7 +264,7 @@ pub(crate) fn select(
         let best = |index: usize| best_of_passage[&found[index].passage];
         best(b).total_cmp(&best(a)).then(a.cmp(&b))
     });
-    let sentences = order.into_iter().map(|index| {
+    let sentence = |index: usize| {
         let candidate = &found[index];
         Sentence {
             passage: candidate.passage,
@@ -265,11 +272,12 @@ pub(crate) fn select(
             score: candidate.score,
             terms: candidate.counts.keys().cloned().collect(),
             embedding: candidate.embedding.clone(),
-            leans_on_previous: chosen[&index],
+            leans_on_previous: chosen.get(&index).copied().unwrap_or(false),
         }
-    });
-    let sentences = sentences.collect();
-    Evidence { passages, sentences, basis }
+    };
+    let others = (0..found.len()).filter(|index| !chosen.contains_key(index)).map(sentence).collect();
+    let sentences = order.into_iter().map(sentence).collect();
+    Evidence { passages, sentences, others, basis }
 }
 
 /// What stands between two sentences: nothing behind a Chinese one, else a space.

@@ -6,16 +6,16 @@
 //! Invariants:
 //! - Every character of the answer but the joints is a document's; each sentence is cited whole (I-6).
 //! - A sentence that does not speak of the question's subject, or does not hold the kind of thing asked for, is given
-//!   only where none does, and then as partial support.
+//!   only where none does, and then as partial support; one that does not speak of what is asked of the subject is partial
+//!   support too (`relation`).
 
 use wellspring_core::answer::{Citation, Support};
 use wellspring_core::span::Span;
 
 use crate::cite::citation;
 use crate::evidence::{Evidence, joint};
-use crate::kind::Kind;
+use crate::relation::Limit;
 use crate::subject::Subject;
-use crate::verify::lesser;
 
 /// Sentences of an extract, those that only explain a pronoun not counted.
 const SENTENCES_MAX: usize = 3;
@@ -23,16 +23,12 @@ const SENTENCES_MAX: usize = 3;
 const SCORE_SHARE_MIN: f32 = 0.8;
 
 /// The best sentences as an answer; empty only when no sentence speaks of the question's subject.
-pub(crate) fn extract(question: &str, evidence: &Evidence, subject: &Subject) -> (String, Vec<Citation>) {
-    let kind = Kind::of(question);
-    let support = |index: usize| {
-        let fits = kind.occurs_in(evidence.text(&evidence.sentences[index]));
-        lesser(subject.limit(index), if fits { Support::Supported } else { Support::Partial })
-    };
+pub(crate) fn extract(evidence: &Evidence, subject: &Subject, limits: &[Limit]) -> (String, Vec<Citation>) {
+    let bearing = |index: usize| limits[index].bearing;
     let mut chosen: Vec<usize> = (0..evidence.sentences.len()).collect();
-    chosen.retain(|&index| support(index) != Support::Unsupported);
-    if chosen.iter().any(|&index| support(index) == Support::Supported) {
-        chosen.retain(|&index| support(index) == Support::Supported);
+    chosen.retain(|&index| bearing(index) != Support::Unsupported);
+    if chosen.iter().any(|&index| bearing(index) == Support::Supported) {
+        chosen.retain(|&index| bearing(index) == Support::Supported);
     }
     let score = |index: usize| evidence.sentences[index].score;
     chosen.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
@@ -41,7 +37,7 @@ pub(crate) fn extract(question: &str, evidence: &Evidence, subject: &Subject) ->
     chosen.truncate(SENTENCES_MAX);
     let leaning = chosen.iter().filter(|&&index| evidence.sentences[index].leans_on_previous);
     let context: Vec<usize> = leaning.filter_map(|&index| index.checked_sub(1)).collect();
-    let mut told: Vec<(usize, Support)> = chosen.iter().map(|&index| (index, support(index))).collect();
+    let mut told: Vec<(usize, Support)> = chosen.iter().map(|&index| (index, limits[index].support)).collect();
     // What only explains a pronoun need not hold the answer itself.
     told.extend(context.into_iter().filter(|index| !chosen.contains(index)).map(|index| (index, subject.limit(index))));
     told.sort_unstable_by_key(|&(index, _)| index);
@@ -67,9 +63,11 @@ mod tests {
 
     use super::*;
     use crate::fakes::{evidence, passage, passage_at};
+    use crate::relation::limits;
 
     fn extract_for(question: &str, passages: &[wellspring_core::hit::Passage]) -> (String, Vec<Citation>) {
-        extract(question, &evidence(passages, question), &Subject::default())
+        let (evidence, subject) = (evidence(passages, question), Subject::default());
+        extract(&evidence, &subject, &limits(question, &evidence, &subject))
     }
 
     #[test]

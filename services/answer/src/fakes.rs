@@ -155,7 +155,7 @@ impl Retriever for FixedRetriever {
 /// Writes what the script says, and never ends a generation whose script does not end.
 pub(crate) struct ScriptedGenerator {
     pub(crate) status: GeneratorStatus,
-    script: Mutex<VecDeque<Result<GenerationEvent, GenerateErrorKind>>>,
+    scripts: Mutex<VecDeque<Vec<Result<GenerationEvent, GenerateErrorKind>>>>,
     refusal: Option<GenerateErrorKind>,
     pub(crate) requests: Mutex<Vec<GenerationRequest>>,
     /// Set when a generation is dropped.
@@ -166,11 +166,16 @@ impl ScriptedGenerator {
     pub(crate) fn ready(script: Vec<Result<GenerationEvent, GenerateErrorKind>>) -> Self {
         Self {
             status: GeneratorStatus::Ready { model: "scripted-0.5b".to_owned() },
-            script: Mutex::new(script.into()),
+            scripts: Mutex::new(VecDeque::from([script])),
             refusal: None,
             requests: Mutex::default(),
             dropped: Arc::default(),
         }
+    }
+
+    /// What it writes when it is asked once more.
+    pub(crate) fn then(&self, script: Vec<Result<GenerationEvent, GenerateErrorKind>>) {
+        self.scripts.lock().unwrap().push_back(script);
     }
 
     pub(crate) fn with_status(status: GeneratorStatus) -> Self {
@@ -202,7 +207,7 @@ impl Generator for ScriptedGenerator {
             return Err(GenerateError::new(kind, "could not generate"));
         }
         let guard = SetOnDrop(Arc::clone(&self.dropped));
-        let script: Vec<_> = self.script.lock().unwrap().drain(..).collect();
+        let script = self.scripts.lock().unwrap().pop_front().unwrap_or_default();
         let ends = script.iter().any(|event| !matches!(event, Ok(GenerationEvent::Text(_))));
         let events = script.into_iter().map(|event| event.map_err(|kind| GenerateError::new(kind, "planned")));
         let silence = if ends { stream::empty().left_stream() } else { stream::pending().right_stream() };

@@ -8,20 +8,25 @@
 //! Invariants:
 //! - The text of the draft is exactly the concatenation of the streamed pieces.
 //! - No more than [`limits::ANSWER_BYTES_MAX`] are taken, whatever the generator sends.
-//! - Before the first character nothing is decided: the caller may still answer by an extract. After it, a generator
+//! - Before the first character is shown nothing is decided: the caller may still answer by an extract. After it, a generator
 //!   that fails ends the stream.
+//! - A sentence that was not finished is told as such: the caller leaves it out.
+//! - A Chinese answer is in the script of its question, as far as the evidence has the characters (`script`).
 //! - Control characters do not pass: an answer may be printed on a terminal.
 
 use futures::StreamExt;
 use tokio::time::Instant;
 use wellspring_core::answer::{AnswerEvent, AnswerFailure};
 use wellspring_core::generator::{
-    GenerateError, GenerateErrorKind, GenerationEvent, GenerationRequest, Generator, Usage,
+    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationRequest, Generator, Usage,
 };
 use wellspring_core::limits;
+use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
 use crate::cite::{Cited, Citer, complete_sentences};
+use crate::evidence::joint;
+use crate::script::ScriptKeeper;
 use crate::stream::{Outlet, Stop};
 
 /// What the generator wrote, checked.
@@ -31,6 +36,8 @@ pub(crate) struct Draft {
     pub(crate) text: String,
     /// Its sentences, in order, each with what supports it.
     pub(crate) cited: Vec<Cited>,
+    /// Whether the last of them was not finished.
+    pub(crate) cut_short: bool,
     /// What it cost.
     pub(crate) usage: Usage,
     /// When its first character was sent.
@@ -46,7 +53,47 @@ pub(crate) struct Silence {
     pub(crate) message: &'static str,
 }
 
+impl Draft {
+    /// The draft without a last sentence that was not finished.
+    pub(crate) fn finished(mut self) -> Result<Self, Silence> {
+        if self.cut_short {
+            let kept = self.cited.pop().map_or(0, |last| last.range.start);
+            self.text.truncate(self.text[..kept].trim_end().len());
+        }
+        if self.text.is_empty() { Err(Silence::UNFINISHED) } else { Ok(self) }
+    }
+
+    /// Whether any of its sentences is supported, be it in part.
+    pub(crate) fn is_supported(&self) -> bool {
+        self.cited.iter().any(|cited| cited.citation.is_some())
+    }
+
+    /// The draft without what nothing supports: what is left keeps its order, and its spans are those of the shorter text.
+    pub(crate) fn supported(self) -> Self {
+        let (mut text, mut kept) = (String::new(), Vec::new());
+        let mut end_before = 0;
+        for Cited { range, citation } in self.cited {
+            let gap = &self.text[end_before..range.start];
+            end_before = range.end;
+            let Some(mut citation) = citation else { continue };
+            if !text.is_empty() {
+                text.push_str(if gap.contains('\n') { "\n" } else { joint(&text) });
+            }
+            let start = text.len();
+            text.push_str(&self.text[range]);
+            citation.answer_span = Span::of(&text, start..text.len());
+            kept.push(Cited { range: start..text.len(), citation: Some(citation) });
+        }
+        Self { text, cited: kept, ..self }
+    }
+}
+
 impl Silence {
+    /// Whether it was known only after text had been streamed.
+    pub(crate) fn came_late(self) -> bool {
+        self == Self::UNSUPPORTED || self == Self::UNFINISHED
+    }
+
     fn of(failure: &GenerateError) -> Self {
         match failure.kind() {
             GenerateErrorKind::Unavailable => Self::UNAVAILABLE,
@@ -64,6 +111,8 @@ impl Silence {
     pub(crate) const FAILED: Self = Self { code: "generator_unavailable", message: "the generator cannot be started" };
     pub(crate) const TOO_SMALL: Self =
         Self { code: "generator_unavailable", message: "the generator's model is too small to write answers" };
+    pub(crate) const UNFINISHED: Self =
+        Self { code: "answer_unfinished", message: "the generated answer stopped in the middle of a sentence" };
     pub(crate) const UNSUPPORTED: Self =
         Self { code: "answer_unsupported", message: "the generated answer was not supported by the documents" };
     const INTERRUPTED: Self =
@@ -71,20 +120,38 @@ impl Silence {
     const EMPTY: Self = Self { code: "generator_empty", message: "the generator wrote nothing" };
 }
 
-/// Generates, streams and checks one answer.
+/// How an answer is kept.
+#[derive(Debug)]
+pub(crate) struct PageStyle {
+    /// What keeps a Chinese answer in its script.
+    pub(crate) script: Option<ScriptKeeper>,
+    /// Sentences that are read; the rest is not.
+    pub(crate) sentences_max: usize,
+}
+
+/// Generates and checks one answer, and streams it unless there is no outlet: then nothing is shown before it is checked.
 pub(crate) async fn write(
     generator: &dyn Generator,
     request: GenerationRequest,
     citer: &Citer,
-    outlet: &Outlet,
+    style: PageStyle,
+    outlet: Option<&Outlet>,
 ) -> Result<Result<Draft, Silence>, Stop> {
+    let PageStyle { script, sentences_max } = style;
     let mut generation = match generator.generate(request).await {
         Ok(generation) => generation,
         Err(failure) => return Ok(Err(logged(&failure))),
     };
-    let mut page =
-        Page { text: String::new(), held_back: String::new(), cited: Vec::new(), first_text_at: None, full: false };
-    let usage = loop {
+    let mut page = Page {
+        text: String::new(),
+        held_back: String::new(),
+        script,
+        cited: Vec::new(),
+        first_text_at: None,
+        full: false,
+        sentences_max,
+    };
+    let (usage, reason) = loop {
         let failure = match generation.next().await {
             Some(Ok(GenerationEvent::Text(text))) => {
                 page.write(&text, citer, outlet).await?;
@@ -92,20 +159,24 @@ pub(crate) async fn write(
                     continue;
                 }
                 // I-7: the rest is not read; dropping the generation stops the decode.
-                tracing::warn!("the generator wrote more than an answer may hold; the rest was cut off");
-                break Usage::default();
+                tracing::debug!("the generator wrote more than an answer may hold; the rest was cut off");
+                break (Usage::default(), FinishReason::Length);
             }
-            Some(Ok(GenerationEvent::Done { usage, .. })) => break usage,
+            Some(Ok(GenerationEvent::Done { usage, reason })) => break (usage, reason),
             Some(Err(failure)) => failure,
             None => GenerateError::new(GenerateErrorKind::Interrupted, "the generation ended without an end"),
         };
         let silence = logged(&failure);
-        return if page.first_text_at.is_none() { Ok(Err(silence)) } else { Err(interrupted()) };
+        let shown = page.first_text_at.is_some() && outlet.is_some();
+        return if shown { Err(interrupted()) } else { Ok(Err(silence)) };
     };
     drop(generation);
+    page.finish(citer, outlet).await?;
+    let reason = if page.full { FinishReason::Length } else { reason };
     let Some(first_text_at) = page.first_text_at else { return Ok(Err(Silence::EMPTY)) };
     page.cite(sentences(&page.text), citer, outlet).await?;
-    Ok(Ok(Draft { text: page.text, cited: page.cited, usage, first_text_at }))
+    let cut_short = is_unfinished(&page.text, reason);
+    Ok(Ok(Draft { text: page.text, cited: page.cited, cut_short, usage, first_text_at }))
 }
 
 /// What has been written so far.
@@ -113,16 +184,36 @@ struct Page {
     text: String,
     /// White space that is only part of the answer if more text follows.
     held_back: String,
+    /// What keeps a Chinese answer in its script.
+    script: Option<ScriptKeeper>,
     cited: Vec<Cited>,
     first_text_at: Option<Instant>,
     /// Whether more text came than an answer may hold.
     full: bool,
+    sentences_max: usize,
 }
 
 impl Page {
     /// Streams more text, then the citations of the sentences it completed.
-    async fn write(&mut self, more: &str, citer: &Citer, outlet: &Outlet) -> Result<(), Stop> {
-        self.held_back.extend(more.chars().filter(|&c| c == '\n' || !c.is_control()));
+    async fn write(&mut self, more: &str, citer: &Citer, outlet: Option<&Outlet>) -> Result<(), Stop> {
+        let more: String = more.chars().filter(|&c| c == '\n' || !c.is_control()).collect();
+        match &mut self.script {
+            Some(script) => self.held_back.push_str(&script.push(&more)),
+            None => self.held_back.push_str(&more),
+        }
+        self.give_out(citer, outlet).await
+    }
+
+    /// Streams what the script held back.
+    async fn finish(&mut self, citer: &Citer, outlet: Option<&Outlet>) -> Result<(), Stop> {
+        if let Some(script) = &mut self.script {
+            self.held_back.push_str(&script.finish());
+        }
+        self.give_out(citer, outlet).await
+    }
+
+    /// Streams what is held back, up to white space at its end.
+    async fn give_out(&mut self, citer: &Citer, outlet: Option<&Outlet>) -> Result<(), Stop> {
         if self.text.is_empty() {
             self.held_back.drain(..self.held_back.len() - self.held_back.trim_start().len());
         }
@@ -138,19 +229,28 @@ impl Page {
         let piece: String = self.held_back.drain(..ready).collect();
         self.text.push_str(&piece);
         self.first_text_at.get_or_insert_with(Instant::now);
-        outlet.send(AnswerEvent::Delta(piece)).await?;
-        self.cite(complete_sentences(&self.text), citer, outlet).await
+        if let Some(outlet) = outlet {
+            outlet.send(AnswerEvent::Delta(piece)).await?;
+        }
+        let complete = complete_sentences(&self.text);
+        self.full |= complete.len() >= self.sentences_max;
+        self.cite(complete, citer, outlet).await
     }
 
     /// Cites the sentences that have not been cited yet. A sentence whose end moved as more text came is cited anew.
-    async fn cite(&mut self, ranges: Vec<std::ops::Range<usize>>, citer: &Citer, outlet: &Outlet) -> Result<(), Stop> {
+    async fn cite(
+        &mut self,
+        ranges: Vec<std::ops::Range<usize>>,
+        citer: &Citer,
+        outlet: Option<&Outlet>,
+    ) -> Result<(), Stop> {
         self.cited.retain(|cited| ranges.contains(&cited.range));
         for range in ranges {
             if self.cited.iter().any(|cited| cited.range == range) {
                 continue;
             }
             let cited = citer.cite(&self.text, range).await;
-            if let Some(citation) = &cited.citation {
+            if let (Some(citation), Some(outlet)) = (&cited.citation, outlet) {
                 outlet.send(AnswerEvent::Citation(citation.clone())).await?;
             }
             self.cited.push(cited);
@@ -158,6 +258,34 @@ impl Page {
         self.cited.sort_by_key(|cited| cited.range.start);
         Ok(())
     }
+}
+
+/// Whether a text breaks off: at the token limit before the end of a sentence, or behind a mark or a word that more must
+/// follow. A name or a number needs no full stop.
+fn is_unfinished(text: &str, reason: FinishReason) -> bool {
+    const OPENING_MARKS: &[char] =
+        &[',', '，', '、', ':', '：', ';', '；', '(', '（', '“', '「', '《', '-', '–', '—', '='];
+    const OPENING_WORDS: &[&str] = &[
+        "a", "an", "the", "and", "or", "but", "of", "to", "in", "on", "at", "for", "with", "from", "by", "is", "are",
+        "was", "were", "has", "have", "that", "which", "because", "than", "as", "if", "when",
+    ];
+    let text = text.trim_end();
+    let ends_sentence = text
+        .trim_end_matches(['"', '\'', '”', '’', ')', '）', '」', '』', '*'])
+        .ends_with(['.', '!', '?', '。', '！', '？', '…']);
+    if ends_sentence {
+        // "1." begins an item of a list.
+        let item = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+        return item.len() > 1
+            && item.ends_with('.')
+            && item[..item.len() - 1].bytes().all(|b| b.is_ascii_digit())
+            && text.contains('\n');
+    }
+    let last = text.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
+    let several_words = text.contains(char::is_whitespace);
+    reason == FinishReason::Length
+        || text.ends_with(OPENING_MARKS)
+        || (several_words && OPENING_WORDS.contains(&last.as_str()))
 }
 
 /// Handles a generator's failure here, where it turns into something else: logs it.
@@ -172,4 +300,22 @@ fn interrupted() -> Stop {
         message: "the generator stopped in the middle of the answer".to_owned(),
         hint: "ask again; until the generator is back, answers are extracts".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_breaks_off_at_the_limit_and_behind_what_must_go_on() {
+        for text in ["It opens at 7 and", "The steps are:", "他们喜欢鱼、", "1. Open it.\n2.", "because the"] {
+            assert!(is_unfinished(text, FinishReason::Stop), "{text}");
+        }
+        for text in ["1874", "Ada Stone", "It opens at 7.", "他说：“好。”", "1. Open it.\n2. Close it.", "At 7", "and"]
+        {
+            assert!(!is_unfinished(text, FinishReason::Stop), "{text}");
+        }
+        assert!(is_unfinished("It opens at 7 o'clo", FinishReason::Length));
+        assert!(!is_unfinished("It opens at 7.", FinishReason::Length));
+    }
 }

@@ -1,5 +1,7 @@
 //! Does a question find its whole way, whatever happens on it?
 
+mod wishes;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -59,7 +61,7 @@ fn setting_with(
 }
 
 fn ask(question: &str, mode: AnswerMode) -> Question {
-    Question { text: question.to_owned(), collection: Default::default(), mode, filter: Default::default() }
+    Question { text: question.to_owned(), mode, ..Question::default() }
 }
 
 async fn events(setting: &Setting, question: Question) -> Vec<AnswerEvent> {
@@ -345,7 +347,7 @@ proptest! {
             prop_assert_eq!(Span::of(&answer.answer, citation.answer_span.bytes()), citation.answer_span);
         }
         if answer.mode == AnswerMode::Generate {
-            prop_assert_eq!(&streamed, &answer.answer);
+            prop_assert!(streamed.starts_with(&answer.answer), "all but a last sentence that was not finished");
             prop_assert!(answer.citations.iter().all(|citation| citations.contains(citation)));
         }
     }

@@ -4,15 +4,21 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `conversation` | what is meant by a question that leans on what was said before? |
 //! | `lexical` | how much of the question's words does each sentence bear? |
 //! | `evidence` | which sentences go into the prompt? |
 //! | `kind` | what kind of thing is asked for? |
 //! | `subject` | does what was found speak of what is asked about? |
+//! | `relation` | does a sentence say of it what is asked? |
 //! | `abstain` | is that enough to answer at all? |
 //! | `extract` | what do the documents say word for word? |
+//! | `style` | how long should the answer be? |
 //! | `prompt` | what is the generator told? |
+//! | `script` | in which Chinese script is it answered? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
+//! | `conflict` | do the documents contradict each other? |
+//! | `ending` | how does it end? |
 //! | `stream` | how does it reach the reader? |
 //!
 //! Invariants:
@@ -25,13 +31,19 @@
 mod abstain;
 mod answerer;
 mod cite;
+mod conflict;
+mod conversation;
+mod ending;
 mod evidence;
 mod extract;
 mod generate;
 mod kind;
 mod lexical;
 mod prompt;
+mod relation;
+mod script;
 mod stream;
+mod style;
 mod subject;
 mod terms;
 mod verify;

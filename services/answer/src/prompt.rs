@@ -1,7 +1,8 @@
 //! What is the generator told?
 //!
-//! One example, then the evidence with the best source first, then the question. The words live in
-//! `prompts/en.txt` and `prompts/zh.txt`. Measured on English and Chinese reading sets with a 0.5B model: this form
+//! One example, then the evidence with the best source first, then the question. The words live in a file for each
+//! style, language and script: `prompts/en.txt` for short answers in every language but Chinese, `prompts/zh-hans.txt` and
+//! `prompts/zh-hant.txt` in Chinese, and the same with `-full` for full ones. Measured on English and Chinese reading sets with a 0.5B model: this form
 //! answers with an F1 of .47 from 327 tokens, where "answer and cite" over whole passages reaches .09 from 807.
 //! There is no branch for "I do not know": small models then refuse half of what they could answer, so the service
 //! abstains before it asks (`abstain`).
@@ -15,60 +16,111 @@
 
 use std::sync::LazyLock;
 
+use wellspring_core::answer::AnswerStyle;
 use wellspring_core::generator::{Message, Role};
 use wellspring_core::text::script_language;
 
 use crate::evidence::{Evidence, joint};
+use crate::script::Script;
 
-/// A language's prompt.
+/// A language's prompt for one style.
 #[derive(Debug)]
 struct Template {
     /// The turns that never change.
     prefix: Vec<Message>,
     /// The last turn, before the evidence, between evidence and question, and after the question.
     last: [String; 3],
+    /// What is said to an answer that the sources do not support.
+    again: String,
 }
 
-static ENGLISH: LazyLock<Template> = LazyLock::new(|| Template::parse(include_str!("../prompts/en.txt")));
-static CHINESE: LazyLock<Template> = LazyLock::new(|| Template::parse(include_str!("../prompts/zh.txt")));
+/// The templates of a language: short, full.
+type Pair = [LazyLock<Template>; 2];
+
+static ENGLISH: Pair = [
+    LazyLock::new(|| Template::parse(include_str!("../prompts/en.txt"))),
+    LazyLock::new(|| Template::parse(include_str!("../prompts/en-full.txt"))),
+];
+static SIMPLIFIED: Pair = [
+    LazyLock::new(|| Template::parse(include_str!("../prompts/zh-hans.txt"))),
+    LazyLock::new(|| Template::parse(include_str!("../prompts/zh-hans-full.txt"))),
+];
+static TRADITIONAL: Pair = [
+    LazyLock::new(|| Template::parse(include_str!("../prompts/zh-hant.txt"))),
+    LazyLock::new(|| Template::parse(include_str!("../prompts/zh-hant-full.txt"))),
+];
 
 impl Template {
-    /// Reads a prompt file: turns under `=== role` lines, the last of which has both places to fill.
+    /// Reads a prompt file: turns under `=== role` lines, the last of which has both places to fill; then, under `again`,
+    /// what is said to an answer that is not supported.
     ///
     /// # Panics
-    /// When the file is not of that form; the files are part of the program and a test reads both.
+    /// When the file is not of that form; the files are part of the program and a test reads all of them.
     fn parse(file: &str) -> Self {
-        let mut prefix: Vec<Message> = file
-            .split("=== ")
-            .skip(1)
-            .map(|turn| {
-                let (role, content) = turn.split_once('\n').expect("a role stands on a line of its own");
-                let role = match role {
-                    "system" => Role::System,
-                    "user" => Role::User,
-                    "assistant" => Role::Assistant,
-                    _ => panic!("a prompt file names an unknown role"),
-                };
-                Message { role, content: content.trim_end().to_owned() }
-            })
-            .collect();
+        let mut again = None;
+        let mut prefix: Vec<Message> = Vec::new();
+        for turn in file.split("=== ").skip(1) {
+            let (role, content) = turn.split_once('\n').expect("a role stands on a line of its own");
+            let content = content.trim_end().to_owned();
+            let role = match role {
+                "system" => Role::System,
+                "user" => Role::User,
+                "assistant" => Role::Assistant,
+                "again" => {
+                    again = Some(content);
+                    continue;
+                }
+                _ => panic!("a prompt file names an unknown role"),
+            };
+            prefix.push(Message { role, content });
+        }
         let last = prefix.pop().expect("a prompt file has turns").content;
         let (before, rest) = last.split_once("{evidence}").expect("the last turn has a place for evidence");
         let (between, after) = rest.split_once("{question}").expect("the last turn has a place for the question");
         let last = [before, between, after].map(str::to_owned);
-        Self { prefix, last }
+        Self { prefix, last, again: again.expect("a prompt file says what to do again") }
+    }
+}
+
+/// What a question is answered with.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    /// The turns, the question last.
+    pub(crate) messages: Vec<Message>,
+    again: &'static str,
+}
+
+impl Prompt {
+    /// The turns that ask once more after `answer`, which the sources do not support. The turns before stay as they are, so
+    /// that the generator has read them already.
+    pub(crate) fn again(mut self, answer: &str) -> Vec<Message> {
+        self.messages.push(Message { role: Role::Assistant, content: clean(answer) });
+        self.messages.push(Message { role: Role::User, content: self.again.to_owned() });
+        self.messages
     }
 }
 
 /// The turns that ask `question` of `evidence`.
-pub(crate) fn prompt(question: &str, evidence: &Evidence) -> Vec<Message> {
-    let template = if script_language(question) == Some("zh") { &*CHINESE } else { &*ENGLISH };
+pub(crate) fn prompt(question: &str, evidence: &Evidence, style: AnswerStyle) -> Prompt {
+    let sources = sources(evidence);
+    let pair = match script_language(question) {
+        // A question that both scripts write alike is answered in that of the sources.
+        Some("zh") => match Script::of(question).or_else(|| Script::of(&sources)) {
+            Some(Script::Traditional) => &TRADITIONAL,
+            Some(Script::Simplified) | None => &SIMPLIFIED,
+        },
+        _ => &ENGLISH,
+    };
+    let template: &'static Template = match style {
+        AnswerStyle::Short => &pair[0],
+        AnswerStyle::Full => &pair[1],
+    };
     let [before, between, after] = &template.last;
-    let sources = clean(&sources(evidence));
+    let sources = clean(&sources);
     let content = format!("{before}{sources}{between}{}{after}", clean(question.trim()));
     let mut messages = template.prefix.clone();
     messages.push(Message { role: Role::User, content });
-    messages
+    Prompt { messages, again: &template.again }
 }
 
 /// The evidence as text: a passage's title and headings in brackets, its sentences below, a blank line between.
@@ -139,6 +191,10 @@ mod tests {
     use super::*;
     use crate::fakes::{evidence, passage};
 
+    fn prompt(question: &str, evidence: &Evidence) -> Vec<Message> {
+        super::prompt(question, evidence, AnswerStyle::Short).messages
+    }
+
     fn shown(messages: &[Message]) -> String {
         messages.iter().map(|turn| format!("<{:?}>\n{}\n", turn.role, turn.content)).collect()
     }
@@ -159,6 +215,31 @@ mod tests {
     fn chinese_prompt() {
         let passages = [passage("river.md", Some("长江"), "长江全长6300公里。它流入东海。")];
         insta::assert_snapshot!(shown(&prompt("长江有多长？", &evidence(&passages, "长江有多长？"))));
+    }
+
+    #[test]
+    fn traditional_chinese_prompt() {
+        let passages = [passage("river.md", Some("長江"), "長江全長6300公里。它流入東海。")];
+        insta::assert_snapshot!(shown(&prompt("長江有多長？", &evidence(&passages, "長江有多長？"))));
+        let undecided = prompt("江何在？", &evidence(&passages, "江何在？"));
+        let simplified = prompt("江何在？", &evidence(&[passage("a.md", None, "长江。")], "江何在？"));
+        assert!(undecided[0].content.contains("繁體") && simplified[0].content.contains("简体"));
+    }
+
+    #[test]
+    fn full_prompts_and_asking_again() {
+        for (question, title, text) in [
+            ("How does it flow?", "Danube", "The Danube is long. It flows east."),
+            ("长江怎样流？", "长江", "长江全长6300公里。它流入东海。"),
+            ("長江怎樣流？", "長江", "長江全長6300公里。它流入東海。"),
+        ] {
+            let evidence = evidence(&[passage("river.md", Some(title), text)], question);
+            let full = super::prompt(question, &evidence, AnswerStyle::Full);
+            let first = full.messages.clone();
+            let again = full.again("It does.<|im_end|>");
+            assert_eq!(again[..first.len()], first, "what was read is read no second time");
+            insta::assert_snapshot!(shown(&again));
+        }
     }
 
     #[test]

@@ -29,9 +29,10 @@ use crate::verify::names;
 
 /// From this cosine on, two words mean nearly the same.
 const NEAR_COSINE_MIN: f32 = 0.62;
-/// What a name counts for that stands in the passage, but neither in the sentence nor in what it is read with.
-const DISTANT_NAME_SHARE: f32 = 0.5;
-/// The share of the subject that a sentence must hold to support an answer.
+/// What a word counts for that stands in the passage, but neither in the sentence nor in what it is read with.
+const DISTANT_SHARE: f32 = 0.5;
+/// The share of the subject that a sentence must hold to support an answer: all but a quarter, or all but one of two that
+/// stands in its passage.
 const SUPPORTED_SHARE: f32 = 0.75;
 /// The share that lets it support a part of one.
 const PARTIAL_SHARE: f32 = 0.5;
@@ -164,7 +165,7 @@ impl SubjectReader {
             if word.is_among(&beside[sentence]) || near(word, &said[sentence]) {
                 1.0
             } else if word.is_among(&found[evidence.sentences[sentence].passage]) {
-                if word.exact { DISTANT_NAME_SHARE } else { 1.0 }
+                DISTANT_SHARE
             } else {
                 0.0
             }

@@ -8,6 +8,7 @@
 //! - A number is one term, whatever its thousands are parted by: `2,850` and `2850` are the same.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
@@ -28,8 +29,12 @@ const STOP_CHARACTERS: &str = "的了是在有和與与及或也都就而之其�
 
 static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
 
+/// A bare word and its bytes in the text.
+pub(crate) type WordAt = (String, Range<usize>);
+
 /// Every term of a text, in order, repeated as often as it occurs.
 pub(crate) fn terms(text: &str) -> Vec<String> {
+    let text = &text.chars().map(narrow).collect::<String>();
     let mut found = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, first)) = characters.next() {
@@ -66,17 +71,26 @@ pub(crate) fn term_counts(text: &str) -> HashMap<String, usize> {
 /// A text as its bare words: lower case, each Chinese character a word, numbers apart from letters, no stop words left
 /// out and nothing stemmed. Two texts with the same words read the same but for case, spaces and punctuation.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    words_at(text).into_iter().map(|(word, _)| word).collect()
+}
+
+/// The bare words of a text, each with its bytes there.
+pub(crate) fn words_at(text: &str) -> Vec<WordAt> {
+    let mut found: Vec<WordAt> = Vec::new();
     let mut open: Option<Kind> = None;
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, wide)) = characters.next() {
+        let c = narrow(wide);
+        let end = at + wide.len_utf8();
         let kind = match c {
             _ if is_cjk(c) => Kind::Character,
             _ if c.is_numeric() => Kind::Number,
             _ if c.is_alphabetic() => Kind::Letters,
-            ',' | '.' if open == Some(Kind::Number) && characters.peek().is_some_and(|&next| is_digit(next)) => {
+            ',' | '.'
+                if open == Some(Kind::Number) && characters.peek().is_some_and(|&(_, next)| is_digit(narrow(next))) =>
+            {
                 if c == '.'
-                    && let Some(number) = found.last_mut()
+                    && let Some((number, _)) = found.last_mut()
                 {
                     number.push(c);
                 }
@@ -88,8 +102,11 @@ pub(crate) fn words(text: &str) -> Vec<String> {
             }
         };
         match found.last_mut() {
-            Some(word) if open == Some(kind) && kind != Kind::Character => word.extend(c.to_lowercase()),
-            _ => found.push(c.to_lowercase().collect()),
+            Some((word, range)) if open == Some(kind) && kind != Kind::Character => {
+                word.extend(c.to_lowercase());
+                range.end = end;
+            }
+            _ => found.push((c.to_lowercase().collect(), at..end)),
         }
         open = Some(kind);
     }
@@ -99,6 +116,16 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 /// Whether `part` occurs in `whole`, word for word and in one piece. No words occur nowhere.
 pub(crate) fn contains_words(whole: &[String], part: &[String]) -> bool {
     !part.is_empty() && whole.windows(part.len()).any(|window| window == part)
+}
+
+/// A full-width letter or digit as its ASCII sister: １９２４ and 1924 are the same number. Full-width punctuation stays,
+/// since it parts numbers where a comma does not.
+fn narrow(c: char) -> char {
+    const OFFSET: u32 = 0xFEE0;
+    match c {
+        '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(u32::from(c) - OFFSET).unwrap_or(c),
+        _ => c,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,8 +151,13 @@ fn push_word(run: &str, found: &mut Vec<String>) {
     found.push(if english { ENGLISH.stem(&word).into() } else { word });
 }
 
+/// Whether a Chinese character says nothing of what a sentence is about.
+pub(crate) fn is_stop_character(c: char) -> bool {
+    STOP_CHARACTERS.contains(c)
+}
+
 fn push_characters(run: &str, found: &mut Vec<String>) {
-    let stop = |c: char| STOP_CHARACTERS.contains(c);
+    let stop = is_stop_character;
     let mut before: Option<char> = None;
     for c in run.chars() {
         if let Some(before) = before
@@ -156,6 +188,12 @@ mod tests {
     fn chinese_gives_characters_and_pairs_without_common_ones() {
         assert_eq!(terms("长江有多长？"), ["长", "长江", "江", "江有", "多长", "长"]);
         assert_eq!(terms("TCP协议"), ["tcp", "协", "协议", "议"]);
+    }
+
+    #[test]
+    fn full_width_letters_and_digits_are_the_same_as_others() {
+        assert_eq!(terms("ＡＢＣ於１９２４年"), terms("abc於1924年"));
+        assert_eq!(words("１９２４，１９２５"), ["1924", "1925"]);
     }
 
     #[test]

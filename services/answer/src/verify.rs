@@ -2,6 +2,7 @@
 //!
 //! | sentence | quote | result |
 //! |---|---|---|
+//! | nothing but words of the question, where it offers no choice | | unsupported |
 //! | a number or a name that the quote, its title and the question lack | | unsupported |
 //! | denied | not denied | unsupported |
 //! | word for word in the quote | | supported |
@@ -9,6 +10,7 @@
 //! | 40 % | | partial |
 //! | less | | unsupported |
 //! | a bare yes or no; a number or a name taken from the question only; not denied | denied | partial at most |
+//! | nothing new that the quote itself holds: its title alone does | | partial at most |
 //!
 //! "New" terms are those the question did not already hold: an answer that repeats the question and invents one word
 //! must not live from the repetition. The shares were chosen by reading, not fitted.
@@ -40,6 +42,8 @@ pub(crate) struct Claim {
     asked: HashSet<String>,
     denied: bool,
     bare: bool,
+    /// Whether it only says again what the question says.
+    echo: bool,
 }
 
 impl Claim {
@@ -57,6 +61,7 @@ impl Claim {
             names: names(sentence),
             bare: is_bare_verdict(&words_said),
             denied: denies(sentence),
+            echo: contains_words(&words(question), &words_said) && !offers_choice(question),
             words: words_said,
             terms: terms_said,
             new_terms,
@@ -69,6 +74,11 @@ impl Claim {
         &self.terms
     }
 
+    /// How many words it has.
+    pub(crate) fn words(&self) -> usize {
+        self.words.len()
+    }
+
     /// Whether the quote holds the sentence word for word.
     pub(crate) fn is_within(&self, quote: &str) -> bool {
         contains_words(&words(quote), &self.words)
@@ -76,7 +86,7 @@ impl Claim {
 
     /// How well `quote`, standing under `title`, supports the sentence.
     pub(crate) fn check(&self, quote: &str, title: &str) -> Support {
-        if self.words.is_empty() {
+        if self.words.is_empty() || self.echo {
             return Support::Unsupported;
         }
         if self.bare {
@@ -110,6 +120,10 @@ impl Claim {
         }
         if contains_words(&quoted, &self.words) {
             return best;
+        }
+        // A title names what the page is about, which need not be what is said: it completes a sentence and makes none.
+        if !self.new_terms.iter().any(|term| quoted_terms.contains(term)) {
+            best = Support::Partial;
         }
         if self.new_terms.is_empty() {
             return Support::Partial;
@@ -177,6 +191,18 @@ fn denies(text: &str) -> bool {
     english || contracted || chinese.contains(CHINESE)
 }
 
+/// Whether a question names what may be answered.
+fn offers_choice(question: &str) -> bool {
+    const ENGLISH: &[&str] = &["or", "which", "whether"];
+    const CHINESE: &[&str] = &["还是", "還是", "或", "、", "和", "与", "與", "跟"];
+    let verdict =
+        ["is", "are", "was", "were", "do", "does", "did", "can", "could", "may", "must", "has", "have", "will"];
+    let said = words(question);
+    said.first().is_some_and(|first| verdict.contains(&first.as_str()))
+        || said.iter().any(|word| ENGLISH.contains(&word.as_str()))
+        || CHINESE.iter().any(|mark| question.contains(mark))
+}
+
 /// Whether an answer is a yes or a no and nothing else: no quote holds that word, and none refutes it either.
 fn is_bare_verdict(words: &[String]) -> bool {
     const VERDICTS: &[&str] =
@@ -233,6 +259,25 @@ mod tests {
         let quote = "The engine uses diesel.";
         assert_eq!(check("What does the engine use?", "The engine uses petrol.", quote), Support::Unsupported);
         assert_eq!(check("What does the engine use?", "The engine uses diesel.", quote), Support::Supported);
+    }
+
+    #[test]
+    fn an_answer_that_only_repeats_the_question_is_none() {
+        let quote = "現代的印度教與婆羅門教都以吠陀為經典。";
+        let question = "一種是現代的印度教，另一種宗教是？";
+        assert_eq!(check(question, "印度教", quote), Support::Unsupported);
+        assert_eq!(check(question, "婆羅門教", quote), Support::Supported);
+        let both = "The Heron is larger than the Otter.";
+        assert_eq!(check("Is the Heron or the Otter larger?", "The Heron", both), Support::Supported);
+        assert_eq!(check("What does the Heron carry?", "The Heron", both), Support::Unsupported);
+    }
+
+    #[test]
+    fn a_name_that_only_the_title_has_is_partial_support() {
+        let claim = Claim::of("Margit Halloran", "Who designed the Heron?");
+        let quote = "The Heron was designed in a week.";
+        assert_eq!(claim.check(quote, "Margit Halloran's boats"), Support::Partial);
+        assert_eq!(claim.check("Margit Halloran designed it.", ""), Support::Supported);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod draft;
 pub mod error;
 mod fields;
 mod filter;
+mod history;
 mod layer;
 mod metrics;
 pub mod openai;

@@ -10,7 +10,10 @@ pub mod request;
 pub mod search;
 pub mod webhook;
 
-pub use answer::{Answer, AnswerMode, AnswerStatus, Citation, LookedAt, Place, PlaceMark, Spent, Support, Usage};
+pub use answer::{
+    Answer, AnswerMode, AnswerStatus, AnswerStyle, CheckedSentence, Citation, LookedAt, Place, PlaceMark, Position,
+    Spent, Support, Usage, Verify,
+};
 
 /// A run of characters; half-open, in Unicode code points and in UTF-8 bytes.
 #[derive(Debug, ToSchema)]

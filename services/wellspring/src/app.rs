@@ -90,6 +90,8 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         generator: generator.generator.clone(),
         settings: AnswerSettings {
             sufficiency_min: config.answer_sufficiency_percent as f32 / 100.0,
+            style: config.answer_style,
+            verify: config.answer_verify,
             ..AnswerSettings::default()
         },
     }));

@@ -71,7 +71,9 @@ pub(crate) enum Command {
     /// Ask a question; the answer streams, its sources follow.
     #[command(after_help = "Examples:
   wellspring ask \"How much does a bicycle cost?\"
-  wellspring ask --mode extract \"头班船几点开出？\"    the documents' own sentences, no language model")]
+  wellspring ask --mode extract \"头班船几点开出？\"    the documents' own sentences, no language model
+  wellspring ask --style full --verify strict \"How does boarding work?\"
+  wellspring ask --after \"When does the last boat leave on Monday?\" \"and on Sundays?\"")]
     Ask(AskArguments),
     /// Find passages.
     #[command(after_help = "Examples:
@@ -200,6 +202,12 @@ pub(crate) struct ServiceFlags {
     /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
     #[arg(long, global = true, value_name = "N")]
     answer_sufficiency_percent: Option<String>,
+    /// How long an answer is where the caller does not say: auto, short or full [default: auto].
+    #[arg(long, global = true, value_name = "STYLE")]
+    answer_style: Option<String>,
+    /// What becomes of unsupported sentences where the caller does not say: off, mark or strict [default: mark].
+    #[arg(long, global = true, value_name = "VERIFY")]
+    answer_verify: Option<String>,
     /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
     #[arg(long, global = true, value_name = "MODEL")]
     generator_model: Option<String>,
@@ -234,6 +242,8 @@ impl ServiceFlags {
             ("search.keyword_percent", &self.search_keyword_percent),
             ("vector.quantisation", &self.vector_quantisation),
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
+            ("answer.style", &self.answer_style),
+            ("answer.verify", &self.answer_verify),
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),
             ("generator.context_tokens", &self.generator_context_tokens),

@@ -100,6 +100,31 @@ async fn what_the_documents_do_not_say_is_not_said() {
 }
 
 #[tokio::test]
+async fn a_conversation_is_followed_and_disagreement_is_shown() {
+    let (_folder, service) = library("off").await;
+    let asked = json!({
+        "question": "and the bakery?", "mode": "extract",
+        "history": [
+            { "role": "user", "content": "When does the ferry open?" },
+            { "role": "assistant", "content": "At 6:40." },
+        ],
+    });
+    let (status, answer) = service.json(service.request(Method::POST, "/v1/ask").json(&asked)).await;
+    assert_eq!((status, &answer["rewritten"]), (StatusCode::OK, &json!("When does the bakery open?")), "{answer}");
+    assert!(answer["answer"].as_str().unwrap().contains("five in the morning"), "{answer}");
+
+    service.put("news.md", "# News\n\nFrom December to February the last crossing leaves at 16:15.\n").await;
+    let answer = ask(&service, "When does the last crossing leave from December to February?", "extract").await;
+    assert_eq!(answer["status"], "conflicting", "{answer}");
+    let mut says: Vec<&str> =
+        answer["positions"].as_array().unwrap().iter().map(|p| p["says"].as_str().unwrap()).collect();
+    says.sort_unstable();
+    assert_eq!(says, ["16:15", "17:30"], "{answer}");
+    assert!(check_citations(&service, &answer).await >= 1, "{answer}");
+    service.stop();
+}
+
+#[tokio::test]
 async fn i6_generated_answers_stream_and_every_citation_resolves() {
     let (_folder, service) = library("qwen2.5-coder-0.5b-instruct").await;
     wait_for_generator(&service).await;

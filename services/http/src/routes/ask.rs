@@ -18,15 +18,17 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
-use wellspring_core::answer::{Answer, AnswerEvent, AnswerMode, AnswerStatus, Question};
+use wellspring_core::answer::{Answer, AnswerEvent, AnswerStatus, Question};
 use wellspring_core::limits;
 
 use super::Shared;
 use crate::error::{ApiError, Code, ErrorBody};
-use crate::fields::{Fields, collection, invalid, query_text};
+use crate::fields::{Fields, collection, query_text};
 use crate::filter::filter_of;
+use crate::history::{history_of, mode_of, style_of, verify_of};
 use crate::schema::{self, request::AskBody};
 
+const FIELDS: &[&str] = &["question", "collection", "mode", "style", "verify", "history", "filter", "acl", "stream"];
 /// The content type of a stream of events.
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -43,10 +45,12 @@ const EVENT_STREAM: &str = "text/event-stream";
 )]
 pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     let body = shared.bodies.collect(body, limits::REQUEST_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::parse(&body.bytes, &["question", "collection", "mode", "filter", "acl", "stream"])?;
+    let mut fields = Fields::parse(&body.bytes, FIELDS)?;
     let text = query_text("question", fields.string("question")?)?;
     let collection = collection(fields.string("collection")?.as_deref())?;
-    let mode = mode(fields.string("mode")?.as_deref())?;
+    let mode = mode_of(&mut fields)?;
+    let (style, verify) = (style_of(&mut fields)?, verify_of(&mut fields)?);
+    let history = history_of(&mut fields)?;
     let streamed = fields.boolean("stream")?.unwrap_or_else(|| accepts_events(&headers));
     let filter = filter_of(&mut fields)?;
     drop(body);
@@ -56,7 +60,7 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
     let place = shared.questions.clone().try_acquire_owned().map_err(|_| {
         ApiError::new(Code::Busy, "too many questions are being answered", "try again in a few seconds")
     })?;
-    let events = shared.service.answers.ask(Question { text, collection, mode, filter });
+    let events = shared.service.answers.ask(Question { text, collection, mode, style, verify, history, filter });
     if streamed {
         return Ok(Sse::new(sse(shared, events, place)).keep_alive(KeepAlive::default()).into_response());
     }
@@ -64,16 +68,6 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
     shared.metrics.answer(&answer);
     drop(place);
     Ok(Json(answer).into_response())
-}
-
-/// Reads a mode.
-fn mode(name: Option<&str>) -> Result<AnswerMode, ApiError> {
-    match name {
-        None | Some("auto") => Ok(AnswerMode::Auto),
-        Some("extract") => Ok(AnswerMode::Extract),
-        Some("generate") => Ok(AnswerMode::Generate),
-        Some(_) => Err(invalid("mode", "has an unknown value", "use `auto`, `extract` or `generate`")),
-    }
 }
 
 /// Whether the caller prefers events.

@@ -18,12 +18,38 @@ pub enum AnswerMode {
     Generate,
 }
 
+/// How long an answer is.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum AnswerStyle {
+    /// Chosen by the question and the model; never in an answer.
+    Auto,
+    /// A fact, a name, a number, or one sentence.
+    Short,
+    /// Several sentences, steps or a comparison.
+    Full,
+}
+
+/// What becomes of sentences that the documents do not support.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Verify {
+    /// They stay, and nothing is said of them.
+    Off,
+    /// They stay without a citation, and the answer says so.
+    Mark,
+    /// They are taken out; an answer of nothing else is asked for once more. Nothing is shown before it is checked.
+    Strict,
+}
+
 /// How far the documents carry an answer.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum AnswerStatus {
     /// Answered from the documents.
     Answered,
+    /// Answered, while documents contradict each other: `positions` has what each says.
+    Conflicting,
     /// The documents do not say.
     InsufficientEvidence,
 }
@@ -54,8 +80,16 @@ pub struct Answer {
     /// What the reader should know of it: why it is an extract, what the documents found do not speak of, how many are
     /// still being read.
     pub note: Option<String>,
+    /// The question that was answered, where what was said before completed it; else absent.
+    pub rewritten: Option<String>,
+    /// How long it was meant to be: `short` or `full`; absent where nothing was generated.
+    pub style: Option<AnswerStyle>,
     /// In the order of the answer.
     pub citations: Vec<Citation>,
+    /// Every sentence, in order, with what was found of it; absent where nothing was checked.
+    pub sentences: Option<Vec<CheckedSentence>>,
+    /// What each side says where documents contradict each other, the preferred one first; else absent.
+    pub positions: Option<Vec<Position>>,
     /// What was looked at, where the documents do not say; else absent.
     pub looked_at: Option<Vec<LookedAt>>,
     /// The generator's model, where one wrote.
@@ -109,6 +143,32 @@ pub struct PlaceMark {
     pub start: u64,
     /// The place.
     pub place: Place,
+}
+
+/// A sentence of an answer and what was found of it.
+#[derive(Debug, ToSchema)]
+pub struct CheckedSentence {
+    /// Its characters in the answer.
+    pub answer_span: Span,
+    /// How well the documents support it.
+    pub support: Support,
+}
+
+/// What one side says where documents contradict each other.
+#[derive(Debug, ToSchema)]
+pub struct Position {
+    /// The number, the date or the name.
+    pub says: String,
+    /// When its document was published or, where that is not known, accepted.
+    pub dated: String,
+    /// Whether its author gave that date.
+    pub published: bool,
+    /// Whether the answer follows it.
+    pub preferred: bool,
+    /// How many documents found say so.
+    pub documents: u64,
+    /// Where it stands.
+    pub citation: Citation,
 }
 
 /// What was looked at.

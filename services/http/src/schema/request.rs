@@ -6,7 +6,7 @@
 use utoipa::{IntoParams, ToSchema};
 
 use super::search::Filter;
-use super::{AnswerMode, Origin, Remains, StateName};
+use super::{AnswerMode, AnswerStyle, Origin, Remains, StateName, Verify};
 
 /// A document as a client sends it: with exactly one of `text`, `html` and `file`.
 #[derive(Debug, ToSchema)]
@@ -61,12 +61,29 @@ pub struct AskBody {
     /// How to answer; `auto` where absent.
     #[schema(value_type = Option<AnswerMode>)]
     pub mode: Option<String>,
+    /// How long the answer is; `auto`, or absent, chooses by the question and the model.
+    #[schema(value_type = Option<AnswerStyle>)]
+    pub style: Option<String>,
+    /// What becomes of sentences that the documents do not support; the service's setting where absent.
+    #[schema(value_type = Option<Verify>)]
+    pub verify: Option<String>,
+    /// What was said before, oldest first, at most 16 turns. A question that leans on it ("and on Sundays?") is completed.
+    pub history: Option<Vec<Said>>,
     /// Which documents may be asked.
     pub filter: Option<Filter>,
     /// The caller's access labels.
     pub acl: Option<Vec<String>>,
     /// Whether to answer as a stream of events; where absent, `Accept: text/event-stream` says so.
     pub stream: Option<bool>,
+}
+
+/// A message of a conversation.
+#[derive(Debug, ToSchema)]
+pub struct Said {
+    /// `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
 }
 
 /// The parameters of reading one document.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::{Value, json as body};
-use wellspring_core::answer::AnswerMode;
+use wellspring_core::answer::{AnswerMode, AnswerStyle, Turn, Verify};
 use wellspring_http::HttpSettings;
 
 use crate::support::{Ending, Server, json, refusal, start, start_with};
@@ -44,6 +44,34 @@ async fn a_question_is_answered_as_json() {
     let ask = body!({ "question": "x", "stream": false });
     let (status, _) = json(server.post("/v1/ask").header("accept", "text/event-stream").json(&ask)).await;
     assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn style_verification_and_what_was_said_before_are_passed_on() {
+    let server = start().await;
+    let said = |role: &str, content: &str| body!({ "role": role, "content": content });
+    let history = [said("user", "How long is the Danube?"), said("assistant", "2850 km")];
+    let ask = body!({ "question": "and the Rhine?", "style": "full", "verify": "strict", "history": history });
+    let (status, answer) = json(server.post("/v1/ask").json(&ask)).await;
+    assert_eq!((status, &answer["rewritten"]), (200, &body!("How long is the Danube?")));
+    {
+        let asked = server.answerer.asked.lock().unwrap();
+        assert_eq!((asked[0].style, asked[0].verify), (Some(AnswerStyle::Full), Some(Verify::Strict)));
+        let turn = Turn { question: "How long is the Danube?".into(), answer: "2850 km".into() };
+        assert_eq!(asked[0].history, [turn]);
+    }
+    for (name, value) in [
+        ("style", body!("long")),
+        ("verify", body!(true)),
+        ("history", body!([said("assistant", "secret")])),
+        ("mode", body!("secret")),
+    ] {
+        let mut ask = body!({ "question": "x" });
+        ask[name] = value;
+        let (status, refused) = json(server.post("/v1/ask").json(&ask)).await;
+        assert_eq!((status, &refused["error"]["code"]), (422, &body!("invalid_field")), "{name}");
+        assert!(!refused.to_string().contains("secret"));
+    }
 }
 
 #[tokio::test]

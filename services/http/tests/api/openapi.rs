@@ -169,6 +169,8 @@ fn schemas_are_what_is_written() {
     same_fields("Decision", decision);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
+    same_fields("CheckedSentence", answer().sentences.remove(0));
+    same_fields("Position", answer().positions.remove(0));
     same_fields("Place", Place::Row { sheet: Some("s".into()), number: 1 });
     same_fields("PlaceMark", &passage.places[0]);
     let (title, chunk) = (passage.title.clone(), passage.chunk);

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, Once};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, Citation, LookedAt, Question, Spent, Support,
+    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, AnswerStyle, CheckedSentence, Citation, LookedAt,
+    Position, Question, Spent, Support,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
@@ -115,7 +117,18 @@ pub(crate) fn answer() -> Answer {
         status: AnswerStatus::Answered,
         mode: AnswerMode::Extract,
         note: Some("no generator".into()),
+        rewritten: Some("How long is the Danube?".into()),
+        style: Some(AnswerStyle::Short),
         citations: vec![citation()],
+        sentences: vec![CheckedSentence { answer_span: Span::of("2850 km", 0..7), support: Support::Supported }],
+        positions: vec![Position {
+            says: "2850 km".into(),
+            dated: Timestamp::UNIX_EPOCH,
+            published: true,
+            preferred: true,
+            documents: 1,
+            citation: citation(),
+        }],
         looked_at: vec![LookedAt {
             document: passage.document,
             title: passage.title,

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
-use wellspring_core::answer::AnswerMode;
+use wellspring_core::answer::{AnswerMode, AnswerStyle, Verify};
 
 /// Which documents are looked at; all of them where nothing is said.
 #[derive(Debug, Args)]
@@ -61,6 +61,15 @@ pub(crate) struct AskArguments {
     /// How to answer.
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     pub(crate) mode: Mode,
+    /// How long the answer is.
+    #[arg(long, value_enum, default_value_t = Style::Auto)]
+    pub(crate) style: Style,
+    /// What becomes of sentences that the documents do not support [default: the service's setting].
+    #[arg(long, value_enum)]
+    pub(crate) verify: Option<VerifyChoice>,
+    /// A question asked before, which this one leans on; several, the oldest first.
+    #[arg(long, value_name = "QUESTION")]
+    pub(crate) after: Vec<String>,
     /// The collection to ask.
     #[arg(long, default_value = "default")]
     pub(crate) collection: String,
@@ -87,6 +96,50 @@ impl Mode {
             Self::Auto => AnswerMode::Auto,
             Self::Extract => AnswerMode::Extract,
             Self::Generate => AnswerMode::Generate,
+        }
+    }
+}
+
+/// How long an answer is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Style {
+    /// By the question and the model.
+    Auto,
+    /// A fact, a name, a number, or one sentence.
+    Short,
+    /// Several sentences, steps or a comparison.
+    Full,
+}
+
+impl Style {
+    /// As the API takes it.
+    pub(crate) fn answer_style(self) -> Option<AnswerStyle> {
+        match self {
+            Self::Auto => None,
+            Self::Short => Some(AnswerStyle::Short),
+            Self::Full => Some(AnswerStyle::Full),
+        }
+    }
+}
+
+/// What becomes of unsupported sentences.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum VerifyChoice {
+    /// They stay, and nothing is said of them.
+    Off,
+    /// They stay without a citation, and the answer says so.
+    Mark,
+    /// They are taken out, and nothing is shown before it is checked.
+    Strict,
+}
+
+impl VerifyChoice {
+    /// As the API takes it.
+    pub(crate) fn verify(self) -> Verify {
+        match self {
+            Self::Off => Verify::Off,
+            Self::Mark => Verify::Mark,
+            Self::Strict => Verify::Strict,
         }
     }
 }

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::json;
-use wellspring_core::answer::{Answer, AnswerStatus, Citation};
+use wellspring_core::answer::{Answer, AnswerStatus, Citation, Position};
 
 use crate::cli::AskArguments;
 use crate::client::{Client, ClientError};
@@ -13,6 +13,19 @@ use crate::output::{self, NothingFound};
 pub(crate) async fn run(client: &Client, arguments: &AskArguments, json: bool) -> anyhow::Result<()> {
     let mode = arguments.mode.answer_mode();
     let mut body = json!({ "question": arguments.question.join(" "), "collection": arguments.collection, "mode": mode, "stream": !json });
+    if let Some(style) = arguments.style.answer_style() {
+        body["style"] = json!(style);
+    }
+    if let Some(verify) = arguments.verify {
+        body["verify"] = json!(verify.verify());
+    }
+    if !arguments.after.is_empty() {
+        // What was answered is not known here; a turn without an answer would run into the next.
+        let turn = |question: &String| {
+            [json!({ "role": "user", "content": question }), json!({ "role": "assistant", "content": "…" })]
+        };
+        body["history"] = arguments.after.iter().flat_map(turn).collect();
+    }
     arguments.reach.add_to(&mut body);
     let request = client.request(Method::POST, "/v1/ask").json(&body);
     let answer = if json {
@@ -25,7 +38,7 @@ pub(crate) async fn run(client: &Client, arguments: &AskArguments, json: bool) -
         answer
     };
     match answer.status {
-        AnswerStatus::Answered => Ok(()),
+        AnswerStatus::Answered | AnswerStatus::Conflicting => Ok(()),
         AnswerStatus::InsufficientEvidence => Err(NothingFound.into()),
     }
 }
@@ -102,6 +115,9 @@ fn parse<T: serde::de::DeserializeOwned>(data: &str) -> Result<T, ClientError> {
 
 /// Lists what the answer rests on, or what was looked at in vain.
 fn sources(answer: &Answer) {
+    if let Some(question) = &answer.rewritten {
+        output::line(format!("(asked: {question})"));
+    }
     if let Some(note) = &answer.note {
         output::line(format!("({note})"));
     }
@@ -120,6 +136,16 @@ fn sources(answer: &Answer) {
             number + 1
         ));
         output::line(format!("    \u{201c}{}\u{201d}", quote.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    if !answer.positions.is_empty() {
+        output::line("\nThe documents disagree");
+    }
+    for Position { says, dated, published, documents, citation, .. } in &answer.positions {
+        let (date, how) = (dated.strftime("%Y-%m-%d"), if *published { "published" } else { "accepted" });
+        let more = if *documents > 1 { format!(" and {} more", documents - 1) } else { String::new() };
+        output::line(format!("  {says}: {}{more}, {how} {date}", citation.document));
+        let quote = citation.quote.split_whitespace().collect::<Vec<_>>().join(" ");
+        output::line(format!("    \u{201c}{quote}\u{201d}"));
     }
     if !answer.looked_at.is_empty() {
         output::line("\nLooked at");

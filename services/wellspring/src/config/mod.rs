@@ -14,6 +14,7 @@ mod settings;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use wellspring_core::answer::{AnswerStyle, Verify};
 use wellspring_core::document::CollectionName;
 use wellspring_core::source::SourceSettings;
 use wellspring_http::AccessKey;
@@ -185,6 +186,10 @@ pub(crate) struct Config {
     pub(crate) vector_quantisation: Quantisation,
     /// How much evidence an answer needs, in hundredths.
     pub(crate) answer_sufficiency_percent: u32,
+    /// How long an answer is where the caller does not say; `None` for a choice by question and model.
+    pub(crate) answer_style: Option<AnswerStyle>,
+    /// What becomes of unsupported sentences where the caller does not say.
+    pub(crate) answer_verify: Verify,
     /// Layers for GPUs; `None` for llama.cpp's own choice.
     pub(crate) generator_gpu_layers: Option<u32>,
     /// The log filter.
@@ -237,9 +242,31 @@ impl Config {
                 .parse()
                 .map_err(|reason| layers.refused("vector.quantisation", reason))?,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
+            answer_style: answer_style(layers)?,
+            answer_verify: answer_verify(layers)?,
             generator_gpu_layers: gpu_layers(layers)?,
             log: log(layers)?,
         })
+    }
+}
+
+/// A style, or `auto`.
+fn answer_style(layers: &Layers) -> Result<Option<AnswerStyle>, ConfigError> {
+    match layers.text("answer.style")? {
+        "auto" => Ok(None),
+        "short" => Ok(Some(AnswerStyle::Short)),
+        "full" => Ok(Some(AnswerStyle::Full)),
+        _ => Err(layers.refused("answer.style", "expected `auto`, `short` or `full`".to_owned())),
+    }
+}
+
+/// What becomes of unsupported sentences.
+fn answer_verify(layers: &Layers) -> Result<Verify, ConfigError> {
+    match layers.text("answer.verify")? {
+        "off" => Ok(Verify::Off),
+        "mark" => Ok(Verify::Mark),
+        "strict" => Ok(Verify::Strict),
+        _ => Err(layers.refused("answer.verify", "expected `off`, `mark` or `strict`".to_owned())),
     }
 }
 

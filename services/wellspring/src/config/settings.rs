@@ -129,6 +129,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "how much evidence an answer needs; more declines more questions (`wellspring tune abstain` finds it)",
     },
     Setting {
+        name: "answer.style",
+        kind: Kind::Text,
+        default: Some("auto"),
+        help: "how long an answer is where the caller does not say: `short`, `full`, or `auto`, by the question and the model",
+    },
+    Setting {
+        name: "answer.verify",
+        kind: Kind::Text,
+        default: Some("mark"),
+        help: "what becomes of unsupported sentences where the caller does not say: `off`, `mark` or `strict`",
+    },
+    Setting {
         name: "generator.model",
         kind: Kind::Text,
         default: Some("qwen2.5-coder-0.5b-instruct"),

@@ -1,0 +1,232 @@
+//! Does a sentence say of the subject what is asked of it?
+//!
+//! "Who designed the Heron?" finds a page about the Heron, and any name on it agrees in kind. A question's relation is what
+//! it asks of its subject: to be designed, to cost, to be born. Relations that documents often tell in other words have a
+//! list of these; a question for a person needs a sentence in which somebody could be named; and of a Chinese question each
+//! word of two characters or more must have at least one in the sentence.
+//!
+//! Invariants:
+//! - It only lowers what a sentence is called: one that does not speak of the relation is partial support, and is given
+//!   as before. The lists are not complete, and what they miss must not silence an answer.
+//! - Pure and total.
+
+use wellspring_core::answer::Support;
+use wellspring_core::text::is_cjk;
+
+use crate::evidence::{Evidence, Sentence};
+use crate::kind::Kind;
+use crate::subject::Subject;
+use crate::terms::{is_stop_character, terms, words};
+use crate::verify::lesser;
+
+/// Relations: words that ask for one, and words by which a sentence speaks of it. In the form of `terms` on both sides.
+const RELATIONS: &[(&str, &str)] = &[
+    ("die died dead death", "die died dead death killed drowned perished funeral"),
+    ("born birth birthday", "born birth birthday"),
+    ("design designed designer", "design designed designer architect planned drew drawn engineer invented"),
+    (
+        "build built builds building constructed",
+        "build built construction constructed made erected yard ordered delivered launched completed finished founded",
+    ),
+    (
+        "cost costs price priced fare fee expensive pay pays paid charge",
+        "cost costs price priced fare fee pay pays paid charge free crown crowns euro euros dollar dollars pound pounds \
+         yuan cent cents worth damage",
+    ),
+    ("speed", "speed fast km/h knots mph kilometre kilometres mile miles slow"),
+    ("population inhabitants", "population inhabitants people residents souls"),
+    ("telephone phone", "telephone phone tel"),
+    ("email e-mail", "email mail address"),
+    ("won win wins winner", "won win wins winner winning victory champion prize beat"),
+    ("wrote write writes author", "wrote write writes written author signed"),
+    ("sold sell sells seller", "sold sell sells seller sale offered bought"),
+    ("founded founder", "founded founder established began started created since"),
+    ("opened opening", "opened opening open opens inaugurated began since"),
+    ("invented inventor", "invented inventor developed designed created"),
+    ("earn earns salary", "earn earns salary wage wages paid income"),
+    ("married marry husband wife", "married marry husband wife wedding widow"),
+];
+/// What is asked with "how", and by which words a sentence speaks of it.
+const MEASURES: &[(&str, &str)] = &[
+    ("old", "old aged age born built"),
+    ("deep", "deep depth draws shallow draught metre metres meter meters feet"),
+    ("wide", "wide width broad across metre metres meter meters feet"),
+    ("large", "large size area square hectares acres metre metres meter meters kilometres km"),
+    ("big", "large size area square hectares acres metre metres meter meters kilometres km"),
+    ("fast", "speed fast km/h knots mph kilometre kilometres mile miles minutes"),
+];
+/// Words for people and those who act like one.
+const PEOPLE: &str = "\
+    he she they we i you someone somebody anyone anybody nobody everybody man men woman women people person persons child \
+    children boy girl family widow member members crew captain master director mayor king queen emperor president \
+    minister chief head chairman doctor nurse teacher pupil pupils student students resident residents owner owners \
+    passenger passengers driver drivers keeper guard engineer engineers author artist scientist scientists team company \
+    council committee board government county city state police brigade brigades firm group society cooperative staff \
+    authority agency office department university holders users customers tenants visitors guests volunteers divers";
+/// Words behind which a capital names a place or a time.
+const PLACE_WORDS: &str = "in at from to near on between over below above behind until since for via around";
+/// Words in capitals that name no one.
+const CALENDAR: &str = "\
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september \
+    october november december";
+
+/// What a sentence of the evidence can support at best, whatever is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// By the question's subject and the kind of thing asked for: which sentences are given.
+    pub(crate) bearing: Support,
+    /// And by what is asked of the subject: what they are called.
+    pub(crate) support: Support,
+}
+
+/// The limits of each sentence of the evidence.
+pub(crate) fn limits(question: &str, evidence: &Evidence, subject: &Subject) -> Vec<Limit> {
+    let kind = Kind::of(question);
+    let relation = Relation::of(question);
+    let part = |holds: bool| if holds { Support::Supported } else { Support::Partial };
+    let limit = |(index, sentence): (usize, &Sentence)| {
+        let bearing = lesser(subject.limit(index), part(kind.occurs_in(evidence.text(sentence))));
+        Limit { bearing, support: lesser(bearing, part(relation.is_spoken_of(evidence, index))) }
+    };
+    evidence.sentences.iter().enumerate().map(limit).collect()
+}
+
+/// What a question asks of its subject.
+#[derive(Debug)]
+struct Relation {
+    /// For each relation: the terms by which a sentence speaks of it.
+    told_by: Vec<Vec<String>>,
+    /// Whether a person is asked for; then the question's own terms, which name none.
+    person: Option<Vec<String>>,
+    /// A Chinese question's words.
+    chinese: Vec<Vec<char>>,
+}
+
+impl Relation {
+    fn of(question: &str) -> Self {
+        let said = words(question);
+        let mut told_by: Vec<Vec<String>> = Vec::new();
+        for (asks, holds) in RELATIONS {
+            if said.iter().any(|word| is_one_of(word, asks)) {
+                told_by.push(forms(holds));
+            }
+        }
+        for pair in said.windows(2).filter(|pair| pair[0] == "how") {
+            told_by.extend(MEASURES.iter().filter(|(asks, _)| pair[1] == *asks).map(|(_, holds)| forms(holds)));
+        }
+        let person = said.iter().any(|word| word == "who" || word == "whom").then(|| terms(question));
+        Self { told_by, person, chinese: chinese_words(question) }
+    }
+
+    /// Whether a sentence, read with its title, its headings and the sentence that it leans on, speaks of the relation.
+    fn is_spoken_of(&self, evidence: &Evidence, index: usize) -> bool {
+        let sentence = &evidence.sentences[index];
+        let before = index.checked_sub(1).filter(|_| sentence.leans_on_previous);
+        let before = before.map(|before| evidence.text(&evidence.sentences[before])).unwrap_or_default();
+        let label = Evidence::label(evidence.passage(sentence));
+        let text = evidence.text(sentence);
+        let held = |told_by: &Vec<String>| {
+            let in_text = |text: &str| forms_of(text).iter().any(|form| told_by.contains(form));
+            in_text(text) || in_text(before) || in_text(&label) || has_currency(text, told_by)
+        };
+        let around = || [text, before, &label].concat();
+        self.told_by.iter().all(held)
+            && self.person.as_ref().is_none_or(|asked| names_someone(text, asked) || names_someone(before, asked))
+            && (self.chinese.is_empty() || {
+                let around = around();
+                self.chinese.iter().all(|word| word.iter().any(|&c| around.contains(c)))
+            })
+    }
+}
+
+fn is_one_of(word: &str, list: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
+}
+
+/// The words of a list, as they are compared.
+fn forms(list: &str) -> Vec<String> {
+    list.split_whitespace().flat_map(forms_of).collect()
+}
+
+/// A text's terms and its bare words: among the terms, those that every sentence has are missing.
+fn forms_of(text: &str) -> Vec<String> {
+    terms(text).into_iter().chain(words(text)).collect()
+}
+
+/// Whether a relation of money is spoken of by a sign.
+fn has_currency(text: &str, told_by: &[String]) -> bool {
+    told_by.iter().any(|form| form == "euro") && text.contains(['€', '$', '£', '¥', '₹'])
+}
+
+/// Whether a text could name someone: a word for people, or a capital that begins no sentence and names neither a place, nor
+/// a day, nor what the question itself names.
+fn names_someone(text: &str, asked: &[String]) -> bool {
+    let runs: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|run| !run.is_empty()).collect();
+    let lower: Vec<String> = runs.iter().map(|run| run.to_lowercase()).collect();
+    let capital = |index: usize| runs[index].starts_with(char::is_uppercase);
+    (0..runs.len()).any(|index| {
+        let named = || {
+            let begins = index == 0 && runs.len() > 1 && !capital(1);
+            let behind_place = index > 0 && is_one_of(&lower[index - 1], PLACE_WORDS);
+            let known = terms(runs[index]).iter().all(|term| asked.contains(term));
+            capital(index) && !begins && !behind_place && !known && !is_one_of(&lower[index], CALENDAR)
+        };
+        is_one_of(&lower[index], PEOPLE) || named()
+    })
+}
+
+/// The runs of two characters or more between the characters that every sentence has.
+fn chinese_words(question: &str) -> Vec<Vec<char>> {
+    let characters: Vec<char> = question.chars().collect();
+    let runs = characters.split(|&c| !is_cjk(c) || is_stop_character(c));
+    runs.filter(|run| run.len() > 1).map(<[char]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{evidence, passage};
+
+    fn limit(question: &str, title: Option<&str>, text: &str) -> Support {
+        let evidence = evidence(&[passage("a.md", title, text)], text);
+        limits(question, &evidence, &Subject::default())[0].support
+    }
+
+    #[test]
+    fn a_sentence_without_the_relation_of_the_question_is_partial_support() {
+        let heron = "The Heron is an electric ferry, built in Corran in 2019.";
+        assert_eq!(limit("Who designed the Heron?", None, heron), Support::Partial);
+        assert_eq!(limit("When was the Heron built?", None, heron), Support::Supported);
+        let founder = "Margit Halloran founded the company on 14 April 1887.";
+        assert_eq!(limit("When did Margit Halloran die?", None, founder), Support::Partial);
+        assert_eq!(limit("Who founded the company?", None, founder), Support::Supported);
+        assert_eq!(limit("How old is Ines Okonjo?", None, "Ines Okonjo was born in 1971."), Support::Supported);
+        assert_eq!(limit("How old is Ines Okonjo?", None, "The director Ines Okonjo has 34 people."), Support::Partial);
+    }
+
+    #[test]
+    fn a_price_is_told_by_words_for_money_or_a_heading() {
+        assert_eq!(limit("What does a dog cost?", None, "A dog costs 0.80 crowns."), Support::Supported);
+        assert_eq!(limit("What does a dog cost?", Some("Prices"), "| dog | 0.80 |"), Support::Supported);
+        assert_eq!(limit("What does a dog cost?", None, "A dog has 4 legs."), Support::Partial);
+        assert_eq!(limit("What does a dog cost?", None, "A dog is € 3."), Support::Supported);
+    }
+
+    #[test]
+    fn a_question_for_a_person_needs_a_sentence_that_could_name_one() {
+        let hulls = "Hulls are painted green above the water in Corran.";
+        assert_eq!(limit("Who painted the Otter?", None, hulls), Support::Partial);
+        assert_eq!(limit("Who painted the Otter?", None, "The Otter was painted by Ada."), Support::Supported);
+        assert_eq!(limit("Who paints the Otter?", None, "The crew paints the Otter."), Support::Supported);
+        assert_eq!(limit("Who wrote it?", None, "Emily Stone wrote it."), Support::Supported);
+    }
+
+    #[test]
+    fn each_word_of_a_chinese_question_is_touched() {
+        let heron = "苍鹭号是2019年建造的电动渡轮。";
+        assert_eq!(limit("苍鹭号是谁设计的？", None, heron), Support::Partial);
+        assert_eq!(limit("苍鹭号是哪年建造的？", None, heron), Support::Supported);
+        assert_eq!(limit("公司是谁创立的？", None, "公司由她创办。"), Support::Supported);
+    }
+}
