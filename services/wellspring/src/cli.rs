@@ -20,7 +20,7 @@ pub(crate) use bench::{BenchAction, BenchArguments};
 pub(crate) use documents::{DocumentsAction, DocumentsArguments};
 pub(crate) use eval::{AnswersArguments, Arm, EvalAction, EvalArguments, RetrievalArguments};
 pub(crate) use models::{ModelsAction, ModelsArguments};
-pub(crate) use search::{AskArguments, Mode, SearchArguments};
+pub(crate) use search::{AskArguments, Mode, SearchArguments, Style, VerifyChoice};
 pub(crate) use tune::{AbstainArguments, FusionArguments, TuneAction, TuneArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 

@@ -141,7 +141,7 @@ fn answers_are_measured_with_and_without_the_documents_that_hold_them() {
         "set": "set", "model": "off", "mode": "extract", "given": false, "documents": 3, "questions": 2,
         "queries_without_answers": 1, "answered": 2, "contained": 1.0, "citation_recall": 1.0,
         "quote_holds_answer": 1.0, "valid_citations": 1.0, "false_abstention": 0.0, "refused": 0.0,
-        "abstention_unanswerable": 1.0, "prompt_tokens_mean": 0.0
+        "abstention_unanswerable": 1.0, "prompt_tokens_mean": 0.0, "conflicting": 0.0, "misled": null
     });
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&report[name], value, "{name}: {report}");

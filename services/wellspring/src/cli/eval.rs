@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Mode, Style, VerifyChoice};
 use crate::config::Flags;
 
 /// `eval`.
@@ -47,6 +47,9 @@ Over all questions that are asked:
                         does it, Chinese, Japanese and Korean by the character; of several right answers the best fit
   false_abstention      \"the documents do not say\", although a document does
   refused               --mode generate: what was written was not supported, or nothing was
+  conflicting           answered, and documents that contradict each other were shown
+  misled                where queries have a `fake_answer`, planted in documents: it is answered, and no right one
+  conflicting_misled    of these, the share for which the contradiction was shown
 Over those with an answer:
   citation_recall       a document with a positive grade is cited
   quote_holds_answer    a right answer stands in one of the quotes
@@ -158,6 +161,12 @@ pub(crate) struct AnswersArguments {
     /// How to answer.
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     pub(crate) mode: Mode,
+    /// How long the answers are.
+    #[arg(long, value_enum, default_value_t = Style::Auto)]
+    pub(crate) style: Style,
+    /// What becomes of unsupported sentences.
+    #[arg(long, value_enum, default_value_t = VerifyChoice::Mark)]
+    pub(crate) verify: VerifyChoice,
     /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,

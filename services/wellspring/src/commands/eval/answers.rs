@@ -19,7 +19,7 @@ mod report;
 use std::path::Path;
 
 use anyhow::{bail, ensure};
-use wellspring_core::answer::AnswerMode;
+use wellspring_core::answer::{AnswerMode, Verify};
 use wellspring_core::document::DEFAULT_COLLECTION;
 
 use self::asking::{Asker, Question};
@@ -61,7 +61,7 @@ pub(super) async fn sufficiencies(arguments: &AbstainArguments) -> anyhow::Resul
     let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
     let measured = async {
         let client = &collection.service.client;
-        let asker = Asker { client, mode: AnswerMode::Extract };
+        let asker = Asker { client, mode: AnswerMode::Extract, style: None, verify: Verify::Mark };
         let with = evidence_of_all(asker, &questions, false).await?;
         collection.note_incomplete()?;
         removal::remove_gold(client, &questions).await?;
@@ -120,12 +120,16 @@ fn sample(set: &mut TestSet, folder: &Path, limit: Option<usize>, seed: u64) -> 
         ensure!(count > 0, "--limit 0 leaves no question to ask");
         set.sample(count, seed);
     }
-    let question = |Query { id, text, grades, .. }: Query| Question {
-        right: right.remove(&id).unwrap_or_default(),
-        gold: grades.into_iter().filter(|(_, grade)| *grade > 0).map(|(document, _)| document).collect(),
-        collection: DEFAULT_COLLECTION.to_owned(),
-        id,
-        text,
+    let question = |Query { id, text, grades, .. }: Query| {
+        let (right, fake) = right.remove(&id).map(|gold| (gold.right, gold.fake)).unwrap_or_default();
+        Question {
+            right,
+            fake,
+            gold: grades.into_iter().filter(|(_, grade)| *grade > 0).map(|(document, _)| document).collect(),
+            collection: DEFAULT_COLLECTION.to_owned(),
+            id,
+            text,
+        }
     };
     let questions = std::mem::take(&mut set.queries).into_iter().map(question).collect();
     Ok(Sampled { questions, queries_without_answers })
@@ -150,7 +154,8 @@ impl Measurement<'_> {
         }
         let model = service.generator_ready().await?.unwrap_or_else(|| "off".to_owned());
         let documents = service.number("/catalog/searchable").await?;
-        let asker = Asker { client: &service.client, mode };
+        let (style, verify) = (arguments.style.answer_style(), arguments.verify.verify());
+        let asker = Asker { client: &service.client, mode, style, verify };
         // The first question pays for what is made once, such as the dictionary. It is not the one that is measured first,
         // whose prompt would then be in the model's memory.
         if let Some(last) = questions.last() {

@@ -13,13 +13,13 @@ use anyhow::Context;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, Citation};
+use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, AnswerStyle, Citation, Position, Verify};
 
 use super::overlap::{self, Overlap};
 use crate::client::{Client, ClientError, document_path};
 
 /// Codes of errors that say: nothing was written that the documents support.
-const REFUSALS: [&str; 3] = ["answer_unsupported", "generator_empty", "generator_refused"];
+const REFUSALS: [&str; 4] = ["answer_unsupported", "answer_unfinished", "generator_empty", "generator_refused"];
 
 /// A question and what is right.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Question {
     pub(super) gold: BTreeSet<String>,
     /// The right answers; at least one.
     pub(super) right: Vec<String>,
+    /// Wrong answers that were planted in documents of the set.
+    pub(super) fake: Vec<String>,
     /// Where it is asked.
     pub(super) collection: String,
 }
@@ -41,6 +43,8 @@ pub(super) struct Question {
 pub(super) enum Outcome {
     /// With an answer.
     Answered,
+    /// With an answer, and with documents that contradict each other.
+    Conflicting,
     /// The documents do not say, it said.
     InsufficientEvidence,
     /// With `generate`: what was written was not supported, or nothing was.
@@ -72,6 +76,12 @@ pub(super) struct QuestionRun {
     /// Zeros unless answered.
     #[serde(flatten)]
     pub(super) overlap: Overlap,
+    /// Whether the planted wrong answer was given, and no right one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) misled: Option<bool>,
+    /// What each side said where documents contradict each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) positions: Vec<Position>,
     pub(super) citations: Vec<CheckedCitation>,
     pub(super) first_text_ms: f64,
     pub(super) prompt_tokens: usize,
@@ -97,14 +107,21 @@ pub(super) struct CheckedCitation {
 pub(super) struct Asker<'a> {
     pub(super) client: &'a Client,
     pub(super) mode: AnswerMode,
+    pub(super) style: Option<AnswerStyle>,
+    pub(super) verify: Verify,
 }
 
 impl Asker<'_> {
     /// Asks, and checks what comes back.
     pub(super) async fn ask(&self, question: &Question, unanswerable: bool) -> anyhow::Result<QuestionRun> {
         let failed = || format!("the question `{}` failed", question.id);
-        let Question { id, text, gold, right, collection } = question;
-        let body = json!({ "question": text, "collection": collection, "mode": self.mode, "stream": false });
+        let Question { id, text, gold, right, fake, collection } = question;
+        let Self { mode, style, verify, .. } = self;
+        let mut body =
+            json!({ "question": text, "collection": collection, "mode": mode, "verify": verify, "stream": false });
+        if let Some(style) = style {
+            body["style"] = json!(style);
+        }
         let started = Instant::now();
         let result = self.client.json::<Answer>(self.client.request(Method::POST, "/v1/ask").json(&body)).await;
         let mut run = QuestionRun {
@@ -119,6 +136,8 @@ impl Asker<'_> {
             mode: None,
             note: None,
             overlap: Overlap::default(),
+            misled: None,
+            positions: Vec::new(),
             citations: Vec::new(),
             first_text_ms: 0.0,
             prompt_tokens: 0,
@@ -132,12 +151,19 @@ impl Asker<'_> {
             }
             Err(error) => return Err(anyhow::Error::from(error).context(failed())),
         };
-        if answer.status == AnswerStatus::Answered {
+        run.status = match answer.status {
+            AnswerStatus::Answered => Outcome::Answered,
+            AnswerStatus::Conflicting => Outcome::Conflicting,
+            AnswerStatus::InsufficientEvidence => Outcome::InsufficientEvidence,
+        };
+        if run.status != Outcome::InsufficientEvidence {
             run.overlap = Overlap::of(&answer.answer, right);
-            run.status = Outcome::Answered;
-        } else {
-            run.status = Outcome::InsufficientEvidence;
         }
+        run.misled = (!fake.is_empty()).then(|| {
+            let answered = run.status != Outcome::InsufficientEvidence;
+            answered && !run.overlap.contained && overlap::holds(&answer.answer, fake)
+        });
+        run.positions = answer.positions;
         let characters = answer.answer.chars().count();
         for citation in answer.citations {
             let said = citation.answer_span.start < citation.answer_span.end && citation.answer_span.end <= characters;

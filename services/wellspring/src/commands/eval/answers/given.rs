@@ -116,6 +116,7 @@ mod tests {
             text: "?".to_owned(),
             gold: gold.iter().map(|&id| id.to_owned()).collect(),
             right: vec!["x".to_owned()],
+            fake: Vec::new(),
             collection: String::new(),
         }
     }

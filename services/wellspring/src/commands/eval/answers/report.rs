@@ -19,6 +19,10 @@ pub(super) struct Tally {
     answered: usize,
     abstained: usize,
     refused: usize,
+    conflicting: usize,
+    planted: usize,
+    misled: usize,
+    misled_conflicting: usize,
     em: usize,
     f1: f64,
     contained: usize,
@@ -41,12 +45,17 @@ impl Tally {
         match run.status {
             Outcome::InsufficientEvidence => self.abstained += 1,
             Outcome::Refused => self.refused += 1,
-            Outcome::Answered => {
+            Outcome::Answered | Outcome::Conflicting => {
                 self.answered += 1;
                 self.first_text_ms.push(run.first_text_ms);
                 self.prompt_tokens += run.prompt_tokens;
             }
         }
+        let (conflicting, misled) = (run.status == Outcome::Conflicting, run.misled == Some(true));
+        self.conflicting += usize::from(conflicting);
+        self.planted += usize::from(run.misled.is_some());
+        self.misled += usize::from(misled);
+        self.misled_conflicting += usize::from(misled && conflicting);
         self.em += usize::from(run.overlap.em);
         self.f1 += run.overlap.f1;
         self.contained += usize::from(run.overlap.contained);
@@ -105,6 +114,9 @@ pub(super) struct AnswersReport {
     valid_citations: Option<f64>,
     false_abstention: f64,
     refused: f64,
+    conflicting: f64,
+    misled: Option<f64>,
+    conflicting_misled: Option<f64>,
     abstention_unanswerable: Option<f64>,
     refused_unanswerable: Option<f64>,
     first_token_ms: FirstToken,
@@ -112,6 +124,8 @@ pub(super) struct AnswersReport {
     seconds: f64,
     #[serde(skip)]
     citations: [usize; 2],
+    #[serde(skip)]
+    misled_of: [usize; 2],
     #[serde(skip)]
     unanswerable: usize,
 }
@@ -142,6 +156,9 @@ impl AnswersReport {
             valid_citations: share(valid, checked),
             false_abstention: asked(tally.abstained),
             refused: asked(tally.refused),
+            conflicting: asked(tally.conflicting),
+            misled: share(tally.misled, tally.planted),
+            conflicting_misled: share(tally.misled_conflicting, tally.misled),
             abstention_unanswerable: without_share(|tally| tally.abstained),
             refused_unanswerable: without_share(|tally| tally.refused),
             first_token_ms: FirstToken {
@@ -151,6 +168,7 @@ impl AnswersReport {
             prompt_tokens_mean: share(tally.prompt_tokens, tally.answered),
             seconds: tally.seconds,
             citations: [tally.citations, checked],
+            misled_of: [tally.planted, tally.misled],
             unanswerable: without.map_or(0, |tally| tally.questions),
         }
     }
@@ -179,6 +197,9 @@ impl AnswersReport {
         let [citations, checked] = self.citations;
         let (asked, cited) = (format!("{} questions", self.questions), format!("{citations} citations"));
         let (answered, checked) = (format!("{} answered", self.answered), format!("{checked} citations"));
+        let [planted, misled] = self.misled_of;
+        let (planted, misled) =
+            (format!("{planted} questions with a planted wrong answer"), format!("{misled} misled answers"));
         let without = format!("{} questions without their documents", self.unanswerable);
         let shares = [
             ("exact match", Some(self.em), &asked),
@@ -189,6 +210,9 @@ impl AnswersReport {
             ("a quote holds the answer", self.quote_holds_answer, &answered),
             ("supported citations", self.supported, &cited),
             ("valid citations", self.valid_citations, &checked),
+            ("conflict shown", Some(self.conflicting), &asked),
+            ("misled", self.misled, &planted),
+            ("conflict shown where misled", self.conflicting_misled, &misled),
             ("abstained, answerable", Some(self.false_abstention), &asked),
             ("abstained, unanswerable", self.abstention_unanswerable, &without),
             ("refused, answerable", Some(self.refused).filter(|_| self.measured.mode == AnswerMode::Generate), &asked),
@@ -257,6 +281,8 @@ mod tests {
             mode: Some(AnswerMode::Generate),
             note: None,
             overlap: Overlap { em: f1 == 1.0, f1, contained: f1 > 0.5 },
+            misled: (status != Outcome::Refused).then_some(f1 == 0.25),
+            positions: Vec::new(),
             citations: citations.iter().map(citation).collect(),
             first_text_ms: 100.0 * f1,
             prompt_tokens: 300,
@@ -286,7 +312,7 @@ mod tests {
     fn each_share_is_taken_over_what_the_help_says() {
         let runs = [
             run(Outcome::Answered, 1.0, &[(true, true, Support::Supported)]),
-            run(Outcome::Answered, 0.25, &[(false, false, Support::Partial), (true, false, Support::Supported)]),
+            run(Outcome::Conflicting, 0.25, &[(false, false, Support::Partial), (true, false, Support::Supported)]),
             run(Outcome::InsufficientEvidence, 0.0, &[]),
             run(Outcome::Refused, 0.0, &[]),
         ];
@@ -297,7 +323,7 @@ mod tests {
             "queries_without_answers": 2, "queries_without_relevant_documents": 0, "queries_without_text": 0,
             "judgements_of_unknown_queries": 0, "judgements_of_unknown_documents": 0, "questions": 4, "answered": 2,
             "em": 0.25, "f1": 0.3125, "contained": 0.25, "citation_precision": 2.0 / 3.0, "citation_recall": 1.0, "quote_holds_answer": 0.5,
-            "supported": 2.0 / 3.0, "valid_citations": 2.0 / 3.0, "false_abstention": 0.25, "refused": 0.25,
+            "supported": 2.0 / 3.0, "valid_citations": 2.0 / 3.0, "false_abstention": 0.25, "refused": 0.25, "conflicting": 0.25, "misled": 1.0 / 3.0, "conflicting_misled": 1.0,
             "abstention_unanswerable": 0.5, "refused_unanswerable": 0.0, "first_token_ms": { "p50": 100.0, "p95": 100.0 },
             "prompt_tokens_mean": 300.0, "seconds": 2.0
         });
