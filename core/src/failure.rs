@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// An error behind a seam: a kind to decide by, and the attempt in words for a person.
 #[derive(Debug)]
@@ -14,17 +15,28 @@ pub struct Failure<K> {
     kind: K,
     attempted: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
 }
 
 impl<K: Copy> Failure<K> {
     /// Says what was attempted, in lower case and without a full stop, with nothing beneath it.
     pub fn new(kind: K, attempted: impl Into<String>) -> Self {
-        Self { kind, attempted: attempted.into(), source: None }
+        Self { kind, attempted: attempted.into(), source: None, retry_after: None }
     }
 
     /// The same, keeping the vendor's error as the source of the chain.
     pub fn caused_by(kind: K, attempted: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, attempted: attempted.into(), source: Some(source.into()) }
+        Self { kind, attempted: attempted.into(), source: Some(source.into()), retry_after: None }
+    }
+
+    /// The same, saying when trying again has a chance.
+    pub fn retry_after(self, pause: Duration) -> Self {
+        Self { retry_after: Some(pause), ..self }
+    }
+
+    /// When trying again has a chance; `None` where nobody measured it.
+    pub fn retries_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What a caller decides by.

@@ -4,6 +4,8 @@
 //! - A stream ends with exactly one [`GenerationEvent::Done`], or with one error.
 //! - Dropping the stream stops the decode within one step: a reader who left costs nothing more.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,66 @@ pub struct GenerationRequest {
     pub seed: u32,
     /// Texts at which to stop; they are not part of the output.
     pub stop: Vec<String>,
+    /// What most callers leave as it is.
+    pub options: GenerationOptions,
+}
+
+/// What else can be asked of a generation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationOptions {
+    /// Who asks: requests of one caller wait for each other sooner than for those of others. `None` is one caller.
+    pub caller: Option<String>,
+    /// The generation ends in an error when it is not done after this time.
+    pub deadline: Option<Duration>,
+    /// Sampling looks at so many of the likeliest tokens; 0 is all of them. Greedy text does not depend on it.
+    pub top_k: u32,
+    /// Sampling looks at the likeliest tokens that have this share of probability together, above 0 to 1.
+    pub top_p: f32,
+    /// Sampling looks at tokens that are at least this fraction as likely as the likeliest, 0 to 1.
+    pub min_p: f32,
+    /// Divides the score of what was written among the last tokens; 1 changes nothing, 0.5 to 2.
+    pub repeat_penalty: f32,
+    /// What the text must look like.
+    pub form: TextForm,
+    /// What the messages become on their way to the model.
+    pub template: Template,
+}
+
+/// What a text must look like.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TextForm {
+    /// Anything.
+    #[default]
+    Free,
+    /// JSON that this JSON schema describes.
+    JsonSchema(String),
+    /// What this grammar in llama.cpp's GBNF derives from `root`.
+    Grammar(String),
+}
+
+/// What messages become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Template {
+    /// Turns, by the model's own chat template.
+    #[default]
+    Chat,
+    /// One text: the contents, one after another, which the model goes on writing.
+    Plain,
+}
+
+impl Default for GenerationOptions {
+    fn default() -> Self {
+        Self {
+            caller: None,
+            deadline: None,
+            top_k: 40,
+            top_p: 0.95,
+            min_p: 0.0,
+            repeat_penalty: 1.0,
+            form: TextForm::Free,
+            template: Template::Chat,
+        }
+    }
 }
 
 /// Why a generation ended.
@@ -120,6 +182,52 @@ pub enum GeneratorStatus {
     },
 }
 
+/// A generator's work in numbers, since it was loaded.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct GeneratorStatistics {
+    /// Requests that can be in work at once.
+    pub slots: usize,
+    /// Requests in work now.
+    pub slots_used: usize,
+    /// Requests that wait for a slot now.
+    pub waiting: usize,
+    /// Bytes that the cache of all slots takes, however much of it is used.
+    pub cache_bytes: u64,
+    /// Requests that were accepted.
+    pub accepted: u64,
+    /// Requests that found no place to wait.
+    pub busy: u64,
+    /// Of the accepted ones, those that ended well.
+    pub finished: u64,
+    /// Those whose reader left.
+    pub cancelled: u64,
+    /// Those that ended in an error, a deadline among them.
+    pub failed: u64,
+    /// Prompt tokens that were computed.
+    pub prompt_tokens_read: u64,
+    /// Prompt tokens that were in the cache.
+    pub prompt_tokens_reused: u64,
+    /// Tokens written.
+    pub tokens_written: u64,
+    /// Prompt tokens computed a second, lately; 0 before the first.
+    pub read_tokens_per_second: f64,
+    /// Tokens written a second by all streams together while any wrote, lately.
+    pub written_tokens_per_second: f64,
+    /// From the acceptance of a request to its first token, over the last requests.
+    pub first_token_ms: Percentiles,
+    /// Between two tokens of a stream, over the last tokens.
+    pub inter_token_ms: Percentiles,
+}
+
+/// Where times lie, in milliseconds; 0 before there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half are shorter.
+    pub p50: f64,
+    /// 95 of 100 are shorter.
+    pub p95: f64,
+}
+
 /// Generates text. Contract for implementors:
 ///
 /// - `generate` returns once the request is accepted; errors known by then are returned, later ones end the stream.
@@ -128,6 +236,11 @@ pub enum GeneratorStatus {
 pub trait Generator: Send + Sync {
     /// Whether it can be asked now; cheap, never blocks.
     fn status(&self) -> GeneratorStatus;
+
+    /// Its work in numbers; `None` where nobody counts. Cheap, never blocks.
+    fn statistics(&self) -> Option<GeneratorStatistics> {
+        None
+    }
 
     /// Starts a generation.
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError>;

@@ -233,8 +233,28 @@ pub const POSITIONS_MAX: usize = 4;
 pub const ANSWER_BYTES_MAX: usize = 8 << 10;
 /// Tokens of a generator request's prompt and output together.
 pub const GENERATOR_CONTEXT_TOKENS: u32 = 4096;
-/// Requests waiting for the generator; more are answered `busy` and the extract stands.
+/// Requests that a generator works on side by side. Each has `generator.context_tokens` of the cache to itself, so
+/// this multiplies the cache's memory.
+pub const GENERATOR_SLOTS: usize = 4;
+/// The most slots that can be asked for; beyond this a reader sees no word for seconds on any machine of today.
+pub const GENERATOR_SLOTS_MAX: usize = 64;
+/// Requests waiting for a slot of the generator; more are answered `busy` and the extract stands.
 pub const GENERATOR_QUEUE_MAX: usize = 16;
+/// How long one piece of a newcomer's prompt may keep running streams waiting: longer reads prompts a little faster,
+/// shorter keeps the streams smoother.
+pub const GENERATOR_READ_BESIDE: Duration = Duration::from_millis(100);
+/// The longest time that a request may give a generator.
+pub const GENERATOR_DEADLINE_MAX: Duration = Duration::from_secs(3600);
+/// The longest that a caller who found no place is told to stay away.
+pub const GENERATOR_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// A grammar or a JSON schema that a text must follow: what it costs to read grows with it.
+pub const GRAMMAR_BYTES_MAX: usize = 16 << 10;
+/// No vocabulary has more tokens.
+pub const SAMPLING_TOP_K_MAX: u32 = 1 << 20;
+/// The name of a caller, by which turns are shared out fairly.
+pub const GENERATOR_CALLER_BYTES_MAX: usize = 256;
+/// Times to the first token, and between tokens, that percentiles are taken over.
+pub const GENERATOR_TIMES_KEPT: usize = 512;
 /// Events of an answer that a slow reader may leave unread before the decode waits for it.
 pub const STREAM_EVENTS_MAX: usize = 64;
 /// A generator's process that has not opened its socket for this long after its start is replaced: a busy machine or a cold

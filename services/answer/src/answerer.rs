@@ -17,7 +17,7 @@ use futures::StreamExt;
 use tokio::time::Instant;
 use wellspring_core::answer::{Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStyle, Question, Verify};
 use wellspring_core::embedding::Embedder;
-use wellspring_core::generator::{GenerationRequest, Generator, GeneratorStatus, Message};
+use wellspring_core::generator::{GenerationOptions, GenerationRequest, Generator, GeneratorStatus, Message};
 use wellspring_core::limits as bounds;
 use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, met_damage};
 
@@ -242,6 +242,7 @@ impl Answerer {
             temperature: 0.0,
             seed: settings.seed,
             stop: stop(style),
+            options: GenerationOptions::default(),
         };
         let (evidence, limits) = (&found.evidence, found.limits.clone());
         let citer = Citer::new(question, Arc::clone(evidence), limits, Arc::clone(&self.parts.embedder));

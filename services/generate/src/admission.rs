@@ -4,7 +4,7 @@
 //! - What passes is within the limits. The engine and the client ask the same question, so a request is refused
 //!   before it is sent, and numbers that JSON cannot carry never reach it.
 
-use wellspring_core::generator::{GenerateError, GenerateErrorKind, GenerationRequest};
+use wellspring_core::generator::{GenerateError, GenerateErrorKind, GenerationOptions, GenerationRequest, TextForm};
 use wellspring_core::limits;
 
 /// Refuses what no model could do.
@@ -26,6 +26,8 @@ pub(crate) fn check(request: &GenerationRequest) -> Result<(), GenerateError> {
         "at least one token must be allowed".to_owned()
     } else if !(0.0..=2.0).contains(&request.temperature) {
         "the temperature lies outside 0 to 2".to_owned()
+    } else if let Some(refused) = options(&request.options) {
+        refused
     } else if !stops_fit {
         format!(
             "at most {} stop texts of 1 to {} bytes can be given",
@@ -36,4 +38,25 @@ pub(crate) fn check(request: &GenerationRequest) -> Result<(), GenerateError> {
         return Ok(());
     };
     Err(GenerateError::new(GenerateErrorKind::Refused, refused))
+}
+
+/// What of the options no model could do.
+fn options(options: &GenerationOptions) -> Option<String> {
+    let form_bytes = match &options.form {
+        TextForm::Free => 0,
+        TextForm::JsonSchema(text) | TextForm::Grammar(text) => text.len(),
+    };
+    let within = [
+        (options.top_p > 0.0 && options.top_p <= 1.0, "top_p lies outside 0 (exclusive) to 1"),
+        ((0.0..=1.0).contains(&options.min_p), "min_p lies outside 0 to 1"),
+        ((0.5..=2.0).contains(&options.repeat_penalty), "the repeat penalty lies outside 0.5 to 2"),
+        (options.top_k <= limits::SAMPLING_TOP_K_MAX, "top_k is larger than any vocabulary"),
+        (options.deadline.is_none_or(|time| time <= limits::GENERATOR_DEADLINE_MAX), "the deadline is too far"),
+        (form_bytes <= limits::GRAMMAR_BYTES_MAX, "the grammar or schema is too long"),
+        (
+            options.caller.as_ref().is_none_or(|caller| caller.len() <= limits::GENERATOR_CALLER_BYTES_MAX),
+            "the caller's name is too long",
+        ),
+    ];
+    within.into_iter().find(|(fits, _)| !fits).map(|(_, refused)| refused.to_owned())
 }

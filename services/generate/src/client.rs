@@ -17,13 +17,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, header};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 use wellspring_core::generator::{
-    FinishReason, GenerateError, GenerateErrorKind, Generation, GenerationEvent, GenerationRequest, Generator,
-    GeneratorStatus, Usage,
+    FinishReason, GenerateError, GenerateErrorKind, Generation, GenerationEvent, GenerationOptions, GenerationRequest,
+    Generator, GeneratorStatistics, GeneratorStatus, Template, TextForm, Usage,
 };
 use wellspring_core::limits;
 
@@ -45,7 +45,16 @@ pub struct Client {
     key: Option<Key>,
     /// Whether the server is our own worker.
     ours: bool,
-    status: Arc<Mutex<GeneratorStatus>>,
+    told: Arc<Mutex<Health>>,
+}
+
+/// How a server said that it is.
+#[derive(Debug, Clone, Deserialize)]
+struct Health {
+    #[serde(flatten)]
+    status: GeneratorStatus,
+    /// Ours counts.
+    statistics: Option<GeneratorStatistics>,
 }
 
 /// A secret; its `Debug` does not show it.
@@ -89,36 +98,38 @@ impl Client {
 
     fn new(builder: reqwest::ClientBuilder, base: String, key: Option<&str>, ours: bool) -> Result<Self, ClientError> {
         let http = builder.build().map_err(ClientError::Setup)?;
-        let status = Arc::new(Mutex::new(GeneratorStatus::Loading));
-        Ok(Self { http, base, key: key.map(|key| Key(Arc::from(key))), ours, status })
+        let told = Arc::new(Mutex::new(Health { status: GeneratorStatus::Loading, statistics: None }));
+        Ok(Self { http, base, key: key.map(|key| Key(Arc::from(key))), ours, told })
     }
 
     /// Asks the server how it is and remembers the answer; an error when it does not answer in time, which leaves
     /// the status as it was.
     pub async fn probe(&self, timeout: Duration) -> Result<GeneratorStatus, GenerateError> {
-        let status = tokio::time::timeout(timeout, self.ask()).await.unwrap_or_else(|_| {
+        let health = tokio::time::timeout(timeout, self.ask()).await.unwrap_or_else(|_| {
             Err(GenerateError::new(GenerateErrorKind::Unavailable, "the generator did not answer its health check"))
         })?;
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status.clone();
+        let status = health.status.clone();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = health;
         Ok(status)
     }
 
-    async fn ask(&self) -> Result<GeneratorStatus, GenerateError> {
+    async fn ask(&self) -> Result<Health, GenerateError> {
         let answer = self.get("/health").await?;
         let healthy = answer.status().is_success();
         let body = body(answer).await;
-        if let Ok(status) = serde_json::from_slice::<GeneratorStatus>(&body) {
-            return Ok(status);
+        if let Ok(health) = serde_json::from_slice::<Health>(&body) {
+            return Ok(health);
         }
+        let only = |status| Health { status, statistics: None };
         if !healthy {
-            return Ok(GeneratorStatus::Loading);
+            return Ok(only(GeneratorStatus::Loading));
         }
         // Others say nothing but "healthy"; the name is in the list.
         let models: Models = serde_json::from_slice(&self::body(self.get("/v1/models").await?).await)
             .map_err(|error| unavailable("could not read the generator's list of models", error))?;
         match models.data.into_iter().next() {
-            Some(model) => Ok(GeneratorStatus::Ready { model: model.id }),
-            None => Ok(GeneratorStatus::Failed { reason: "the server has no model".to_owned() }),
+            Some(model) => Ok(only(GeneratorStatus::Ready { model: model.id })),
+            None => Ok(only(GeneratorStatus::Failed { reason: "the server has no model".to_owned() })),
         }
     }
 
@@ -147,16 +158,26 @@ impl Client {
             status if status.is_client_error() => GenerateErrorKind::Refused,
             _ => GenerateErrorKind::Interrupted,
         };
+        let pause = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let said = if self.ours { serde_json::from_slice::<Refusal>(&body(answer).await).ok() } else { None };
         let said = said.map(|refusal| refusal.error.message.chars().take(MESSAGE_CHARS_MAX).collect());
-        GenerateError::new(kind, said.unwrap_or_else(|| format!("the generator answered with status {status}")))
+        let error =
+            GenerateError::new(kind, said.unwrap_or_else(|| format!("the generator answered with status {status}")));
+        match pause.map(Duration::from_secs) {
+            Some(pause) => error.retry_after(pause.min(limits::GENERATOR_RETRY_AFTER_MAX)),
+            None => error,
+        }
     }
 }
 
 #[async_trait]
 impl Generator for Client {
     fn status(&self) -> GeneratorStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).status.clone()
+    }
+
+    fn statistics(&self) -> Option<GeneratorStatistics> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).statistics.clone()
     }
 
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {
@@ -172,6 +193,7 @@ impl Generator for Client {
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
         }
+        add_options(&mut body, &request.options)?;
         if let GeneratorStatus::Ready { model } = self.status() {
             body["model"] = json!(model);
         }
@@ -186,6 +208,41 @@ impl Generator for Client {
         }
         let bytes_max = request.tokens_max.saturating_mul(limits::GENERATED_TOKEN_BYTES_MAX);
         Ok(Reading::new(answer.bytes_stream(), bytes_max).generation())
+    }
+}
+
+/// Adds what is not as it always is: other servers may not know every field.
+fn add_options(body: &mut Value, options: &GenerationOptions) -> Result<(), GenerateError> {
+    let defaults = GenerationOptions::default();
+    let changed = [
+        ("user", options.caller != defaults.caller, json!(options.caller)),
+        ("deadline_ms", options.deadline.is_some(), json!(options.deadline.map(|time| time.as_millis() as u64))),
+        ("top_k", options.top_k != defaults.top_k, json!(options.top_k)),
+        ("top_p", options.top_p != defaults.top_p, json!(options.top_p)),
+        ("min_p", options.min_p != defaults.min_p, json!(options.min_p)),
+        ("repeat_penalty", options.repeat_penalty != defaults.repeat_penalty, json!(options.repeat_penalty)),
+    ];
+    for (name, is_changed, value) in changed {
+        if is_changed {
+            body[name] = value;
+        }
+    }
+    match &options.form {
+        TextForm::Free => {}
+        TextForm::Grammar(grammar) => body["grammar"] = json!(grammar),
+        TextForm::JsonSchema(schema) => {
+            let schema: Value = serde_json::from_str(schema).map_err(|error| {
+                GenerateError::caused_by(GenerateErrorKind::Refused, "the JSON schema is no JSON", error)
+            })?;
+            body["response_format"] =
+                json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } });
+        }
+    }
+    match options.template {
+        Template::Chat => Ok(()),
+        Template::Plain => {
+            Err(GenerateError::new(GenerateErrorKind::Refused, "a client asks for completions of chats only"))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
-use wellspring_core::generator::{Message, Role};
+use wellspring_core::generator::{GenerationOptions, Message, Role};
 
 use super::*;
 
@@ -10,7 +10,14 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnec
 
 fn request() -> GenerationRequest {
     let messages = vec![Message { role: Role::User, content: "a question".to_owned() }];
-    GenerationRequest { messages, tokens_max: 4, temperature: 0.0, seed: 0, stop: vec![] }
+    GenerationRequest {
+        messages,
+        tokens_max: 4,
+        temperature: 0.0,
+        seed: 0,
+        stop: vec![],
+        options: GenerationOptions::default(),
+    }
 }
 
 /// A client of a server that answers its one request with these bytes and goes away.

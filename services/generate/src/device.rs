@@ -6,7 +6,7 @@
 use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 use serde::Serialize;
 
-use crate::engine::backend;
+use crate::load::backend;
 
 /// A device that a model can be put on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,101 +5,43 @@
 //! Invariants:
 //! - The context never leaves its thread. Requests reach it through one bounded queue, each with its caller's span
 //!   and a bounded way back (I-7).
-//! - A request is admitted before its prompt is tokenised: the place in the queue is a value.
-//! - The model file is checked before llama.cpp sees it.
+//! - A request is admitted before its prompt is tokenised: its place is a value that it holds until it ends.
+//! - What drains takes nobody in and ends nobody early.
 
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use llama_cpp_2::context::params::LlamaContextParams;
-use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{LlamaContextLoadError, LlamaModelLoadError, LogOptions};
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use llama_cpp_2::token::LlamaToken;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::Span;
 use wellspring_core::generator::{
-    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatus,
+    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatistics, GeneratorStatus,
+    Message, Template, TextForm,
 };
 use wellspring_core::limits;
 
 use crate::admission::check;
-use crate::decode::{Decoder, REUSE_GRID_TOKENS};
-use crate::gguf::{self, ModelFileError};
-use crate::prompt::{PromptError, Prompter};
-use crate::slot::Job;
-
-/// What to load, and how to run it.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// The GGUF file.
-    pub model: PathBuf,
-    /// The name it is served under.
-    pub name: String,
-    /// Tokens of prompt and output together.
-    pub context_tokens: u32,
-    /// Threads of llama.cpp. More than there are free cores makes everything slow.
-    pub threads: usize,
-    /// Prompt tokens read in one step, rounded up to a multiple of 64: longer is a little faster, shorter notices
-    /// sooner that the reader left.
-    pub batch_tokens: usize,
-    /// Layers of the model that GPUs compute; `None` leaves it to llama.cpp, which puts all there where a GPU is. Over
-    /// several GPUs the layers are split by their free memory. Without a GPU, or a build for one, it means nothing.
-    pub gpu_layers: Option<u32>,
-}
-
-impl EngineConfig {
-    /// The prefill step that measures best.
-    pub const BATCH_TOKENS_DEFAULT: usize = 128;
-
-    /// The defaults for a model.
-    pub fn new(model: PathBuf, name: impl Into<String>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            model,
-            name: name.into(),
-            context_tokens: limits::GENERATOR_CONTEXT_TOKENS,
-            threads,
-            batch_tokens: Self::BATCH_TOKENS_DEFAULT,
-            gpu_layers: None,
-        }
-    }
-}
-
-/// Why a model was not loaded.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The file is not one to load.
-    #[error("could not use the model file")]
-    File(#[from] ModelFileError),
-    /// llama.cpp refuses the model.
-    #[error("llama.cpp could not load the model")]
-    Model(#[source] LlamaModelLoadError),
-    /// llama.cpp has no memory for the context, or refuses it.
-    #[error("llama.cpp could not make a context for the model")]
-    Context(#[source] LlamaContextLoadError),
-    /// The model cannot be talked to.
-    #[error("could not use the model's chat template")]
-    Template(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No tokens, no threads, or more than llama.cpp can count.
-    #[error("the generator's settings are out of range")]
-    Settings,
-    /// The engine's thread ended.
-    #[error("the engine ended while it was loading")]
-    Ended,
-}
+use crate::decode::Decoder;
+use crate::load::{EngineConfig, LoadError, decoder, load};
+use crate::meter::{End, Meter};
+use crate::prompt::Prompter;
+use crate::queue::{Caller, Queue};
+use crate::sample::check_form;
+use crate::slot::{Job, Outcome};
 
 /// A model in this process.
 pub struct Engine {
     name: String,
     jobs: mpsc::Sender<Command>,
+    /// One for each request that waits or works.
+    places: Arc<Semaphore>,
+    places_max: usize,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -112,10 +54,13 @@ struct Shared {
     /// Set once, when loading is over.
     loaded: OnceLock<Result<Loaded, String>>,
     stopping: AtomicBool,
+    draining: AtomicBool,
+    meter: Arc<Meter>,
 }
 
 /// What is needed to admit a request.
 struct Loaded {
+    model: Arc<LlamaModel>,
     prompter: Prompter,
     context_tokens: usize,
 }
@@ -145,10 +90,26 @@ impl Engine {
         }
     }
 
+    /// Refuses newcomers from now on and waits until what waits and works has ended, but no longer than `at_most`;
+    /// `false` when something is still in work then.
+    pub async fn drain(&self, at_most: Duration) -> bool {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let all = u32::try_from(self.places_max).unwrap_or(u32::MAX);
+        tokio::time::timeout(at_most, self.places.acquire_many(all)).await.is_ok()
+    }
+
     fn begin(config: EngineConfig) -> (Self, oneshot::Receiver<Result<(), LoadError>>) {
         // Callers beyond the queue are told "busy" rather than left waiting for minutes.
-        let (jobs, queue) = mpsc::channel(limits::GENERATOR_QUEUE_MAX);
-        let shared = Arc::new(Shared { loaded: OnceLock::new(), stopping: AtomicBool::new(false) });
+        let places_max = limits::GENERATOR_QUEUE_MAX + config.slots;
+        let places = Arc::new(Semaphore::new(places_max));
+        // Room for every place, and for the word that wakes the thread.
+        let (jobs, queue) = mpsc::channel(places_max + 1);
+        let shared = Arc::new(Shared {
+            loaded: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            meter: Arc::default(),
+        });
         let (report, outcome) = oneshot::channel();
         let name = config.name.clone();
         let thread = std::thread::Builder::new().name("llama".to_owned()).spawn({
@@ -157,7 +118,7 @@ impl Engine {
         });
         // Without a thread the report's sender is gone, and the status says so.
         let thread = thread.inspect_err(|error| tracing::error!(%error, "could not start the engine's thread")).ok();
-        (Self { name, jobs, shared, thread: Mutex::new(thread) }, outcome)
+        (Self { name, jobs, places, places_max, shared, thread: Mutex::new(thread) }, outcome)
     }
 }
 
@@ -179,33 +140,64 @@ impl Generator for Engine {
         }
     }
 
+    fn statistics(&self) -> Option<GeneratorStatistics> {
+        Some(self.shared.meter.statistics())
+    }
+
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {
+        let accepted = Instant::now();
         let Some(Ok(_)) = self.shared.loaded.get() else { return Err(unavailable()) };
+        if self.shared.draining.load(Ordering::Relaxed) {
+            return Err(GenerateError::new(GenerateErrorKind::Unavailable, "the generator is being stopped"));
+        }
         check(&request)?;
-        let place = self.jobs.clone().try_reserve_owned().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                GenerateError::new(GenerateErrorKind::Busy, "too many requests wait for the generator")
-            }
-            mpsc::error::TrySendError::Closed(_) => unavailable(),
+        let meter = &self.shared.meter;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            meter.busy();
+            GenerateError::new(GenerateErrorKind::Busy, "too many requests wait for the generator")
+                .retry_after(meter.retry_after())
         })?;
         let shared = Arc::clone(&self.shared);
-        let GenerationRequest { messages, tokens_max, temperature, seed, stop } = request;
-        let tokenised = tokio::task::spawn_blocking(move || match shared.loaded.get() {
-            Some(Ok(loaded)) => Some((loaded.prompter.tokens(&messages), loaded.context_tokens)),
+        let GenerationRequest { messages, tokens_max, temperature, seed, stop, options } = request;
+        let (template, form) = (options.template, options.form.clone());
+        let prepared = tokio::task::spawn_blocking(move || match shared.loaded.get() {
+            Some(Ok(loaded)) => Some(loaded.prepare(&messages, template, &form)),
             _ => None,
         });
-        let (prompt, context_tokens) = tokenised.await.ok().flatten().ok_or_else(unavailable)?;
-        let prompt = prompt.map_err(|error| {
-            GenerateError::caused_by(GenerateErrorKind::Refused, "could not turn the messages into a prompt", error)
-        })?;
+        let (prompt, context_tokens) = prepared.await.ok().flatten().ok_or_else(unavailable)??;
         if prompt.is_empty() || prompt.len() >= context_tokens {
             let attempted = format!("the prompt has {} tokens, the context {context_tokens}", prompt.len());
             return Err(GenerateError::new(GenerateErrorKind::Refused, attempted));
         }
         let tokens_max = tokens_max.min(context_tokens - prompt.len());
         let (reply, events) = mpsc::channel(limits::STREAM_EVENTS_MAX);
-        place.send(Some(Job { prompt, tokens_max, temperature, seed, stop, reply, span: Span::current() }));
+        let caller = Caller::from(options.caller.as_deref().unwrap_or_default());
+        let (_place, span) = (Some(place), Span::current());
+        let job = Job { prompt, tokens_max, temperature, seed, stop, options, caller, accepted, _place, reply, span };
+        self.jobs.try_send(Some(job)).map_err(|_| unavailable())?;
+        meter.accepted();
         Ok(ReceiverStream::new(events).boxed())
+    }
+}
+
+impl Loaded {
+    /// The tokens of a prompt and the most that it may have, when its form can be asked for. CPU work.
+    fn prepare(
+        &self,
+        messages: &[Message],
+        template: Template,
+        form: &TextForm,
+    ) -> Result<(Vec<LlamaToken>, usize), GenerateError> {
+        check_form(&self.model, form)
+            .map_err(|error| GenerateError::caused_by(GenerateErrorKind::Refused, error.to_string(), error))?;
+        let tokens = match template {
+            Template::Chat => self.prompter.tokens(messages),
+            Template::Plain => Ok(self.prompter.plain(messages)),
+        };
+        let tokens = tokens.map_err(|error| {
+            GenerateError::caused_by(GenerateErrorKind::Refused, "could not turn the messages into a prompt", error)
+        })?;
+        Ok((tokens, self.context_tokens))
     }
 }
 
@@ -216,9 +208,13 @@ fn run(
     mut queue: mpsc::Receiver<Command>,
     report: oneshot::Sender<Result<(), LoadError>>,
 ) {
-    let loading = load(config, Arc::clone(shared));
+    // The loading of an engine that is not wanted any more ends.
+    let loading = load(config, {
+        let shared = Arc::clone(shared);
+        move || !shared.stopping.load(Ordering::Relaxed)
+    });
     // Nobody waits for the report of an engine that was started without waiting.
-    let (model, loaded) = match loading {
+    let (model, prompter) = match loading {
         Ok(loading) => loading,
         Err(error) => {
             let reason = chain(&error);
@@ -228,7 +224,7 @@ fn run(
             return;
         }
     };
-    let mut decoder = match decoder(&model, config) {
+    let mut decoder = match decoder(&model, config, &shared.meter) {
         Ok(decoder) => decoder,
         Err(error) => {
             let _ = shared.loaded.set(Err(chain(&error)));
@@ -236,64 +232,59 @@ fn run(
             return;
         }
     };
+    let loaded = Loaded { model: Arc::clone(&model), prompter, context_tokens: config.context_tokens as usize };
     let _ = shared.loaded.set(Ok(loaded));
     let _ = report.send(Ok(()));
-    while !shared.stopping.load(Ordering::Relaxed) {
-        if !decoder.is_idle() {
-            decoder.step();
-            continue;
-        }
-        match queue.blocking_recv() {
-            // A caller who left while waiting must not cost the cache its content.
-            Some(Some(job)) if job.reply.is_closed() => {}
-            Some(Some(job)) => decoder.admit(job),
-            Some(None) | None => break,
-        }
-    }
+    work(&mut decoder, shared, &mut queue);
     decoder.interrupt();
 }
 
-/// Reads the model.
-fn load(config: &EngineConfig, shared: Arc<Shared>) -> Result<(Arc<LlamaModel>, Loaded), LoadError> {
-    if config.context_tokens == 0 || config.threads == 0 || config.batch_tokens == 0 {
-        return Err(LoadError::Settings);
+/// Works until the engine stops.
+fn work(decoder: &mut Decoder<'_>, shared: &Shared, commands: &mut mpsc::Receiver<Command>) {
+    let meter = &shared.meter;
+    let mut waiting: Queue<Job> = Queue::new();
+    while !shared.stopping.load(Ordering::Relaxed) {
+        if decoder.is_idle() && waiting.is_empty() {
+            meter.standing(0, 0);
+            match commands.blocking_recv() {
+                Some(Some(job)) => waiting.push(Caller::clone(&job.caller), job),
+                Some(None) | None => return,
+            }
+        }
+        while let Ok(Some(job)) = commands.try_recv() {
+            waiting.push(Caller::clone(&job.caller), job);
+        }
+        // A caller who left while waiting must not cost the cache its content.
+        waiting.retain(|job| match job.over() {
+            None => true,
+            Some(outcome) => {
+                meter.ended(turned_away(job, outcome), None);
+                false
+            }
+        });
+        while decoder.has_room()
+            && let Some(job) = waiting.pop(|caller| decoder.in_work_for(caller))
+        {
+            decoder.admit(job);
+        }
+        meter.standing(decoder.in_work(), waiting.len());
+        decoder.step();
     }
-    gguf::check(&config.model)?;
-    // The callback ends the loading of an engine that is not wanted any more; it also keeps llama.cpp from logging
-    // its progress dot by dot.
-    let parameters = match config.gpu_layers {
-        Some(layers) => LlamaModelParams::default().with_n_gpu_layers(layers),
-        None => LlamaModelParams::default(),
-    };
-    let parameters = parameters.with_progress_callback(move |_| !shared.stopping.load(Ordering::Relaxed));
-    let model = Arc::new(LlamaModel::load_from_file(backend(), &config.model, &parameters).map_err(LoadError::Model)?);
-    let prompter = Prompter::new(Arc::clone(&model)).map_err(|error: PromptError| LoadError::Template(error.into()))?;
-    Ok((model, Loaded { prompter, context_tokens: config.context_tokens as usize }))
+    while let Some(job) = waiting.pop(|_| 0) {
+        let stopping = GenerateError::new(GenerateErrorKind::Interrupted, "the generator is being stopped");
+        let _ = job.reply.try_send(Err(stopping));
+    }
 }
 
-/// Makes the context, on the thread that will use it.
-fn decoder<'model>(model: &'model LlamaModel, config: &EngineConfig) -> Result<Decoder<'model>, LoadError> {
-    let threads = i32::try_from(config.threads).map_err(|_| LoadError::Settings)?;
-    let batch_tokens = config.batch_tokens.next_multiple_of(REUSE_GRID_TOKENS);
-    let batch = u32::try_from(batch_tokens).map_err(|_| LoadError::Settings)?;
-    let parameters = LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(config.context_tokens))
-        .with_n_batch(batch)
-        .with_n_ubatch(batch)
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads)
-        .with_no_perf(true);
-    let context = model.new_context(backend(), parameters).map_err(LoadError::Context)?;
-    Ok(Decoder::new(model, context, batch_tokens))
-}
-
-/// llama.cpp's globals, which can be set up once in a process and serve every engine in it.
-pub(crate) fn backend() -> &'static LlamaBackend {
-    static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
-    BACKEND.get_or_init(|| {
-        llama_cpp_2::send_logs_to_tracing(LogOptions::default());
-        LlamaBackend::init().expect("nothing else in this process sets llama.cpp up")
-    })
+/// Tells a request that never got a slot why.
+fn turned_away(job: &Job, outcome: Outcome) -> End {
+    match outcome {
+        Outcome::Failed(error) => {
+            let _ = job.reply.try_send(Err(error));
+            End::Failed
+        }
+        _ => End::Cancelled,
+    }
 }
 
 fn unavailable() -> GenerateError {

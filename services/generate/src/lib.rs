@@ -1,7 +1,7 @@
 //! How does a prompt become text, and what happens when the model's process dies?
 //!
 //! ```text
-//! Engine      llama.cpp on one thread of this process               engine  admission  decode  slot  prompt  assemble  gguf
+//! Engine      llama.cpp on one thread of this process               engine  load  admission  queue  decode  cache  slot  sample  prompt  assemble  meter  gguf
 //! Client      a generator behind an OpenAI-compatible server        client  events
 //! Supervisor  a Client of a child process that it keeps alive       supervisor
 //! worker      what that child does at its start                     worker
@@ -11,24 +11,30 @@
 //! Invariants:
 //! - llama.cpp is named here only, and runs in a child process: it ends in `abort()` where others return an error
 //!   (I-8).
-//! - A greedy text depends on its prompt alone, not on what the cache held before.
+//! - On a CPU a greedy text depends on its prompt alone: not on what the cache held before, nor on who is beside it.
 //! - The child dies with its parent, however the parent dies.
 
 mod admission;
 mod assemble;
+mod cache;
 mod client;
 mod decode;
 mod device;
 mod engine;
 mod events;
 mod gguf;
+mod load;
+mod meter;
 mod prompt;
+mod queue;
+mod sample;
 mod slot;
 mod supervisor;
 pub mod worker;
 
 pub use client::{Client, ClientError};
 pub use device::{Device, devices};
-pub use engine::{Engine, EngineConfig, LoadError};
+pub use engine::Engine;
 pub use gguf::{ModelFileError, check as check_model_file};
+pub use load::{CacheType, EngineConfig, LoadError};
 pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};

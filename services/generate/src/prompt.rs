@@ -63,6 +63,17 @@ impl Prompter {
         Ok(tokens)
     }
 
+    /// The tokens of the contents, one after another, without a template.
+    pub(crate) fn plain(&self, messages: &[Message]) -> Vec<LlamaToken> {
+        let vocabulary = self.model.vocab();
+        let text: String = messages.iter().map(|message| message.content.as_str()).collect();
+        let mut tokens = vocabulary.tokenize(text.as_bytes(), false, false);
+        if vocabulary.should_add_bos() {
+            tokens.insert(0, vocabulary.bos());
+        }
+        tokens
+    }
+
     /// The template over placeholders.
     fn render(&self, messages: &[Message]) -> Result<String, PromptError> {
         let turns: Result<Vec<_>, _> = messages

@@ -3,27 +3,22 @@
 //! Invariants:
 //! - The last event sent is [`GenerationEvent::Done`] or an error, and nothing is sent after it.
 //! - Events wait for a reader who is slow, up to [`limits::GENERATOR_STALL_MAX`]; then the stream is given up, since
-//!   others wait for the generator.
+//!   others wait for its slot. Nobody else waits for a slow reader.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::Span;
-use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, Usage};
+use wellspring_core::generator::{
+    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationOptions, Usage,
+};
 use wellspring_core::limits;
 
 use crate::assemble::{Assembled, Assembler};
-
-/// The candidates that sampling looks at, when it is not greedy.
-const TOP_K: i32 = 40;
-/// The share of probability that sampling looks at, when it is not greedy.
-const TOP_P: f32 = 0.95;
-/// Between two looks at a reader who has not made room.
-const STALL_POLL: Duration = Duration::from_millis(2);
+use crate::queue::Caller;
 
 /// Where a request's events go.
 pub(crate) type Reply = mpsc::Sender<Result<GenerationEvent, GenerateError>>;
@@ -41,18 +36,39 @@ pub(crate) struct Job {
     pub(crate) seed: u32,
     /// Texts to stop at, none of them empty.
     pub(crate) stop: Vec<String>,
+    /// What else was asked.
+    pub(crate) options: GenerationOptions,
+    /// Who asks.
+    pub(crate) caller: Caller,
+    /// When it was accepted.
+    pub(crate) accepted: Instant,
+    /// Its place among those that wait and work, given back when it ends.
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
     /// Where events go; closed when the reader left.
     pub(crate) reply: Reply,
     /// The caller's span.
     pub(crate) span: Span,
 }
 
+impl Job {
+    /// Why nobody needs it any more: its reader left, or its time is up.
+    pub(crate) fn over(&self) -> Option<Outcome> {
+        if self.reply.is_closed() {
+            return Some(Outcome::Left);
+        }
+        let is_late = self.options.deadline.is_some_and(|deadline| self.accepted.elapsed() > deadline);
+        is_late.then(|| Outcome::Failed(GenerateError::new(GenerateErrorKind::Interrupted, "the request's time is up")))
+    }
+}
+
 /// How a step went.
 pub(crate) enum Outcome {
     /// More steps follow.
     GoesOn,
-    /// Everything is sent, or nobody reads it.
+    /// Everything is sent.
     Ended,
+    /// Nobody reads it.
+    Left,
     /// The stream ends with this.
     Failed(GenerateError),
 }
@@ -64,13 +80,19 @@ impl Outcome {
     }
 }
 
-/// A request in work.
-pub(crate) struct Slot {
+/// A request in work, with what chooses its tokens.
+pub(crate) struct Slot<C> {
     pub(crate) job: Job,
-    pub(crate) sampler: LlamaSampler,
+    pub(crate) chooser: C,
     pub(crate) usage: Usage,
-    /// Prompt tokens that the cache holds.
+    /// Prompt tokens that the cache holds; on the grid, or all.
     pub(crate) read: usize,
+    /// Prompt tokens that were read for others while this one waited for its turn.
+    pub(crate) overtaken: usize,
+    /// When it got its slot.
+    pub(crate) began: Instant,
+    /// When its last token was written.
+    pub(crate) wrote: Option<Instant>,
     /// The last token written, which the cache does not hold yet.
     pub(crate) last: Option<LlamaToken>,
     assembler: Assembler,
@@ -79,15 +101,18 @@ pub(crate) struct Slot {
     stalled_since: Option<Instant>,
 }
 
-impl Slot {
+impl<C> Slot<C> {
     /// Begins a request of whose prompt the cache holds the first `read` tokens.
-    pub(crate) fn new(job: Job, read: usize) -> Self {
+    pub(crate) fn new(job: Job, chooser: C, read: usize) -> Self {
         Self {
-            sampler: sampler(job.temperature, job.seed),
+            chooser,
             usage: Usage { prompt_tokens: job.prompt.len(), cached_tokens: read, completion_tokens: 0 },
             assembler: Assembler::new(job.stop.clone()),
             job,
             read,
+            overtaken: 0,
+            began: Instant::now(),
+            wrote: None,
             last: None,
             unsent: VecDeque::new(),
             stalled_since: None,
@@ -124,31 +149,40 @@ impl Slot {
         !self.unsent.is_empty()
     }
 
-    /// Sends what can be sent; waits a moment when the reader has no room.
+    /// Whether its prompt is not read yet.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.read < self.job.prompt.len()
+    }
+
+    /// Whether its next token can be computed.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.is_reading() && !self.has_unsent()
+    }
+
+    /// Sends what the reader has room for.
     pub(crate) fn send(&mut self) -> Outcome {
         while let Some(event) = self.unsent.pop_front() {
             let is_last = matches!(event, GenerationEvent::Done { .. });
             match self.job.reply.try_send(Ok(event)) {
                 Ok(()) if is_last => return Outcome::Ended,
                 Ok(()) => self.stalled_since = None,
-                Err(TrySendError::Closed(_)) => return Outcome::Ended,
+                Err(TrySendError::Closed(_)) => return Outcome::Left,
                 Err(TrySendError::Full(event)) => {
                     if let Ok(event) = event {
                         self.unsent.push_front(event);
                     }
-                    return self.wait();
+                    return self.stalled();
                 }
             }
         }
         Outcome::GoesOn
     }
 
-    fn wait(&mut self) -> Outcome {
+    fn stalled(&mut self) -> Outcome {
         let since = *self.stalled_since.get_or_insert_with(Instant::now);
         if since.elapsed() > limits::GENERATOR_STALL_MAX {
             return Outcome::Failed(GenerateError::new(GenerateErrorKind::Interrupted, "the reader did not keep up"));
         }
-        std::thread::sleep(STALL_POLL);
         Outcome::GoesOn
     }
 
@@ -163,27 +197,13 @@ impl Slot {
     }
 }
 
-/// How tokens are chosen.
-fn sampler(temperature: f32, seed: u32) -> LlamaSampler {
-    if temperature == 0.0 {
-        return LlamaSampler::greedy();
-    }
-    // llama.cpp reads the largest seed as "choose one by chance".
-    let seed = seed.min(u32::MAX - 1);
-    let chain = [
-        LlamaSampler::top_k(TOP_K),
-        LlamaSampler::top_p(TOP_P, 1),
-        LlamaSampler::temp(temperature),
-        LlamaSampler::dist(seed),
-    ];
-    LlamaSampler::chain(chain, true)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn slot(tokens_max: usize, room: usize) -> (Slot, mpsc::Receiver<Result<GenerationEvent, GenerateError>>) {
+    fn slot(tokens_max: usize, room: usize) -> (Slot<()>, mpsc::Receiver<Result<GenerationEvent, GenerateError>>) {
         let (reply, events) = mpsc::channel(room);
         let job = Job {
             prompt: vec![LlamaToken(1)],
@@ -191,10 +211,14 @@ mod tests {
             temperature: 0.0,
             seed: 0,
             stop: vec!["END".to_owned()],
+            options: GenerationOptions::default(),
+            caller: Caller::from(""),
+            accepted: Instant::now(),
+            _place: None,
             reply,
             span: Span::none(),
         };
-        (Slot::new(job, 0), events)
+        (Slot::new(job, (), 0), events)
     }
 
     fn text(events: &mut mpsc::Receiver<Result<GenerationEvent, GenerateError>>) -> Vec<GenerationEvent> {
@@ -238,6 +262,15 @@ mod tests {
         let (mut slot, events) = slot(9, 1);
         drop(events);
         slot.write(LlamaToken(1), b"a");
-        assert!(matches!(slot.send(), Outcome::Ended));
+        assert!(matches!(slot.send(), Outcome::Left));
+        assert!(matches!(slot.job.over(), Some(Outcome::Left)));
+    }
+
+    #[test]
+    fn a_request_whose_time_is_up_fails() {
+        let (mut slot, _events) = slot(9, 1);
+        assert!(slot.job.over().is_none());
+        slot.job.options.deadline = Some(Duration::ZERO);
+        assert!(matches!(slot.job.over(), Some(Outcome::Failed(_))));
     }
 }

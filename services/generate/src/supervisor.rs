@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wellspring_core::generator::{
-    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatus,
+    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatistics, GeneratorStatus,
 };
 use wellspring_core::limits;
 
@@ -131,6 +131,10 @@ impl Drop for Supervisor {
 impl Generator for Supervisor {
     fn status(&self) -> GeneratorStatus {
         self.shared.lock().status.clone()
+    }
+
+    fn statistics(&self) -> Option<GeneratorStatistics> {
+        self.shared.lock().client.as_ref()?.statistics()
     }
 
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {

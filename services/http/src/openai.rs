@@ -1,7 +1,7 @@
 //! How does any OpenAI client speak to a generator?
 //!
-//! The router of the generator's own process, over whatever implements [`Generator`]: chat completions as one answer
-//! or as a stream of events, the list of models, and the health that a supervisor asks for.
+//! The router of the generator's own process, over whatever implements [`Generator`]: completions of chats and of plain
+//! texts, as one answer or as a stream of events, the list of models, and the health that a supervisor asks for.
 //!
 //! Invariants:
 //! - A number outside its range and a feature that is not there are refused, never ignored.
@@ -22,15 +22,18 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use futures::{Stream, StreamExt, stream};
+use serde::Serialize;
 use tokio::net::UnixListener;
-use wellspring_core::generator::{FinishReason, Generation, GenerationEvent, Generator, GeneratorStatus};
+use wellspring_core::generator::{
+    FinishReason, Generation, GenerationEvent, Generator, GeneratorStatistics, GeneratorStatus,
+};
 use wellspring_core::limits;
 
 mod reply;
 mod request;
 
 use reply::{Completion, Refusal};
-use request::ChatRequest;
+use request::{CompletionRequest, Endpoint};
 
 /// Between two signs of life on a silent stream: a client that hung up is noticed by them at the latest.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -43,6 +46,7 @@ pub fn router(generator: Arc<dyn Generator>) -> Router {
         .route("/health", get(health))
         .route("/v1/models", get(models))
         .route("/v1/chat/completions", post(chat_completions))
+        .route("/v1/completions", post(text_completions))
         .fallback(async || Refusal::no_such_path())
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES_MAX))
         .with_state(generator)
@@ -71,6 +75,15 @@ pub async fn serve_unix(
     }
 }
 
+/// How a generator is, and its work in numbers where it counts them.
+#[derive(Serialize)]
+struct Health {
+    #[serde(flatten)]
+    status: GeneratorStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics: Option<GeneratorStatistics>,
+}
+
 /// Answered at once, also while a decode is running: a supervisor kills who does not answer.
 async fn health(State(generator): State<Shared>) -> Response {
     let status = generator.status();
@@ -78,7 +91,7 @@ async fn health(State(generator): State<Shared>) -> Response {
         GeneratorStatus::Ready { .. } => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(status)).into_response()
+    (code, Json(Health { status, statistics: generator.statistics() })).into_response()
 }
 
 async fn models(State(generator): State<Shared>) -> Response {
@@ -89,24 +102,29 @@ async fn chat_completions(
     State(generator): State<Shared>,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
-    match complete(generator, body).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    }
+    complete(generator, body, Endpoint::Chat).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn text_completions(
+    State(generator): State<Shared>,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Response {
+    complete(generator, body, Endpoint::Text).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn complete(
     generator: Shared,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    endpoint: Endpoint,
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::unreadable_body(rejection.status()))?;
-    let request = ChatRequest::parse(&body)?;
+    let request = CompletionRequest::parse(&body)?;
     let GeneratorStatus::Ready { model } = generator.status() else { return Err(Refusal::not_ready()) };
     request.check_model(&model)?;
     let wants_stream = request.stream;
     let separate_usage = request.wants_separate_usage();
-    let generation = generator.generate(request.into_generation()?).await?;
-    let completion = Completion::new(model, created());
+    let generation = generator.generate(request.into_generation(endpoint)?).await?;
+    let completion = Completion::new(model, created(), endpoint);
     if wants_stream {
         let events = events(generation, completion, separate_usage);
         return Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
@@ -134,6 +152,7 @@ fn events(
     completion: Completion,
     separate_usage: bool,
 ) -> impl Stream<Item = Result<axum::response::sse::Event, Infallible>> {
+    // The protocol says who speaks in a chat only.
     let first = completion.begin();
     // The generation ends the stream, so that nothing follows its end or its error, whatever the generator does.
     let rest = stream::unfold(Some(generation), move |generation| {
@@ -150,7 +169,7 @@ fn events(
             }
         }
     });
-    stream::iter([first]).chain(rest.flat_map(stream::iter)).map(Ok)
+    stream::iter(first).chain(rest.flat_map(stream::iter)).map(Ok)
 }
 
 /// The name that the protocol gives to a reason.

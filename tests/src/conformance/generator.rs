@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use wellspring_core::generator::{
-    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationRequest, Generator, GeneratorStatus,
-    Message, Role, Usage,
+    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationOptions, GenerationRequest, Generator,
+    GeneratorStatus, Message, Role, Usage,
 };
 
 /// A question that every model answers at length.
@@ -37,7 +37,14 @@ pub async fn conforms(generator: &dyn Generator, context_tokens: usize) {
 /// A greedy request of one turn.
 pub fn ask(question: impl Into<String>, tokens_max: usize) -> GenerationRequest {
     let messages = vec![Message { role: Role::User, content: question.into() }];
-    GenerationRequest { messages, tokens_max, temperature: 0.0, seed: 1, stop: vec![] }
+    GenerationRequest {
+        messages,
+        tokens_max,
+        temperature: 0.0,
+        seed: 1,
+        stop: vec![],
+        options: GenerationOptions::default(),
+    }
 }
 
 /// A text, its end and its cost.

@@ -96,32 +96,6 @@ async fn llama_conforms_behind_the_protocol() {
     conforms(&served.client, CONTEXT_TOKENS as usize).await;
 }
 
-/// The same greedy text with a cold cache, with every length of a reused prefix, and after a cancelled neighbour.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reused_prefix_changes_no_token() {
-    let engine = engine().await;
-    let clear = async || drop(answer(&engine, ask("?", 1)).await.unwrap());
-    let words: Vec<String> = (0..150).map(|number| format!("{} mills", number * 7919 % 1000)).collect();
-    let mut reused = 0;
-    for shared in [40, 63, 64, 90, 128, 149] {
-        let target = format!("Numbers: {}. Which is the largest, and why?", words[..shared].join(", "));
-        let neighbour = format!("Numbers: {}; and so on: tell me a story.", words[..shared - 7].join(", "));
-        clear().await;
-        let cold = answer(&engine, ask(target.clone(), 24)).await.unwrap();
-        assert_eq!(cold.usage.cached_tokens, 0, "the cache was not cold");
-        clear().await;
-        answer(&engine, ask(neighbour.clone(), 6)).await.unwrap();
-        let warm = answer(&engine, ask(target.clone(), 24)).await.unwrap();
-        clear().await;
-        drop(engine.generate(ask(neighbour, 400)).await.unwrap().next().await);
-        let after_cancelled = answer(&engine, ask(target, 24)).await.unwrap();
-        assert_eq!(warm.text, cold.text, "{shared} words shared, {} tokens reused", warm.usage.cached_tokens);
-        assert_eq!(after_cancelled.text, cold.text, "after a cancelled neighbour");
-        reused += warm.usage.cached_tokens;
-    }
-    assert!(reused > 600, "only {reused} tokens were reused");
-}
-
 /// Contents are read as plain text: a document cannot end a turn or open another.
 #[tokio::test(flavor = "multi_thread")]
 async fn special_tokens_in_a_message_are_plain_text() {

@@ -4,6 +4,8 @@
 //! - Every error has the protocol's one form, and its status code is decided here.
 //! - An error's source stays here: it is for the log, the message is for the client.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Json, Response};
@@ -11,9 +13,13 @@ use serde_json::{Value, json};
 use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind, GeneratorStatus, Usage};
 
 use super::reason_name;
+use super::request::Endpoint;
 
-/// After which a client may come again, in seconds: a question takes some.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+/// After which a client may come again where nobody measured it, in seconds: a question takes some.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// What a completion of a plain text is called, whole or in chunks.
+const TEXT_OBJECT: &str = "text_completion";
 
 /// A request that gets no text.
 #[derive(Debug)]
@@ -23,11 +29,12 @@ pub(super) struct Refusal {
     code: Option<&'static str>,
     param: Option<String>,
     message: String,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { status, kind, code, param: None, message: message.into() }
+        Self { status, kind, code, param: None, message: message.into(), retry_after: None }
     }
 
     /// The request is wrong.
@@ -84,7 +91,7 @@ impl Refusal {
 impl From<GenerateError> for Refusal {
     fn from(error: GenerateError) -> Self {
         let message = error.to_string();
-        match error.kind() {
+        let refusal = match error.kind() {
             GenerateErrorKind::Unavailable => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("not_ready"), message)
             }
@@ -95,7 +102,8 @@ impl From<GenerateError> for Refusal {
             GenerateErrorKind::Interrupted => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("interrupted"), message)
             }
-        }
+        };
+        Self { retry_after: error.retries_after(), ..refusal }
     }
 }
 
@@ -103,7 +111,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            // Rounded up: who comes too early is turned away again.
+            let seconds = self.retry_after.map_or(RETRY_AFTER_SECONDS, |pause| pause.as_secs_f64().ceil() as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -115,41 +125,64 @@ pub(super) struct Completion {
     id: String,
     created: u64,
     model: String,
+    endpoint: Endpoint,
 }
 
 impl Completion {
     /// A completion that began at this second.
-    pub(super) fn new(model: String, created: u64) -> Self {
+    pub(super) fn new(model: String, created: u64, endpoint: Endpoint) -> Self {
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), created);
-        Self { id: format!("chatcmpl-{random:016x}"), created, model }
+        let kind = match endpoint {
+            Endpoint::Chat => "chatcmpl",
+            Endpoint::Text => "cmpl",
+        };
+        Self { id: format!("{kind}-{random:016x}"), created, model, endpoint }
     }
 
     /// One answer.
     pub(super) fn whole(&self, text: &str, reason: FinishReason, usage: Usage) -> Value {
-        let message = json!({ "role": "assistant", "content": text });
-        let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": reason_name(reason) });
-        let mut whole = self.envelope("chat.completion", json!([choice]));
+        let mut choice = json!({ "index": 0, "logprobs": null, "finish_reason": reason_name(reason) });
+        let object = match self.endpoint {
+            Endpoint::Chat => {
+                choice["message"] = json!({ "role": "assistant", "content": text });
+                "chat.completion"
+            }
+            Endpoint::Text => {
+                choice["text"] = json!(text);
+                TEXT_OBJECT
+            }
+        };
+        let mut whole = self.envelope(object, json!([choice]));
         whole["usage"] = usage_body(usage);
         whole
     }
 
-    /// The first chunk: who speaks.
-    pub(super) fn begin(&self) -> Event {
-        event(&self.chunk(json!({ "role": "assistant", "content": "" }), None))
+    /// The first chunk of a chat: who speaks.
+    pub(super) fn begin(&self) -> Option<Event> {
+        let chunk = || self.chunk(json!({ "delta": { "role": "assistant", "content": "" } }), None);
+        (self.endpoint == Endpoint::Chat).then(|| event(&chunk()))
     }
 
     /// A chunk of text.
     pub(super) fn text(&self, text: &str) -> Event {
-        event(&self.chunk(json!({ "content": text }), None))
+        let said = match self.endpoint {
+            Endpoint::Chat => json!({ "delta": { "content": text } }),
+            Endpoint::Text => json!({ "text": text }),
+        };
+        event(&self.chunk(said, None))
     }
 
     /// The last chunks: why it ended, what it cost, and that it is over. The cost comes with the reason, or in a
     /// chunk without choices for clients that asked for it so.
     pub(super) fn end(&self, reason: FinishReason, usage: Usage, separate_usage: bool) -> Vec<Event> {
-        let mut last = self.chunk(json!({}), Some(reason));
+        let said = match self.endpoint {
+            Endpoint::Chat => json!({ "delta": {} }),
+            Endpoint::Text => json!({ "text": "" }),
+        };
+        let mut last = self.chunk(said, Some(reason));
         let done = Event::default().data("[DONE]");
         if separate_usage {
-            let mut cost = self.envelope("chat.completion.chunk", json!([]));
+            let mut cost = self.envelope(self.chunk_object(), json!([]));
             cost["usage"] = usage_body(usage);
             return vec![event(&last), event(&cost), done];
         }
@@ -157,9 +190,18 @@ impl Completion {
         vec![event(&last), done]
     }
 
-    fn chunk(&self, delta: Value, reason: Option<FinishReason>) -> Value {
-        let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason.map(reason_name) });
-        self.envelope("chat.completion.chunk", json!([choice]))
+    /// A chunk that says this, with the fields that every choice has.
+    fn chunk(&self, mut choice: Value, reason: Option<FinishReason>) -> Value {
+        choice["index"] = json!(0);
+        choice["finish_reason"] = json!(reason.map(reason_name));
+        self.envelope(self.chunk_object(), json!([choice]))
+    }
+
+    fn chunk_object(&self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Chat => "chat.completion.chunk",
+            Endpoint::Text => TEXT_OBJECT,
+        }
     }
 
     fn envelope(&self, object: &str, choices: Value) -> Value {

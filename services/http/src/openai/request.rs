@@ -7,7 +7,9 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use wellspring_core::generator::{GenerationRequest, Message, Role};
+use std::time::Duration;
+
+use wellspring_core::generator::{GenerationOptions, GenerationRequest, Message, Role, Template, TextForm};
 use wellspring_core::limits;
 
 use super::reply::Refusal;
@@ -17,12 +19,34 @@ const TOKENS_DEFAULT: u64 = 512;
 /// What the protocol says when the client names none.
 const TEMPERATURE_DEFAULT: f64 = 1.0;
 
-/// A body of `POST /v1/chat/completions`. Fields that only describe the caller are ignored.
+/// A grammar for JSON objects of any kind.
+const ANY_OBJECT: &str = r#"{"type":"object"}"#;
+
+/// Which of the two bodies a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// `POST /v1/chat/completions`: messages.
+    Chat,
+    /// `POST /v1/completions`: one text to go on from.
+    Text,
+}
+
+/// A body of `POST /v1/chat/completions` or `POST /v1/completions`. Fields that only describe the caller are ignored.
 #[derive(Debug, Deserialize)]
-pub(super) struct ChatRequest {
+pub(super) struct CompletionRequest {
     #[serde(default)]
     messages: Vec<WireMessage>,
+    prompt: Option<WirePrompt>,
     model: Option<String>,
+    top_p: Option<f64>,
+    top_k: Option<i64>,
+    min_p: Option<f64>,
+    repeat_penalty: Option<f64>,
+    response_format: Option<ResponseFormat>,
+    grammar: Option<String>,
+    /// The protocol's name for who asks.
+    user: Option<String>,
+    deadline_ms: Option<i64>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     temperature: Option<f64>,
@@ -33,6 +57,26 @@ pub(super) struct ChatRequest {
     stream_options: Option<StreamOptions>,
     #[serde(flatten)]
     others: serde_json::Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum WirePrompt {
+    Text(String),
+    Texts(Vec<String>),
+}
+
+/// What the text must look like.
+#[derive(Debug, Deserialize)]
+struct ResponseFormat {
+    #[serde(rename = "type")]
+    kind: String,
+    json_schema: Option<NamedSchema>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedSchema {
+    schema: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,11 +112,11 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-impl ChatRequest {
+impl CompletionRequest {
     /// Reads a body and refuses what cannot be done.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let request: Self = serde_json::from_slice(body)
-            .map_err(|_| Refusal::invalid("the body is not the JSON object of a chat completion", None))?;
+            .map_err(|_| Refusal::invalid("the body is not the JSON object of a completion", None))?;
         match request.others.iter().find(|(name, value)| asks_for_what_is_missing(name, value)) {
             Some((name, _)) => Err(Refusal::unsupported(name)),
             None => Ok(request),
@@ -94,7 +138,8 @@ impl ChatRequest {
     }
 
     /// The request in our words.
-    pub(super) fn into_generation(self) -> Result<GenerationRequest, Refusal> {
+    pub(super) fn into_generation(mut self, endpoint: Endpoint) -> Result<GenerationRequest, Refusal> {
+        let options = self.options(endpoint)?;
         let tokens_max = self.max_completion_tokens.or(self.max_tokens).unwrap_or(TOKENS_DEFAULT);
         let context = u64::from(u32::MAX);
         if !(1..=context).contains(&tokens_max) {
@@ -111,11 +156,10 @@ impl ChatRequest {
                 u32::try_from(seed).map_err(|_| Refusal::invalid("seed must lie from 0 to 4294967295", Some("seed")))?
             }
         };
-        if self.messages.is_empty() || self.messages.len() > limits::PROMPT_MESSAGES_MAX {
-            let message = format!("messages must be 1 to {} turns", limits::PROMPT_MESSAGES_MAX);
-            return Err(Refusal::invalid(message, Some("messages")));
-        }
-        let messages = self.messages.into_iter().map(WireMessage::into_message).collect::<Result<_, _>>()?;
+        let messages = match endpoint {
+            Endpoint::Chat => chat(self.messages)?,
+            Endpoint::Text => vec![Message { role: Role::User, content: plain(self.prompt)? }],
+        };
         let stop = self.stop.map_or_else(Vec::new, OneOrMore::into_vec);
         let fits = |text: &String| (1..=limits::STOP_TEXT_BYTES_MAX).contains(&text.len());
         if stop.len() > limits::STOP_TEXTS_MAX || !stop.iter().all(fits) {
@@ -126,8 +170,108 @@ impl ChatRequest {
             );
             return Err(Refusal::invalid(message, Some("stop")));
         }
-        Ok(GenerationRequest { messages, tokens_max: tokens_max as usize, temperature: temperature as f32, seed, stop })
+        let (tokens_max, temperature) = (tokens_max as usize, temperature as f32);
+        Ok(GenerationRequest { messages, tokens_max, temperature, seed, stop, options })
     }
+}
+
+impl CompletionRequest {
+    /// What most clients leave as it is. Numbers outside their range are refused here, by name.
+    fn options(&mut self, endpoint: Endpoint) -> Result<GenerationOptions, Refusal> {
+        let defaults = GenerationOptions::default();
+        let within = |name: &str, value: Option<f64>, default: f32, least: f64, most: f64| match value {
+            None => Ok(default),
+            Some(value) if (least..=most).contains(&value) => Ok(value as f32),
+            Some(_) => Err(Refusal::invalid(format!("{name} must lie from {least} to {most}"), Some(name))),
+        };
+        let top_k = match self.top_k {
+            None => defaults.top_k,
+            Some(top_k) => {
+                u32::try_from(top_k).ok().filter(|top_k| *top_k <= limits::SAMPLING_TOP_K_MAX).ok_or_else(|| {
+                    Refusal::invalid(format!("top_k must lie from 0 to {}", limits::SAMPLING_TOP_K_MAX), Some("top_k"))
+                })?
+            }
+        };
+        let deadline_max = limits::GENERATOR_DEADLINE_MAX.as_millis() as i64;
+        let deadline = match self.deadline_ms {
+            None => None,
+            Some(ms) if (1..=deadline_max).contains(&ms) => Some(Duration::from_millis(ms.unsigned_abs())),
+            Some(_) => {
+                let message = format!("deadline_ms must lie from 1 to {deadline_max}");
+                return Err(Refusal::invalid(message, Some("deadline_ms")));
+            }
+        };
+        let caller = self.user.take();
+        if caller.as_ref().is_some_and(|caller| caller.len() > limits::GENERATOR_CALLER_BYTES_MAX) {
+            let message = format!("user must have at most {} bytes", limits::GENERATOR_CALLER_BYTES_MAX);
+            return Err(Refusal::invalid(message, Some("user")));
+        }
+        Ok(GenerationOptions {
+            caller,
+            deadline,
+            top_k,
+            top_p: within("top_p", self.top_p, defaults.top_p, 1e-6, 1.0)?,
+            min_p: within("min_p", self.min_p, defaults.min_p, 0.0, 1.0)?,
+            repeat_penalty: within("repeat_penalty", self.repeat_penalty, defaults.repeat_penalty, 0.5, 2.0)?,
+            form: self.form()?,
+            template: match endpoint {
+                Endpoint::Chat => Template::Chat,
+                Endpoint::Text => Template::Plain,
+            },
+        })
+    }
+
+    /// What the text must look like.
+    fn form(&mut self) -> Result<TextForm, Refusal> {
+        let format = self.response_format.take();
+        let (form, param) = match (self.grammar.take(), format) {
+            (Some(_), Some(format)) if format.kind != "text" => {
+                let message = "grammar and response_format cannot both be given";
+                return Err(Refusal::invalid(message, Some("grammar")));
+            }
+            (Some(grammar), _) => (TextForm::Grammar(grammar), "grammar"),
+            (None, None) => return Ok(TextForm::Free),
+            (None, Some(format)) => match (format.kind.as_str(), format.json_schema.and_then(|named| named.schema)) {
+                ("text", _) => return Ok(TextForm::Free),
+                ("json_object", _) => (TextForm::JsonSchema(ANY_OBJECT.to_owned()), "response_format"),
+                ("json_schema", Some(schema @ Value::Object(_))) => {
+                    (TextForm::JsonSchema(schema.to_string()), "response_format")
+                }
+                ("json_schema", _) => {
+                    let message = "response_format of type json_schema needs an object json_schema.schema";
+                    return Err(Refusal::invalid(message, Some("response_format")));
+                }
+                _ => return Err(Refusal::unsupported("response_format")),
+            },
+        };
+        let (TextForm::JsonSchema(text) | TextForm::Grammar(text)) = &form else { return Ok(form) };
+        if text.len() > limits::GRAMMAR_BYTES_MAX {
+            let message = format!("{param} must have at most {} bytes", limits::GRAMMAR_BYTES_MAX);
+            return Err(Refusal::invalid(message, Some(param)));
+        }
+        Ok(form)
+    }
+}
+
+/// The turns of a chat.
+fn chat(messages: Vec<WireMessage>) -> Result<Vec<Message>, Refusal> {
+    if messages.is_empty() || messages.len() > limits::PROMPT_MESSAGES_MAX {
+        let message = format!("messages must be 1 to {} turns", limits::PROMPT_MESSAGES_MAX);
+        return Err(Refusal::invalid(message, Some("messages")));
+    }
+    messages.into_iter().map(WireMessage::into_message).collect()
+}
+
+/// The one text to go on from.
+fn plain(prompt: Option<WirePrompt>) -> Result<String, Refusal> {
+    let text = match prompt {
+        Some(WirePrompt::Text(text)) => Some(text),
+        // Several prompts would be several completions in one answer.
+        Some(WirePrompt::Texts(texts)) => <[String; 1]>::try_from(texts).ok().map(|[text]| text),
+        None => None,
+    };
+    let text = text.filter(|text| !text.is_empty());
+    text.ok_or_else(|| Refusal::invalid("prompt must be one text that is not empty", Some("prompt")))
 }
 
 impl WireMessage {
@@ -163,14 +307,15 @@ impl OneOrMore {
 /// Whether a field changes the answer in a way this server cannot follow. A value that asks for nothing is fine.
 fn asks_for_what_is_missing(name: &str, value: &Value) -> bool {
     let asks_for_nothing = match name {
-        "n" | "top_p" => value.as_f64() == Some(1.0),
+        "n" | "best_of" => value.as_f64() == Some(1.0),
         "frequency_penalty" | "presence_penalty" => value.as_f64() == Some(0.0),
         "logprobs" => value.as_bool() == Some(false),
-        "response_format" => value.get("type").and_then(Value::as_str) == Some("text"),
+        "echo" => value.as_bool() == Some(false),
+        "suffix" => value.as_str() == Some(""),
         "tools" | "functions" => value.as_array().is_some_and(Vec::is_empty),
         "tool_choice" | "function_call" => value.as_str() == Some("none"),
         "logit_bias" => value.as_object().is_some_and(serde_json::Map::is_empty),
-        "top_logprobs" | "modalities" | "audio" | "grammar" | "json_schema" => false,
+        "top_logprobs" | "modalities" | "audio" | "json_schema" => false,
         _ => true,
     };
     !asks_for_nothing && !value.is_null()
@@ -183,7 +328,7 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<GenerationRequest, Refusal> {
-        ChatRequest::parse(body.to_string().as_bytes())?.into_generation()
+        CompletionRequest::parse(body.to_string().as_bytes())?.into_generation(Endpoint::Chat)
     }
 
     fn with(name: &str, value: Value) -> Value {
@@ -207,7 +352,8 @@ mod tests {
             Message { role: Role::User, content: "ab".to_owned() },
         ];
         let stop = vec!["\n".to_owned()];
-        assert_eq!(request, GenerationRequest { messages, tokens_max: 7, temperature: 0.0, seed: 5, stop });
+        let options = GenerationOptions { caller: Some("x".to_owned()), top_p: 1.0, ..GenerationOptions::default() };
+        assert_eq!(request, GenerationRequest { messages, tokens_max: 7, temperature: 0.0, seed: 5, stop, options });
     }
 
     #[test]
@@ -220,6 +366,15 @@ mod tests {
             ("temperature", json!(-0.1)),
             ("temperature", json!(2.1)),
             ("temperature", json!("hot")),
+            ("top_p", json!(0)),
+            ("top_p", json!(1.1)),
+            ("top_k", json!(-1)),
+            ("min_p", json!(-0.1)),
+            ("repeat_penalty", json!(3)),
+            ("deadline_ms", json!(0)),
+            ("user", json!("x".repeat(257))),
+            ("grammar", json!("x".repeat(limits::GRAMMAR_BYTES_MAX + 1))),
+            ("response_format", json!({ "type": "json_schema" })),
             ("seed", json!(-1)),
             ("seed", json!(4_294_967_296_u64)),
             ("stop", json!([""])),
@@ -240,9 +395,8 @@ mod tests {
         for (name, value) in [
             ("n", json!(2)),
             ("tools", json!([{}])),
-            ("response_format", json!({ "type": "json_object" })),
+            ("response_format", json!({ "type": "xml" })),
             ("logprobs", json!(true)),
-            ("grammar", json!("root ::= x")),
         ] {
             let refusal = read(&with(name, value)).unwrap_err();
             assert_eq!(refusal.body()["error"]["param"], name);
@@ -255,8 +409,35 @@ mod tests {
     }
 
     #[test]
+    fn forms_are_read() {
+        let form = |name, value| read(&with(name, value)).unwrap().options.form;
+        assert_eq!(form("grammar", json!("root ::= \"a\"")), TextForm::Grammar("root ::= \"a\"".to_owned()));
+        let schema = json!({ "type": "integer" });
+        let format = json!({ "type": "json_schema", "json_schema": { "name": "n", "schema": schema } });
+        assert_eq!(form("response_format", format), TextForm::JsonSchema(schema.to_string()));
+        let object = form("response_format", json!({ "type": "json_object" }));
+        assert_eq!(object, TextForm::JsonSchema(ANY_OBJECT.to_owned()));
+        assert_eq!(form("response_format", json!({ "type": "text" })), TextForm::Free);
+    }
+
+    #[test]
+    fn a_plain_prompt_is_one_text() {
+        let read = |prompt: Value| {
+            let body = json!({ "prompt": prompt, "max_tokens": 3 }).to_string();
+            CompletionRequest::parse(body.as_bytes()).unwrap().into_generation(Endpoint::Text)
+        };
+        for prompt in [json!("once"), json!(["once"])] {
+            let request = read(prompt).unwrap();
+            assert_eq!((request.messages[0].content.as_str(), request.options.template), ("once", Template::Plain));
+        }
+        for prompt in [json!(""), json!([]), json!(["a", "b"]), Value::Null] {
+            assert!(read(prompt.clone()).is_err(), "{prompt}");
+        }
+    }
+
+    #[test]
     fn another_model_is_not_answered_by_this_one() {
-        let request = ChatRequest::parse(with("model", json!("large")).to_string().as_bytes()).unwrap();
+        let request = CompletionRequest::parse(with("model", json!("large")).to_string().as_bytes()).unwrap();
         assert!(request.check_model("large").is_ok());
         assert_eq!(request.check_model("small").unwrap_err().status(), axum::http::StatusCode::NOT_FOUND);
     }
