@@ -217,6 +217,12 @@ pub(crate) struct ServiceFlags {
     /// The longest prompt and answer together, in tokens.
     #[arg(long, global = true, value_name = "N")]
     generator_context_tokens: Option<String>,
+    /// Requests written side by side; each has the context's memory to itself [default: 4].
+    #[arg(long, global = true, value_name = "N")]
+    generator_slots: Option<String>,
+    /// How the generator's cache keeps its numbers: `f16` or `q8_0` [default: f16].
+    #[arg(long, global = true, value_name = "TYPE")]
+    generator_cache_type: Option<String>,
     /// Layers of the model that GPUs compute: a number, or `auto` for as many as there are [default: auto].
     #[arg(long, global = true, value_name = "N", alias = "gpu-layers")]
     generator_gpu_layers: Option<String>,
@@ -247,6 +253,8 @@ impl ServiceFlags {
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),
             ("generator.context_tokens", &self.generator_context_tokens),
+            ("generator.slots", &self.generator_slots),
+            ("generator.cache_type", &self.generator_cache_type),
             ("generator.gpu_layers", &self.generator_gpu_layers),
             ("log", &self.log),
         ];
@@ -507,6 +515,12 @@ pub(crate) struct GeneratorWorkerArguments {
     /// Prompt and output together, in tokens.
     #[arg(long)]
     pub(crate) context_tokens: u32,
+    /// Requests side by side.
+    #[arg(long)]
+    pub(crate) slots: usize,
+    /// Numbers in the cache.
+    #[arg(long)]
+    pub(crate) cache_type: String,
     /// Layers for GPUs; llama.cpp's own choice when not given.
     #[arg(long)]
     pub(crate) gpu_layers: Option<u32>,

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use wellspring_generate::{Engine, EngineConfig, worker};
+use wellspring_core::limits;
+use wellspring_generate::{CacheType, Engine, EngineConfig, worker};
 
 use crate::cli::GeneratorWorkerArguments;
 
@@ -20,15 +21,26 @@ pub(crate) fn parse() -> ExitCode {
 pub(crate) fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<ExitCode> {
     crate::logging::start("warn");
     worker::end_with_parent().context("could not watch for the parent's end")?;
-    let GeneratorWorkerArguments { socket, model, name, threads, context_tokens, gpu_layers } = arguments;
-    let config = EngineConfig { threads, context_tokens, gpu_layers, ..EngineConfig::new(model, name) };
+    let GeneratorWorkerArguments { socket, model, name, threads, context_tokens, slots, cache_type, gpu_layers } =
+        arguments;
+    let cache_type = cache_type.parse::<CacheType>().map_err(|()| anyhow::anyhow!("there is no such cache type"))?;
+    let config =
+        EngineConfig { threads, context_tokens, slots, cache_type, gpu_layers, ..EngineConfig::new(model, name) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let engine = Engine::load(config).context("could not load the generator's model")?;
+    let engine = Arc::new(Engine::load(config).context("could not load the generator's model")?);
     runtime.block_on(async move {
         let listener = worker::bind(&socket).context("could not listen on the generator's socket")?;
-        let router = wellspring_http::openai::router(Arc::new(engine));
-        // The parent ends this process by a signal, or by its own end; there is no other way out.
-        wellspring_http::openai::serve_unix(listener, router, std::future::pending()).await?;
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let router = wellspring_http::openai::router(Arc::<Engine>::clone(&engine));
+        // The parent ends this process by a signal that nothing catches, or by its own end. Whoever else asks it to
+        // end lets what runs come to its end first, within the drain's bound.
+        let draining = Arc::clone(&engine);
+        let shutdown = async move {
+            terminated.recv().await;
+            draining.drain(limits::DRAIN_TIMEOUT).await;
+        };
+        wellspring_http::openai::serve_unix(listener, router, shutdown).await?;
+        tokio::task::spawn_blocking(move || engine.stop()).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -63,6 +63,7 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
         temporary = Some(made);
     }
     let (threads, context_tokens) = (config.generator_threads, config.generator_context_tokens);
+    let (slots, cache_type) = (config.generator_slots, config.generator_cache_type.as_str());
     let gpu_layers = config.generator_gpu_layers.map(|layers| format!("--gpu-layers={layers}"));
     let command = move |socket: &std::path::Path| WorkerCommand {
         program: program.clone(),
@@ -78,6 +79,10 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
             threads.to_string().into(),
             "--context-tokens".into(),
             context_tokens.to_string().into(),
+            "--slots".into(),
+            slots.to_string().into(),
+            "--cache-type".into(),
+            cache_type.into(),
         ]
         .into_iter()
         .chain(gpu_layers.clone().map(OsString::from))

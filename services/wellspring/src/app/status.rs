@@ -44,6 +44,17 @@ impl Status {
     }
 }
 
+impl Status {
+    /// The models, the generator's with its work in numbers while its process tells them.
+    fn models(&self) -> Vec<Value> {
+        let mut models = self.models.clone();
+        if let (Some(writer), Some(statistics)) = (models.last_mut(), self.generator.statistics()) {
+            writer["statistics"] = json!(statistics);
+        }
+        models
+    }
+}
+
 #[async_trait]
 impl StatusSource for Status {
     async fn status(&self) -> Result<ServiceStatus, CatalogError> {
@@ -60,7 +71,7 @@ impl StatusSource for Status {
             catalog: self.reader.status().await?,
             generator: self.generator.status(),
             sources,
-            models: self.models.clone(),
+            models: self.models(),
         })
     }
 }

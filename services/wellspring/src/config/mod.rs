@@ -16,7 +16,9 @@ use std::path::PathBuf;
 
 use wellspring_core::answer::{AnswerStyle, Verify};
 use wellspring_core::document::CollectionName;
+use wellspring_core::limits;
 use wellspring_core::source::SourceSettings;
+use wellspring_generate::CacheType;
 use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
 use wellspring_vector::Quantisation;
@@ -184,6 +186,10 @@ pub(crate) struct Config {
     pub(crate) search_keyword_percent: u32,
     /// What a walk through the vector index compares.
     pub(crate) vector_quantisation: Quantisation,
+    /// Generations side by side.
+    pub(crate) generator_slots: usize,
+    /// Numbers in the generator's cache.
+    pub(crate) generator_cache_type: CacheType,
     /// How much evidence an answer needs, in hundredths.
     pub(crate) answer_sufficiency_percent: u32,
     /// How long an answer is where the caller does not say; `None` for a choice by question and model.
@@ -241,6 +247,8 @@ impl Config {
                 .text("vector.quantisation")?
                 .parse()
                 .map_err(|reason| layers.refused("vector.quantisation", reason))?,
+            generator_slots: layers.integer("generator.slots", 1, limits::GENERATOR_SLOTS_MAX as i64)? as usize,
+            generator_cache_type: cache_type(layers)?,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
             answer_style: answer_style(layers)?,
             answer_verify: answer_verify(layers)?,
@@ -268,6 +276,12 @@ fn answer_verify(layers: &Layers) -> Result<Verify, ConfigError> {
         "strict" => Ok(Verify::Strict),
         _ => Err(layers.refused("answer.verify", "expected `off`, `mark` or `strict`".to_owned())),
     }
+}
+
+/// How the numbers in the generator's cache are kept.
+fn cache_type(layers: &Layers) -> Result<CacheType, ConfigError> {
+    let name = "generator.cache_type";
+    layers.text(name)?.parse().map_err(|()| layers.refused(name, "expected `f16` or `q8_0`".to_owned()))
 }
 
 /// More layers than any model has.

@@ -159,6 +159,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "the longest prompt and answer together, in tokens",
     },
     Setting {
+        name: "generator.slots",
+        kind: Kind::Integer,
+        default: Some("4"),
+        help: "requests that are written side by side; each has generator.context_tokens of memory to itself",
+    },
+    Setting {
+        name: "generator.cache_type",
+        kind: Kind::Text,
+        default: Some("f16"),
+        help: "how the generator's cache keeps its numbers: `f16`, or `q8_0` for half the memory at some loss",
+    },
+    Setting {
         name: "generator.gpu_layers",
         kind: Kind::Text,
         default: Some("auto"),
