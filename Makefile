@@ -16,7 +16,7 @@ PORT ?= 7700
 QUESTION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build run check test bench bench-embed deny compose-check
+.PHONY: help packages build run check test bench bench-embed bench-generate deny compose-check
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,11 @@ bench: build ## Measures ingestion of a corpus against the embedder alone (CORPU
 bench-embed: build ## Measures how many passages a second the embedder alone makes, by the default file and by the one before.
 	"$(WELLSPRING_BIN)" models pull onnxruntime all-minilm-l6-v2-tokenizer all-minilm-l6-v2-dynamic-int8 all-minilm-l6-v2-int8
 	cargo run --release --locked -p wellspring-embed --example embed_rate
+
+bench-generate: export LLAMA_SERVER := $(LLAMA_SERVER)
+bench-generate: build ## Measures the generator, against llama.cpp's server where one is named (LLAMA_SERVER=/path, ROUNDS=5, THREADS=2, MODEL=/path).
+	"$(WELLSPRING_BIN)" models pull
+	cargo run --release --locked -p wellspring-generate --example bench_generate
 
 deny: ## Checks licences, known holes, sources and vendors of the dependency tree.
 	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny: install it first: cargo install cargo-deny --locked' >&2; exit 1; }
