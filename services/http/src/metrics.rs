@@ -19,8 +19,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Deserialize;
 use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus};
-use wellspring_core::generator::GeneratorStatus;
+use wellspring_core::generator::{GeneratorStatistics, GeneratorStatus};
 use wellspring_core::retriever::ArmStatus;
 
 use crate::service::ServiceStatus;
@@ -120,6 +121,7 @@ impl Metrics {
     pub(crate) fn answer(&self, answer: &Answer) {
         let status = Name(match answer.status {
             AnswerStatus::Answered => "answered",
+            AnswerStatus::Conflicting => "conflicting",
             AnswerStatus::InsufficientEvidence => "insufficient_evidence",
         });
         let mode = Name(match answer.mode {
@@ -172,7 +174,43 @@ fn seen(ready: bool, status: &ServiceStatus) -> Registry {
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
     }
+    let told = status.models.iter().find_map(|model| model.get("statistics"));
+    if let Some(Ok(work)) = told.map(GeneratorStatistics::deserialize) {
+        generator(&mut registry, &work);
+    }
     registry
+}
+
+/// The generator's work since its model was loaded.
+fn generator(registry: &mut Registry, work: &GeneratorStatistics) {
+    let gauges = [
+        ("generator_slots", "Generations that can be in work at once", work.slots as f64),
+        ("generator_slots_used", "Generations in work", work.slots_used as f64),
+        ("generator_waiting", "Generations that wait", work.waiting as f64),
+        ("generator_cache_bytes", "The cache of all slots", work.cache_bytes as f64),
+        ("generator_read_tokens_per_second", "Prompt tokens computed a second, lately", work.read_tokens_per_second),
+        ("generator_written_tokens_per_second", "Tokens written a second, lately", work.written_tokens_per_second),
+        ("generator_first_token_p50_ms", "To the first token, of the last generations", work.first_token_ms.p50),
+        ("generator_first_token_p95_ms", "To the first token, of the last generations", work.first_token_ms.p95),
+        ("generator_inter_token_p50_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p50),
+        ("generator_inter_token_p95_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p95),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value));
+    }
+    let counters = [
+        ("generator_accepted", "Generations that were accepted", work.accepted),
+        ("generator_busy", "Generations that found no place to wait", work.busy),
+        ("generator_finished", "Generations that ended well", work.finished),
+        ("generator_cancelled", "Generations whose reader left", work.cancelled),
+        ("generator_failed", "Generations that ended in an error", work.failed),
+        ("generator_prompt_tokens_read", "Prompt tokens computed", work.prompt_tokens_read),
+        ("generator_prompt_tokens_reused", "Prompt tokens that were in the cache", work.prompt_tokens_reused),
+        ("generator_tokens_written", "Tokens written", work.tokens_written),
+    ];
+    for (name, help, value) in counters {
+        registry.register(name, help, ConstCounter::new(value));
+    }
 }
 
 /// A method by its name, where it is one of HTTP's own.

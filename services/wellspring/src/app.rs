@@ -5,7 +5,6 @@
 //!   get `not_ready` until recovery is done.
 //! - Every task ends when `stop` is cancelled, and is waited for.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
