@@ -4,7 +4,9 @@
 //! cargo run --release -p wellspring-ingest --example simulate_polling -- [options]
 //!
 //!   --trace FILE            JSON lines {"source", "kind": feed|page|site, "changes": [times]} instead of made-up sources
-//!   --commits FILE          JSON lines {"date", "changes": [{"path"}]}: each path is a page that changes with its commits
+//!   --commits FILE          JSON lines {"date", "changes": [{"path"}]}, .gz too: each path is a page of one host, which
+//!                           changes with its commits
+//!   --strangers             the same pages, each on a host of its own
 //!   --sources N             made-up sources (1000)
 //!   --days N                how long (60)
 //!   --requests-per-hour R   the budget; by default as many as let each source be visited four times a day
@@ -35,13 +37,14 @@ use policies::{Policy, run};
 use report::{Figures, figures};
 use traces::World;
 
-const USAGE: &str = "usage: simulate_polling [--trace FILE | --commits FILE] [--sources N] [--days N] \
+const USAGE: &str = "usage: simulate_polling [--trace FILE | --commits FILE [--strangers]] [--sources N] [--days N] \
                      [--requests-per-hour R] [--seeds K] [--from-day N] [--json]";
 
 /// What the command line asks for.
 struct Options {
     trace: Option<String>,
     commits: Option<String>,
+    strangers: bool,
     sources: usize,
     days: i64,
     requests_per_hour: Option<f64>,
@@ -64,6 +67,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         trace: None,
         commits: None,
+        strangers: false,
         sources: 1000,
         days: 60,
         requests_per_hour: None,
@@ -74,6 +78,10 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
     while let Some(word) = words.next() {
         if word == "--json" {
             options.json = true;
+            continue;
+        }
+        if word == "--strangers" {
+            options.strangers = true;
             continue;
         }
         let value = words.next().ok_or(USAGE)?;
@@ -97,7 +105,7 @@ fn simulate(options: &Options) -> Result<(), String> {
     for seed in 1..=options.seeds {
         let world = match (&options.trace, &options.commits) {
             (Some(path), _) => World::from_trace(path)?,
-            (None, Some(path)) => World::from_commits(path)?,
+            (None, Some(path)) => World::from_commits(path, options.strangers)?,
             (None, None) => World::made_up(options.sources, options.days, seed),
         };
         let requests_per_hour = options.requests_per_hour.unwrap_or(world.requests_of_a_round() * 4.0 / 24.0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -81,7 +82,7 @@ impl World {
     }
 
     /// From JSON lines `{"date", "changes": [{"path"}]}`: each path is a page.
-    pub(crate) fn from_commits(path: &str) -> Result<Self, String> {
+    pub(crate) fn from_commits(path: &str, strangers: bool) -> Result<Self, String> {
         let mut pages: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for line in lines(path)? {
             let at_ms = moment(&line["date"])?;
@@ -90,7 +91,13 @@ impl World {
                 pages.entry(page.to_owned()).or_default().push(at_ms);
             }
         }
-        Self::around(pages.into_values().map(|changes_ms| trace("page", changes_ms)).collect())
+        // All lie on one host, as the pages of one project do, unless each is to be alone.
+        let host = (!strangers).then_some(0);
+        let page = |changes_ms| {
+            let page = trace("page", changes_ms);
+            Trace { nature: Nature { host, ..page.nature }, ..page }
+        };
+        Self::around(pages.into_values().map(page).collect())
     }
 
     fn around(mut traces: Vec<Trace>) -> Result<Self, String> {
@@ -119,7 +126,15 @@ fn trace(kind: &'static str, changes_ms: Vec<i64>) -> Trace {
 }
 
 fn lines(path: &str) -> Result<Vec<Value>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let failed = |error: io::Error| format!("cannot read {path}: {error}");
+    let bytes = fs::read(path).map_err(failed)?;
+    let mut text = String::new();
+    let read = if path.ends_with(".gz") {
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)
+    } else {
+        (&bytes[..]).read_to_string(&mut text)
+    };
+    read.map_err(failed)?;
     let parse = |line: &str| serde_json::from_str(line).map_err(|error| format!("{path}: {error}"));
     text.lines().filter(|line| !line.trim().is_empty()).map(parse).collect()
 }

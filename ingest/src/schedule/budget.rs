@@ -91,6 +91,12 @@ impl Bucket {
         self.at_ms + (missing / self.per_hour * HOUR_MS as f64).ceil() as i64
     }
 
+    /// When a visit of this cost can begin that may leave a debt of so many hours' worth.
+    pub(super) fn ready_in_debt_ms(&self, amount: f64, debt_hours: f64) -> i64 {
+        let paid_in_ms = (debt_hours * HOUR_MS as f64) as i64;
+        self.ready_ms(amount).saturating_sub(paid_in_ms).max(self.at_ms)
+    }
+
     /// When it is full, and what is not spent is lost.
     pub(super) fn full_ms(&self) -> i64 {
         self.ready_ms(self.capacity)
@@ -128,6 +134,15 @@ mod tests {
         assert_eq!(bucket.ready_ms(500.0), bucket.full_ms());
         bucket.take(-500.0, 10);
         assert_eq!(bucket.ready_ms(500.0), 10, "what is given back does not overflow");
+    }
+
+    #[test]
+    fn a_debt_that_is_allowed_is_waited_for_less() {
+        let mut bucket = Bucket::new(4.0, 0);
+        bucket.take(bucket.capacity + 7.0, 0);
+        assert_eq!(bucket.ready_ms(1.0), 2 * HOUR_MS);
+        assert_eq!(bucket.ready_in_debt_ms(1.0, 0.5), 3 * HOUR_MS / 2);
+        assert_eq!(bucket.ready_in_debt_ms(1.0, 3.0), 0, "but never earlier than now");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use url::Url;
 use wellspring_core::limits::POLL_BYTES_PER_REQUEST;
 use wellspring_core::source::{Origin, Visit};
 
@@ -37,18 +38,29 @@ pub struct Nature {
     pub changes_per_day: f64,
     /// Requests of one visit.
     pub requests: f64,
+    /// The host, as a number: sources of one host may change together.
+    pub host: Option<u64>,
 }
 
 impl Nature {
     /// Of sources with this origin.
     pub fn of(origin: &Origin) -> Self {
-        match origin {
-            Origin::Feed { .. } => Self { counted: true, changes_per_day: 1.0, requests: 1.0 },
-            Origin::Site { .. } => Self { counted: true, changes_per_day: 1.0, requests: 20.0 },
-            Origin::Page { .. } => Self { counted: false, changes_per_day: 0.2, requests: 1.0 },
-            Origin::Folder { .. } => Self { counted: true, changes_per_day: 1.0, requests: 1.0 },
-        }
+        let (counted, changes_per_day, requests, url) = match origin {
+            Origin::Feed { url, .. } => (true, 1.0, 1.0, url.as_str()),
+            Origin::Site { url, .. } => (true, 1.0, 20.0, url.as_str()),
+            Origin::Page { url } => (false, 0.2, 1.0, url.as_str()),
+            Origin::Folder { .. } => (true, 1.0, 1.0, ""),
+        };
+        Self { counted, changes_per_day, requests, host: host_of(url) }
     }
+}
+
+/// The host of an address as a number; two hosts of one number would only be visited a little too often.
+fn host_of(url: &str) -> Option<u64> {
+    let url = Url::parse(url).ok()?;
+    let mut word = [0; 8];
+    word.copy_from_slice(&blake3::hash(url.host_str()?.as_bytes()).as_bytes()[..8]);
+    Some(u64::from_le_bytes(word))
 }
 
 /// Why what was kept of a source was dropped.

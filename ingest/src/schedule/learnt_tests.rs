@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 
-const FEED: Nature = Nature { counted: true, changes_per_day: 1.0, requests: 1.0 };
-const PAGE: Nature = Nature { counted: false, changes_per_day: 0.2, requests: 1.0 };
+const FEED: Nature = Nature { counted: true, changes_per_day: 1.0, requests: 1.0, host: None };
+const PAGE: Nature = Nature { counted: false, changes_per_day: 0.2, requests: 1.0, host: None };
 
 fn visit(hour: f64, changed: u64) -> Visit {
     Visit {

@@ -10,6 +10,9 @@
 //! fresh, at the price of giving up on those that change most; ours minimises the age of what was not seen, for which
 //! no source is hopeless.
 //!
+//! What a visit finds says something of the other sources of its host too ([`kin`]): those that change together are
+//! visited together.
+//!
 //! Invariants:
 //! - The same calls give the same plan: time and the seed of the jitter come in as arguments, nothing waits or reads a
 //!   clock.
@@ -17,6 +20,7 @@
 //! - What a source asks for is respected (`not_before`), up to a bound; a paused source is never visited.
 
 mod budget;
+mod kin;
 mod learnt;
 mod meter;
 mod planner;

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use wellspring_core::limits::{
-    POLL_HINT_MAX, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, POLL_RETRY_PAUSE_MAX, POLL_RETRY_PAUSE_MIN,
+    POLL_HINT_MAX, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, POLL_KIN_DEBT, POLL_RETRY_PAUSE_MAX, POLL_RETRY_PAUSE_MIN,
 };
 use wellspring_core::source::{SourceName, Visit};
 
 use super::budget::{Bucket, PollBudget};
+use super::kin::{Hint, Kin};
 use super::learnt::{Learnt, Nature};
 use super::price::{Price, Spending};
 use super::reason::{Because, reason};
@@ -29,6 +30,12 @@ use super::worth::{Outlook, Toll, age_hours, outlook};
 const TENDED: usize = 4;
 /// Sources looked at again, at most, because the price has risen since they were planned.
 const REVIEWS_MAX: usize = 16;
+/// Sources of one host planned anew when one of them says something of the others.
+const KIN_TENDED_MAX: usize = 128;
+/// What the newest visit counts for in the share of visits that kin brought forward.
+const KIN_SHARE_PART: f64 = 0.005;
+/// No more of the budget is set aside for them.
+const KIN_SHARE_MAX: f64 = 0.5;
 /// A price that moved by less than this part since changes no plan.
 const PRICE_MOVED: f64 = 0.05;
 
@@ -73,6 +80,10 @@ pub struct Planner {
     spending: Spending,
     /// What one visit of each source costs.
     round: Spending,
+    /// The sources of each host.
+    kin: HashMap<u64, Kin>,
+    /// The part of the budget that goes into visits before their time, because kin had changed.
+    kin_share: f64,
 }
 
 /// A place in the queue. What is urgent comes first, then what is due first.
@@ -95,7 +106,12 @@ struct Slot {
     /// What was taken for the visit that is under way.
     in_flight: Option<Spending>,
     turn: Option<Turn>,
+    /// As its kin has it.
     outlook: Outlook,
+    /// Whether its kin brought its visit forward.
+    is_hinted: bool,
+    /// Hours from visit to visit by its own rate alone.
+    interval: f64,
     because: Because,
     /// The price it was planned at.
     price: f64,
@@ -119,6 +135,8 @@ impl Planner {
             cursor: 0,
             spending: Spending::default(),
             round: Spending::default(),
+            kin: HashMap::new(),
+            kin_share: 0.0,
         }
     }
 
@@ -137,8 +155,12 @@ impl Planner {
                 place
             }
         };
+        self.leave_kin(place);
         if let Some(slot) = &mut self.slots[place] {
             (slot.nature, slot.learnt, slot.paused) = (nature, learnt, paused);
+        }
+        if let Some(host) = nature.host {
+            self.kin.entry(host).or_default().members.push(place);
         }
         self.plan(place, now_ms);
         self.tend(now_ms);
@@ -148,6 +170,7 @@ impl Planner {
     pub fn remove(&mut self, name: &SourceName, now: Timestamp) -> bool {
         self.cancel(name, now);
         let Some(place) = self.places.remove(name) else { return false };
+        self.leave_kin(place);
         if let Some(slot) = self.slots[place].take() {
             slot.turn.map(|turn| self.queue.remove(&turn));
             self.spending.replace(slot.spending, Spending::default());
@@ -185,8 +208,12 @@ impl Planner {
         }
         let turn = *self.queue.first()?;
         let slot = self.slots[turn.slot].as_ref()?;
-        let enough =
-            self.requests.ready_ms(slot.visit.requests).max(self.embedding.ready_ms(slot.expected_embedding()));
+        // What kin brings forward comes at once and in numbers. The others pay for it afterwards.
+        let debt_hours = if slot.because == Because::Kin { POLL_KIN_DEBT.as_secs_f64() / 3600.0 } else { 0.0 };
+        let enough = self
+            .requests
+            .ready_in_debt_ms(slot.visit.requests, debt_hours)
+            .max(self.embedding.ready_in_debt_ms(slot.expected_embedding(), debt_hours));
         let mut at_ms = turn.at_ms;
         if turn.planned {
             // What a full bucket would lose is spent on the source that is due first, if it is worth the lowest price.
@@ -221,6 +248,14 @@ impl Planner {
         let held = slot.in_flight.take().unwrap_or_default();
         let cost = Spending { requests: visit.requests as f64, embedding_seconds: embedding_seconds.max(0.0) };
         slot.asked_ms = slot.asked_ms.filter(|asked_ms| *asked_ms > visit.began_at.as_millisecond());
+        let last_ms = slot.learnt.last_ms;
+        let before_its_time = match (slot.because, last_ms) {
+            (Because::Kin, Some(last_ms)) => {
+                (1.0 - hours(visit.began_at.as_millisecond() - last_ms) / slot.interval.max(1e-6)).clamp(0.0, 1.0)
+            }
+            _ => 0.0,
+        };
+        self.kin_share += (before_its_time - self.kin_share) * KIN_SHARE_PART;
         slot.recorded(visit, embedding_seconds, self.seed, now_ms);
         let owed = Spending {
             requests: cost.requests - held.requests,
@@ -228,8 +263,38 @@ impl Planner {
         };
         self.take(owed, now_ms);
         self.plan(place, now_ms);
+        self.tell_kin(place, last_ms, visit, now_ms);
         self.tend(now_ms);
         true
+    }
+
+    /// What a visit says of the other sources of the host.
+    fn tell_kin(&mut self, place: usize, last_ms: Option<i64>, visit: &Visit, now_ms: i64) {
+        let Some(slot) = self.slots[place].as_ref() else { return };
+        let Some(kin) = slot.nature.host.and_then(|host| self.kin.get_mut(&host)) else { return };
+        let (began_ms, changes) = (visit.began_at.as_millisecond(), visit.changed.saturating_add(visit.deleted));
+        // One that did not reach the source left what was learnt as it was.
+        let Some(last_ms) = last_ms.filter(|_| slot.learnt.last_ms == Some(began_ms)) else { return };
+        if !kin.visited(last_ms, began_ms, changes > 0) {
+            return;
+        }
+        let hinted = |other: &&usize| {
+            let last_ms = self.slots[**other].as_ref().and_then(|slot| slot.learnt.last_ms);
+            **other != place && kin.hint(last_ms).is_some()
+        };
+        let hinted: Vec<usize> = kin.members.iter().filter(hinted).copied().take(KIN_TENDED_MAX).collect();
+        for other in hinted {
+            self.plan(other, now_ms);
+        }
+    }
+
+    fn leave_kin(&mut self, place: usize) {
+        let host = self.slots[place].as_ref().and_then(|slot| slot.nature.host);
+        let Some(kin) = host.and_then(|host| self.kin.get_mut(&host)) else { return };
+        kin.members.retain(|member| *member != place);
+        if kin.members.is_empty() {
+            self.kin.retain(|_, kin| !kin.members.is_empty());
+        }
     }
 
     /// Gives back what was taken for a visit that did not take place; whether one was under way.
@@ -315,7 +380,9 @@ impl Planner {
             self.queue.remove(&turn);
         }
         let (spending, visit) = (slot.spending, slot.visit);
-        slot.look_ahead(self.price, interval_max, now_ms);
+        let kin = slot.nature.host.and_then(|host| self.kin.get(&host));
+        let hint = kin.and_then(|kin| kin.hint(slot.learnt.last_ms));
+        slot.look_ahead(self.price, interval_max, hint, now_ms);
         self.spending.replace(spending, slot.spending);
         self.round.replace(visit, slot.visit);
         if !slot.paused && slot.in_flight.is_none() {
@@ -335,7 +402,9 @@ impl Planner {
             self.plan(self.cursor, now_ms);
             self.cursor += 1;
         }
-        let budget = Spending { requests: self.requests.per_hour(), embedding_seconds: self.embedding.per_hour() };
+        let usual = 1.0 - self.kin_share.min(KIN_SHARE_MAX);
+        let budget =
+            Spending { requests: self.requests.per_hour() * usual, embedding_seconds: self.embedding.per_hour() };
         let part = (TENDED + 1) as f64 / self.places.len().max(1) as f64;
         self.price = self.price.moved(self.spending, budget, part);
     }
@@ -362,6 +431,8 @@ impl Slot {
             in_flight: None,
             turn: None,
             outlook: Outlook::default(),
+            is_hinted: false,
+            interval: 0.0,
             because: Because::New,
             price: 0.0,
             spending: Spending::default(),
@@ -374,10 +445,12 @@ impl Slot {
         self.learnt.embedding_seconds() * self.outlook.changed
     }
 
-    fn look_ahead(&mut self, price: Price, interval_max: f64, now_ms: i64) {
+    /// The spending is that of its own rate: what kin brings forward is rare, and is counted when it happens.
+    fn look_ahead(&mut self, price: Price, interval_max: f64, hint: Option<Hint>, now_ms: i64) {
         let worth = self.learnt.requests_worth();
         let saved = if self.nature.counted { 0.0 } else { price.embedding_second * self.learnt.embedding_seconds() };
-        let toll = Toll { least: Price::least().request * worth, due: price.request * worth, saved_by_waiting: saved };
+        let (least, due) = (Price::least().request * worth, price.request * worth);
+        let toll = Toll { least, due, saved_by_waiting: saved, hint: Hint::default() };
         let from_ms = self.learnt.last_ms.unwrap_or(now_ms).min(now_ms);
         self.outlook = outlook(&self.learnt.rate, &self.learnt.rhythm, from_ms, toll, interval_max);
         self.price = price.request;
@@ -389,6 +462,15 @@ impl Slot {
             self.visit = Spending { requests: self.learnt.requests(), embedding_seconds };
             self.spending =
                 Spending { requests: self.visit.requests / interval, embedding_seconds: embedding_seconds / interval };
+            self.interval = interval;
+        }
+        if let Some(hint) = hint {
+            let usual_ms = self.outlook.due_ms;
+            self.outlook =
+                outlook(&self.learnt.rate, &self.learnt.rhythm, from_ms, Toll { hint, ..toll }, interval_max);
+            self.is_hinted = self.outlook.due_ms < usual_ms;
+        } else {
+            self.is_hinted = false;
         }
     }
 
@@ -410,6 +492,7 @@ impl Slot {
             (Some((at_ms, because)), None) => (false, at_ms, because),
             (Some(_), Some(wait_ms)) => (true, wait_ms, told),
             (None, Some(wait_ms)) if wait_ms > self.outlook.due_ms => (true, wait_ms, told),
+            (None, _) if self.is_hinted => (true, self.outlook.due_ms, Because::Kin),
             (None, _) if self.outlook.capped => (true, self.outlook.due_ms, Because::Longest),
             (None, _) => (true, self.outlook.due_ms, Because::Worth),
         };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FEED: Nature = Nature { counted: true, changes_per_day: 1.0, requests: 1.0 };
+const FEED: Nature = Nature { counted: true, changes_per_day: 1.0, requests: 1.0, host: None };
 const HOUR: i64 = 3_600_000;
 
 fn at(ms: i64) -> Timestamp {
@@ -295,4 +295,93 @@ proptest! {
             prop_assert_eq!(planner.places.len(), planner.slots.iter().flatten().count());
         }
     }
+}
+
+/// Sources of one host, all visited once.
+fn of_one_host(requests_per_hour: f64, sources: usize) -> (Planner, Timestamp) {
+    let nature = Nature { host: Some(7), ..FEED };
+    let mut planner = Planner::new(PollBudget::new(requests_per_hour, 3600.0).unwrap(), 1, at(0));
+    for number in 0..sources {
+        planner.upsert(&name(number), nature, Learnt::new(nature), false, at(0));
+    }
+    let mut now = at(0);
+    // Each is new, then seen unchanged twice.
+    for _ in 0..3 * sources {
+        now = step(&mut planner, now, 1, 0).0;
+    }
+    (planner, now)
+}
+
+#[test]
+fn a_change_brings_the_others_of_its_host_forward_and_one_that_finds_nothing_lets_them_wait() {
+    let (mut planner, now) = of_one_host(10.0, 20);
+    let next = planner.next(now).unwrap();
+    let others: Vec<SourceName> = (0..20).map(name).filter(|name| *name != next.name).collect();
+    let due = |planner: &Planner| -> Vec<Timestamp> {
+        others.iter().map(|name| planner.plan_of(name, next.at).unwrap().next_at.unwrap()).collect()
+    };
+    let before = due(&planner);
+    planner.begin(&next.name, next.at);
+    planner.record(&next.name, &visit(next.at, 1, 3), 0.0, next.at);
+    let after = due(&planner);
+    let earlier = before.iter().zip(&after).filter(|(before, after)| after < before).count();
+    assert!(earlier > 15, "{earlier} of 19");
+    let forward = planner.next(next.at).unwrap();
+    assert_eq!(forward.reason, "another source of its host has changed");
+
+    planner.begin(&forward.name, forward.at);
+    planner.record(&forward.name, &visit(forward.at, 1, 0), 0.0, forward.at);
+    let later = others.iter().zip(&after).filter(|(name, after)| {
+        **name != forward.name && planner.plan_of(name, forward.at).unwrap().next_at.unwrap() > **after
+    });
+    assert!(later.count() > 10, "an unchanged one speaks against it");
+}
+
+#[test]
+fn strangers_are_left_where_they_are() {
+    let mut planner = planner(10.0, 20);
+    let mut now = at(0);
+    for _ in 0..60 {
+        now = step(&mut planner, now, 1, 0).0;
+    }
+    let next = planner.next(now).unwrap();
+    let other = (0..20).map(name).find(|name| *name != next.name).unwrap();
+    let before = planner.plan_of(&other, next.at).unwrap().next_at;
+    planner.begin(&next.name, next.at);
+    planner.record(&next.name, &visit(next.at, 1, 3), 0.0, next.at);
+    let after = planner.plan_of(&other, next.at).unwrap().next_at;
+    assert!(after >= before, "but for the price, which a change raises");
+}
+
+#[test]
+fn no_source_of_a_busy_host_starves() {
+    let (mut planner, mut now) = of_one_host(6.0, 30);
+    let mut last: std::collections::HashMap<SourceName, Timestamp> = std::collections::HashMap::new();
+    let begin = now;
+    for round in 0..3000_u64 {
+        // Half of them always change, so that there is always a hint about the others.
+        let next = planner.next(now).unwrap();
+        let number: u64 = next.name.as_str()[1..].parse().unwrap();
+        (now, _) = step(&mut planner, now, 1, u64::from(number % 2 == 0 && round % 3 > 0));
+        last.insert(next.name, now);
+    }
+    assert!(now > begin);
+    let longest = last.values().map(|visited| now.duration_since(*visited)).max().unwrap();
+    assert_eq!(last.len(), 30);
+    assert!(longest.as_secs() as u64 <= planner.wait_max().as_secs(), "{longest:?}");
+}
+
+#[test]
+fn a_removed_source_is_nobodys_kin() {
+    let (mut planner, now) = of_one_host(10.0, 3);
+    for number in 0..3 {
+        assert!(planner.remove(&name(number), now));
+    }
+    assert!(planner.kin.is_empty());
+    let nature = Nature { host: Some(7), ..FEED };
+    planner.upsert(&name(9), nature, Learnt::new(nature), false, now);
+    planner.upsert(&name(9), nature, Learnt::new(nature), false, now);
+    assert_eq!(planner.kin[&7].members.len(), 1);
+    planner.upsert(&name(9), FEED, Learnt::new(FEED), false, now);
+    assert!(planner.kin.is_empty());
 }

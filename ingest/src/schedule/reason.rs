@@ -16,6 +16,8 @@ pub(super) enum Because {
     Told,
     /// What waiting has cost.
     Worth,
+    /// Another source of its host has changed.
+    Kin,
     /// No source waits longer.
     Longest,
 }
@@ -27,6 +29,7 @@ pub(super) fn reason(because: Because, learnt: &Learnt, outlook: &Outlook, inter
         Because::Asked => "asked for".to_owned(),
         Because::Failed if learnt.failures == 1 => "the last visit failed: tried again after a pause".to_owned(),
         Because::Failed => format!("the last {} visits failed: tried again after a pause", learnt.failures),
+        Because::Kin => "another source of its host has changed".to_owned(),
         Because::Told => "the source asks not to be visited before".to_owned(),
         Because::Longest => format!(
             "changes {}; visited at least every {}",

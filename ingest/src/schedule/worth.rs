@@ -21,6 +21,7 @@
 //! - `V(T) ≤ T² / 2`: a price asks for at least the interval of a source that always changes.
 //! - The answer is never later than the interval given as the longest.
 
+use super::kin::Hint;
 use super::rate::Rate;
 use super::rhythm::{HOUR_MS, Rhythm, hours};
 
@@ -38,6 +39,8 @@ pub(super) struct Toll {
     pub(super) due: f64,
     /// The embedding that waiting might save.
     pub(super) saved_by_waiting: f64,
+    /// What the source's kin says of it.
+    pub(super) hint: Hint,
 }
 
 /// What is expected of a source that is left alone.
@@ -83,11 +86,11 @@ impl Stand {
     }
 
     /// The moment in the next `length` hours, at whose end the toll is paid, when it is paid first.
-    fn until(self, rate: &Rate, length: f64, factor: f64, toll: f64, saved_by_waiting: f64) -> Self {
+    fn until(self, rate: &Rate, length: f64, factor: f64, fee: Fee) -> Self {
         let (mut before, mut after) = (0.0, length);
         for _ in 0..HALVINGS {
             let middle = (before + after) / 2.0;
-            match self.on(rate, middle, factor).pays(rate, toll, saved_by_waiting) {
+            match self.on(rate, middle, factor).pays(rate, fee) {
                 true => after = middle,
                 false => before = middle,
             }
@@ -95,10 +98,18 @@ impl Stand {
         self.on(rate, after, factor)
     }
 
-    fn pays(self, rate: &Rate, toll: f64, saved_by_waiting: f64) -> bool {
-        let saved = if saved_by_waiting > 0.0 { saved_by_waiting * rate.several(self.exposure) } else { 0.0 };
-        self.worth >= toll + saved
+    fn pays(self, rate: &Rate, fee: Fee) -> bool {
+        let saved = if fee.saved_by_waiting > 0.0 { fee.saved_by_waiting * rate.several(self.exposure) } else { 0.0 };
+        self.worth + fee.hint.worth(self.waited) >= fee.toll + saved
     }
+}
+
+/// One of a visit's prices.
+#[derive(Debug, Clone, Copy)]
+struct Fee {
+    toll: f64,
+    saved_by_waiting: f64,
+    hint: Hint,
 }
 
 /// Looks ahead from the last visit, at most `interval_max` hours.
@@ -107,23 +118,25 @@ pub(super) fn outlook(rate: &Rate, rhythm: &Rhythm, from_ms: i64, toll: Toll, in
     let mut earliest = None;
     let mut at_ms = from_ms;
     let mut fine_until_ms = from_ms + (HOURS_FINE * HOUR_MS as f64) as i64;
+    let cheapest = Fee { toll: toll.least, saved_by_waiting: 0.0, hint: toll.hint };
+    let usual = Fee { toll: toll.due, saved_by_waiting: toll.saved_by_waiting, hint: toll.hint };
     loop {
         let piece = if at_ms < fine_until_ms { rhythm.hour_from(at_ms) } else { rhythm.day_from(at_ms) };
         let length = piece.hours.min(interval_max - stand.waited);
         let next = stand.on(rate, length, piece.factor);
-        let least = earliest.is_none() && next.pays(rate, toll.least, 0.0);
-        let due = next.pays(rate, toll.due, toll.saved_by_waiting);
+        let least = earliest.is_none() && next.pays(rate, cheapest);
+        let due = next.pays(rate, usual);
         if (least || due) && piece.hours > 1.0 {
             // In this day: in which hour of it?
             fine_until_ms = piece.end_ms;
             continue;
         }
-        let passing = |toll: f64, saved: f64| stand.until(rate, length, piece.factor, toll, saved);
+        let passing = |fee: Fee| stand.until(rate, length, piece.factor, fee);
         if least {
-            earliest = Some(passing(toll.least, 0.0).waited);
+            earliest = Some(passing(cheapest).waited);
         }
         if due || interval_max - next.waited < 1e-9 {
-            let end = if due { passing(toll.due, toll.saved_by_waiting) } else { next };
+            let end = if due { passing(usual) } else { next };
             let moment = |waited: f64| from_ms + (waited * HOUR_MS as f64).ceil() as i64;
             return Outlook {
                 earliest_ms: moment(earliest.unwrap_or(end.waited).min(end.waited)),
@@ -144,7 +157,14 @@ pub(super) fn age_hours(rate: &Rate, rhythm: &Rhythm, from_ms: i64, now_ms: i64)
     if waited <= 0.0 {
         return 0.0;
     }
-    outlook(rate, rhythm, from_ms, Toll { least: f64::MAX, due: f64::MAX, saved_by_waiting: 0.0 }, waited).age_hours
+    outlook(
+        rate,
+        rhythm,
+        from_ms,
+        Toll { least: f64::MAX, due: f64::MAX, saved_by_waiting: 0.0, hint: Hint::default() },
+        waited,
+    )
+    .age_hours
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ fn known(rate: f64) -> Rate {
 }
 
 fn interval(rate: &Rate, due: f64) -> f64 {
-    let toll = Toll { least: due, due, saved_by_waiting: 0.0 };
+    let toll = Toll { least: due, due, saved_by_waiting: 0.0, hint: Hint::default() };
     hours(outlook(rate, &Rhythm::default(), START, toll, 10_000.0).due_ms - START)
 }
 
@@ -59,7 +59,7 @@ fn a_quiet_night_puts_a_visit_off() {
     }
     let wait = |from_hour: i64| {
         let from = START + from_hour * HOUR_MS;
-        let toll = Toll { least: 1.0, due: 1.0, saved_by_waiting: 0.0 };
+        let toll = Toll { least: 1.0, due: 1.0, saved_by_waiting: 0.0, hint: Hint::default() };
         hours(outlook(&known(0.5), &rhythm, from, toll, 168.0).due_ms - from)
     };
     assert!(wait(21) > 2.0 * wait(9), "evening {}, morning {}", wait(21), wait(9));
@@ -68,7 +68,7 @@ fn a_quiet_night_puts_a_visit_off() {
 #[test]
 fn embedding_waits_only_for_what_waiting_saves() {
     let due = |rate: f64, saved_by_waiting: f64| {
-        let toll = Toll { least: 0.01, due: 0.5, saved_by_waiting };
+        let toll = Toll { least: 0.01, due: 0.5, saved_by_waiting, hint: Hint::default() };
         outlook(&known(rate), &Rhythm::default(), START, toll, 168.0).due_ms
     };
     assert!(due(2.0, 10.0) > due(2.0, 0.0) + HOUR_MS, "a busy page is better read once than ten times");
@@ -81,7 +81,7 @@ fn a_dead_source_is_due_at_the_longest_interval() {
     for _ in 0..50 {
         rate.observe(Seen::Nothing, 168.0, 168.0);
     }
-    let toll = Toll { least: 100.0, due: 1e6, saved_by_waiting: 0.0 };
+    let toll = Toll { least: 100.0, due: 1e6, saved_by_waiting: 0.0, hint: Hint::default() };
     let outlook = outlook(&rate, &Rhythm::default(), START + 5, toll, 168.0);
     assert_eq!(outlook.due_ms, START + 5 + 168 * HOUR_MS);
     assert!(outlook.capped && outlook.earliest_ms <= outlook.due_ms && outlook.changed < 0.5);
@@ -91,4 +91,20 @@ fn a_dead_source_is_due_at_the_longest_interval() {
 fn the_age_follows_the_closed_form() {
     let found = age_hours(&known(0.3), &Rhythm::default(), START, START + 7 * HOUR_MS);
     assert!((found / closed(0.3, 7.0).1 - 1.0).abs() < 0.01, "{found}");
+}
+
+#[test]
+fn a_hint_brings_the_visit_forward_and_none_leaves_it_where_it_was() {
+    let rate = Rate::new(1.0 / 1000.0);
+    let due = |hint: Hint| {
+        let toll = Toll { least: 1.0, due: 1.0, saved_by_waiting: 0.0, hint };
+        outlook(&rate, &Rhythm::default(), 0, toll, 168.0).due_ms
+    };
+    let usual = due(Hint::default());
+    assert_eq!(due(Hint { after_hours: 5.0, chance: 0.0 }), usual);
+    let likely = due(Hint { after_hours: 5.0, chance: 0.5 });
+    let hours = likely as f64 / 3_600_000.0;
+    assert!((5.0..5.5).contains(&hours), "{hours}");
+    assert!(due(Hint { after_hours: 5.0, chance: 0.05 }) > likely);
+    assert_eq!(due(Hint { after_hours: 1000.0, chance: 1.0 }), usual);
 }
