@@ -362,7 +362,7 @@ fn no_source_of_a_busy_host_starves() {
         // Half of them always change, so that there is always a hint about the others.
         let next = planner.next(now).unwrap();
         let number: u64 = next.name.as_str()[1..].parse().unwrap();
-        (now, _) = step(&mut planner, now, 1, u64::from(number % 2 == 0 && round % 3 > 0));
+        (now, _) = step(&mut planner, now, 1, u64::from(number.is_multiple_of(2) && !round.is_multiple_of(3)));
         last.insert(next.name, now);
     }
     assert!(now > begin);
