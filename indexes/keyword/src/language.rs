@@ -24,8 +24,8 @@ const SAMPLE_BYTES_MAX: usize = 400;
 /// The share of a language's stop words from which a text is in it without a closer look: its own prose has about 4 of 10,
 /// that of a neighbour which shares some of them 1 or 2.
 const TELLING_SHARE: f64 = 0.25;
-/// The share of English stop words that a language without a list may have by chance (`her` and `ve` are Turkish).
-const STRAY_SHARE: f64 = 0.15;
+/// The share of English stop words up to which the detector is believed about a language without a list.
+const UNTOLD_SHARE: f64 = 1.0 / 6.0;
 /// Stop words of a language by which a short text is told to be in it.
 const TELLING_STOP_WORDS: usize = 2;
 
@@ -171,9 +171,8 @@ impl Language {
         let told = whatlang::detect(&sample).filter(|told| told.is_reliable()).map(|told| Self::told(told.lang()));
         let is_spoken = |language: &Self| match StopWords::of(*language) {
             Some(list @ StopWords::Listed(_)) => count(list, words.iter().copied()) > english,
-            Some(StopWords::English) | None => {
-                (english as f64) < (STRAY_SHARE * words.len() as f64).max(TELLING_STOP_WORDS as f64)
-            }
+            // `her` and `ve` are Turkish words, too.
+            Some(StopWords::English) | None => (english as f64) < UNTOLD_SHARE * words.len() as f64,
         };
         told.filter(is_spoken).or(spoken.map(|(language, _)| language)).unwrap_or(Self::English)
     }
