@@ -21,6 +21,7 @@ pub mod hit;
 pub mod limits;
 pub mod place;
 pub mod push;
+pub mod rerank;
 pub mod retriever;
 pub mod retry;
 pub mod screen;

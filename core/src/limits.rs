@@ -162,6 +162,14 @@ pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
 pub const EMBED_BYTES_PER_TOKEN_MAX: usize = 64;
 /// An embedder's weights or its tokenizer, read whole into memory. ONNX files cannot be larger.
 pub const EMBED_FILE_BYTES_MAX: u64 = 2 << 30;
+/// Searches that wait for the reranker: with the deadline of each, a longer queue would only hold late answers.
+pub const RERANK_QUEUE_MAX: usize = 16;
+/// Passages that a reranker reads for one search: each is a run of a model over query and passage, on one core.
+pub const RERANK_PASSAGES_MAX: usize = 100;
+/// Passages that it reads in one run, before it looks whether the search still waits.
+pub const RERANK_RUN_PASSAGES: usize = 4;
+/// Tokens of a query and a passage together that it reads; what lies beyond is cut off.
+pub const RERANK_TOKENS_MAX: usize = 512;
 /// The header of a file of weights that a model is made from; that of all-MiniLM-L6-v2 has 11 kB.
 pub const WEIGHTS_HEADER_BYTES_MAX: u64 = 1 << 20;
 

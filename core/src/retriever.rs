@@ -86,6 +86,9 @@ pub struct Ranked {
     pub keyword_score: Option<f32>,
     /// Cosine, where the vector arm was asked.
     pub vector_score: Option<f32>,
+    /// What the reranker said, where it read the passage; compares only with others of the same list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank_score: Option<f32>,
     /// Why it stands where it stands, where the request asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
@@ -119,6 +122,9 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each arm's score counted for, after it was divided by the arm's best.
     pub weights: ArmWeights,
+    /// What the reranker said, where it read the passage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f32>,
     /// What the sum was multiplied with for its age; absent where age did not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recency: Option<f32>,
@@ -174,6 +180,43 @@ pub enum ArmStatus {
     },
 }
 
+/// Whether a model read the best passages again and put them in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RerankStatus {
+    /// No reranker is configured.
+    Off,
+    /// It did.
+    Ran {
+        /// How many passages it read.
+        passages: usize,
+    },
+    /// It was not asked, or not waited for: the fused order stands.
+    Skipped {
+        /// Why.
+        reason: RerankSkip,
+    },
+    /// It failed: the fused order stands.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why the best passages were not read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankSkip {
+    /// The best is so far ahead that the order is clear.
+    Margin,
+    /// It would have taken, or took, longer than a search waits.
+    Deadline,
+    /// Fewer than two passages are near each other.
+    Few,
+    /// The request asked one arm alone.
+    OneArm,
+}
+
 /// Results, best first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchResults {
@@ -183,6 +226,8 @@ pub struct SearchResults {
     pub keyword: ArmStatus,
     /// How the vector arm fared.
     pub vector: ArmStatus,
+    /// Whether the best were read again.
+    pub rerank: RerankStatus,
 }
 
 /// Why there are no results.

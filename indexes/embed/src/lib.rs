@@ -1,8 +1,9 @@
-//! How does a text become a direction on this machine?
+//! How does a text become a direction on this machine, and how well does a passage answer a query?
 //!
 //! The embedder behind [`wellspring_core::embedding::Embedder`]: an ONNX model run by fastembed, one session a core,
 //! each on a thread of its own ([`pool`]), fed by one queue with two lanes ([`queue`]). Its file may be one that was made
-//! here of a model's official weights ([`quantise`]).
+//! here of a model's official weights ([`quantise`]). The reranker behind [`wellspring_core::rerank::Reranker`] is an
+//! ONNX cross-encoder on one more thread ([`reranker`]).
 //!
 //! Invariants:
 //! - A model runs only on its own thread; the async side queues and waits, and never blocks.
@@ -15,7 +16,9 @@ mod model;
 mod pool;
 pub mod quantise;
 mod queue;
+mod reranker;
 mod runtime;
 
 pub use embedder::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};
 pub use runtime::NO_TELEMETRY;
+pub use reranker::{OnnxReranker, RerankerFiles};

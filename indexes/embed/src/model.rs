@@ -38,7 +38,7 @@ impl OnnxModel {
             tokenizer_file: tokenizer.to_vec(),
             config_file: b"{}".to_vec(),
             special_tokens_map_file: b"{}".to_vec(),
-            tokenizer_config_file: tokenizer_config(tokenizer, space)?.into_bytes(),
+            tokenizer_config_file: tokenizer_config(tokenizer, space.tokens_max)?.into_bytes(),
         };
         let model = UserDefinedEmbeddingModel::new(weights.to_vec(), files)
             .with_pooling(pooling(&space.pooling)?)
@@ -113,13 +113,13 @@ fn refused_tokenizer(error: tokenizers::Error) -> EmbedError {
 
 /// The part of `tokenizer_config.json` that the session needs: the length and the padding, which the tokenizer's own
 /// file names when it pads at all.
-fn tokenizer_config(tokenizer: &[u8], space: &EmbeddingSpace) -> Result<String, EmbedError> {
+pub(crate) fn tokenizer_config(tokenizer: &[u8], tokens_max: usize) -> Result<String, EmbedError> {
     let tokenizer = parse_tokenizer(tokenizer)?;
     let pad_token = tokenizer.get_padding().map_or("[PAD]", |padding| padding.pad_token.as_str());
     if tokenizer.token_to_id(pad_token).is_none() {
         return Err(EmbedError::new(EmbedErrorKind::Model, "the tokenizer has no token to pad with"));
     }
-    Ok(serde_json::json!({ "model_max_length": space.tokens_max, "pad_token": pad_token }).to_string())
+    Ok(serde_json::json!({ "model_max_length": tokens_max, "pad_token": pad_token }).to_string())
 }
 
 #[cfg(test)]

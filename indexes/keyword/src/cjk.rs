@@ -7,7 +7,7 @@
 //! | a word of Hangul | the word, and its pairs of syllables |
 //!
 //! Pairs need no dictionary, and meet whatever the two sides took for a word: particles that Korean writes behind a noun,
-//! endings that Japanese writes behind a stem. A dictionary of either language would be fifty times as large as all else here.
+//! endings that Japanese writes behind a stem (docs/adr/0014).
 //!
 //! Invariants:
 //! - A term stands at its first character, and is said once for each place.

@@ -113,6 +113,7 @@ mod tests {
             score,
             keyword_score: None,
             vector_score: None,
+            rerank_score: None,
             explain: None,
             duplicates: Vec::new(),
             neighbours: None,

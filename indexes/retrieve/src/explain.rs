@@ -38,6 +38,7 @@ impl Explainer {
             vector: opinion(candidate.vector, &self.vector),
             fused_by: self.fused_by,
             weights: weights(self.fused_by, self.balance),
+            rerank: None,
             recency: None,
         }
     }

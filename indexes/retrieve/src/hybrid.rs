@@ -24,6 +24,7 @@ use crate::arms::{Arms, Candidates, Route};
 use crate::choose::choose;
 use crate::explain::Explainer;
 use crate::fuse::{Balance, Fused};
+use crate::rerank::{Reranked, Reranking};
 
 /// Candidates hydrated beyond the asked number at first: a few stale hits then cost no second transaction.
 const SPARE_CANDIDATES: usize = 8;
@@ -35,6 +36,7 @@ pub struct HybridRetriever {
     vector: Arc<dyn VectorSearch>,
     embedder: Arc<dyn Embedder>,
     balance: Balance,
+    reranking: Option<Reranking>,
 }
 
 impl HybridRetriever {
@@ -45,12 +47,17 @@ impl HybridRetriever {
         vector: Arc<dyn VectorSearch>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
-        Self { reader, keyword, vector, embedder, balance: Balance::default() }
+        Self { reader, keyword, vector, embedder, balance: Balance::default(), reranking: None }
     }
 
     /// The same, with another balance of words and meaning.
     pub fn balanced(self, balance: Balance) -> Self {
         Self { balance, ..self }
+    }
+
+    /// Has a model read the best passages again.
+    pub fn with_reranking(self, reranking: Reranking) -> Self {
+        Self { reranking: Some(reranking), ..self }
     }
 
     /// The published passages among the best of `fused`, chosen as the request wishes, and whether some were refused.
@@ -59,8 +66,10 @@ impl HybridRetriever {
         request: &SearchRequest,
         fused: &[Fused],
         explainer: Option<&Explainer>,
+        reranked: &mut Reranked<'_>,
     ) -> Result<Hydrated, SearchError> {
-        let first_look = fused.len().min(request.limit.saturating_add(SPARE_CANDIDATES));
+        let wanted = request.limit.max(reranked.depth());
+        let first_look = fused.len().min(wanted.saturating_add(SPARE_CANDIDATES));
         // Age may bring up what stands far below, and a repetition may stand anywhere.
         let whole = request.recency.is_some() || request.collapse || first_look == fused.len();
         let looks = if whole { vec![fused.len()] } else { vec![first_look, fused.len()] };
@@ -72,7 +81,11 @@ impl HybridRetriever {
                 self.reader.hydrate(&request.collection, &chunks, &request.filter).await.map_err(|failure| {
                     SearchError::caused_by(SearchErrorKind::Catalog, "could not read the passages found", failure)
                 })?;
-            hydrated = Hydrated::of(asked, passages, request, explainer);
+            let mut candidates = candidates(asked, passages, explainer);
+            reranked.order(request, &mut candidates).await;
+            let hits = choose(candidates, request);
+            let short = hits.len() < request.limit && hits.len() < asked.len();
+            hydrated = Hydrated { hits, short };
             if hydrated.hits.len() >= request.limit {
                 break;
             }
@@ -107,29 +120,26 @@ struct Hydrated {
     short: bool,
 }
 
-impl Hydrated {
-    /// Puts passages back into the fused order, and chooses. A passage that was not asked for is no result (I-2).
-    fn of(asked: &[Fused], passages: Vec<Passage>, request: &SearchRequest, explainer: Option<&Explainer>) -> Self {
-        let mut by_chunk: HashMap<ChunkId, Passage> =
-            passages.into_iter().map(|passage| (passage.chunk, passage)).collect();
-        let mut candidates = Vec::with_capacity(asked.len());
-        for candidate in asked {
-            if let Some(passage) = by_chunk.remove(&candidate.chunk) {
-                candidates.push(Ranked {
-                    passage,
-                    score: candidate.score,
-                    keyword_score: candidate.keyword,
-                    vector_score: candidate.vector,
-                    explain: explainer.map(|explainer| explainer.explain(candidate)),
-                    duplicates: Vec::new(),
-                    neighbours: None,
-                });
-            }
+/// Puts passages back into the fused order. A passage that was not asked for is no result (I-2).
+fn candidates(asked: &[Fused], passages: Vec<Passage>, explainer: Option<&Explainer>) -> Vec<Ranked> {
+    let mut by_chunk: HashMap<ChunkId, Passage> =
+        passages.into_iter().map(|passage| (passage.chunk, passage)).collect();
+    let mut candidates = Vec::with_capacity(asked.len());
+    for candidate in asked {
+        if let Some(passage) = by_chunk.remove(&candidate.chunk) {
+            candidates.push(Ranked {
+                passage,
+                score: candidate.score,
+                keyword_score: candidate.keyword,
+                vector_score: candidate.vector,
+                rerank_score: None,
+                explain: explainer.map(|explainer| explainer.explain(candidate)),
+                duplicates: Vec::new(),
+                neighbours: None,
+            });
         }
-        let hits = choose(candidates, request);
-        let short = hits.len() < request.limit && hits.len() < asked.len();
-        Self { hits, short }
     }
+    candidates
 }
 
 #[async_trait]
@@ -150,13 +160,14 @@ impl Retriever for HybridRetriever {
         // A filter is pushed into both arms; what is refused only for its access labels is mostly rare, and looked for
         // that way when it turns out not to be.
         let mut among = if request.filter.demands() { self.admitted(&request).await? } else { None };
+        let mut reranked = Reranked::new(self.reranking.as_ref());
         let mut deepening = 0;
         loop {
             let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
             let candidates = arms.search(&request, among.as_deref(), depth, &mut route).await;
             let Some(fused) = candidates.fused(self.balance) else { return Err(no_arm_left(&candidates)) };
             let explainer = request.explain.then(|| candidates.explainer(self.balance)).flatten();
-            let mut found = self.hydrate(&request, &fused, explainer.as_ref()).await?;
+            let mut found = self.hydrate(&request, &fused, explainer.as_ref(), &mut reranked).await?;
             let short = found.short && candidates.more;
             if short && deepening == limits::SEARCH_DEEPENINGS_MAX && among.is_none() && !request.filter.demands() {
                 among = self.admitted(&request).await?;
@@ -169,7 +180,8 @@ impl Retriever for HybridRetriever {
                     self.expand(&mut found.hits, request.expand).await?;
                 }
                 let Candidates { keyword_status, vector_status, .. } = candidates;
-                return Ok(SearchResults { hits: found.hits, keyword: keyword_status, vector: vector_status });
+                let (keyword, vector, rerank) = (keyword_status, vector_status, reranked.status);
+                return Ok(SearchResults { hits: found.hits, keyword, vector, rerank });
             }
             deepening += 1;
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! route by language -> keyword arm | vector arm (side by side) -> fuse scores -> hydrate through the catalog
-//! -> choose by age, by document, by repetition
+//! -> rerank, where a model is configured -> choose by age, by document, by repetition
 //! ```
 //!
 //! Invariants:
@@ -19,9 +19,11 @@ mod explain;
 mod fuse;
 mod hybrid;
 pub mod measure;
+mod rerank;
 
 pub use fuse::{Balance, Fused, NEAR_COSINE, Votes, fuse};
 pub use hybrid::HybridRetriever;
+pub use rerank::Reranking;
 
 #[cfg(test)]
 mod fakes;

@@ -17,7 +17,7 @@ use wellspring_core::generator::{
 };
 use wellspring_core::hit::Passage;
 use wellspring_core::retriever::{
-    ArmStatus, Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
+    ArmStatus, Ranked, RerankStatus, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
 };
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
@@ -143,12 +143,13 @@ impl Retriever for FixedRetriever {
             score: 0.5,
             keyword_score: Some(3.0),
             vector_score: None,
+            rerank_score: None,
             explain: None,
             duplicates: Vec::new(),
             neighbours: None,
         };
         let hits = self.passages.iter().take(request.limit).map(ranked).collect();
-        Ok(SearchResults { hits, keyword: ArmStatus::Ok, vector: ArmStatus::Ok })
+        Ok(SearchResults { hits, keyword: ArmStatus::Ok, vector: ArmStatus::Ok, rerank: RerankStatus::Off })
     }
 }
 

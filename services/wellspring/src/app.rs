@@ -40,6 +40,7 @@ mod folders;
 mod generator;
 mod hooks;
 mod private;
+mod reranker;
 mod seams;
 mod sources;
 mod status;
@@ -80,8 +81,11 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
     let generator = generator::start(&config, program)?;
-    let retriever = HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone())
+    let mut retriever = HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone())
         .balanced(Balance::of_keyword_percent(config.search_keyword_percent));
+    if let Some(reranking) = reranker::load(&config, &embedder_name).await? {
+        retriever = retriever.with_reranking(reranking);
+    }
     let retriever = Arc::new(retriever);
     let answerer = Arc::new(Answerer::new(AnswererParts {
         retriever: retriever.clone(),

@@ -199,6 +199,18 @@ pub(crate) struct ServiceFlags {
     /// What a search by meaning compares first in a large index: `off`, `scalar` or `binary` [default: off].
     #[arg(long, global = true, value_name = "HOW")]
     vector_quantisation: Option<String>,
+    /// A cross-encoder that reads the best passages again: `off`, the path of an ONNX file, or a name in the models folder.
+    #[arg(long, global = true, value_name = "MODEL")]
+    reranker_model: Option<String>,
+    /// The most passages that it reads for one search [default: 20].
+    #[arg(long, global = true, value_name = "N")]
+    reranker_passages: Option<String>,
+    /// Milliseconds that a search waits for it [default: 300].
+    #[arg(long, global = true, value_name = "N")]
+    reranker_deadline_ms: Option<String>,
+    /// How far ahead, in percent of its score, the best passage is where it is not asked [default: 30].
+    #[arg(long, global = true, value_name = "N")]
+    reranker_margin_percent: Option<String>,
     /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
     #[arg(long, global = true, value_name = "N")]
     answer_sufficiency_percent: Option<String>,
@@ -247,6 +259,10 @@ impl ServiceFlags {
             ("embedder.threads", &self.embedder_threads),
             ("search.keyword_percent", &self.search_keyword_percent),
             ("vector.quantisation", &self.vector_quantisation),
+            ("reranker.model", &self.reranker_model),
+            ("reranker.passages", &self.reranker_passages),
+            ("reranker.deadline_ms", &self.reranker_deadline_ms),
+            ("reranker.margin_percent", &self.reranker_margin_percent),
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("answer.style", &self.answer_style),
             ("answer.verify", &self.answer_verify),

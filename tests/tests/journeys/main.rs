@@ -11,6 +11,7 @@ mod loopback;
 mod pushes;
 mod reach;
 mod recovery;
+mod reranking;
 mod sources;
 mod webhooks;
 mod websub;

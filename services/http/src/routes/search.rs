@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use wellspring_core::catalog::{EntryState, Sequence};
 use wellspring_core::limits;
-use wellspring_core::retriever::{ArmStatus, Ranked, Recency, SearchArms, SearchRequest};
+use wellspring_core::retriever::{ArmStatus, Ranked, Recency, RerankStatus, SearchArms, SearchRequest};
 
 use super::Shared;
 use crate::error::{ApiError, Code, ErrorBody};
@@ -44,6 +44,9 @@ pub(crate) struct SearchResponse {
     pub(crate) hits: Vec<Ranked>,
     /// How each half of the search fared.
     pub(crate) arms: Arms,
+    /// Whether the best passages were read again by a model.
+    #[schema(value_type = schema::RerankStatus)]
+    pub(crate) rerank: RerankStatus,
     /// Milliseconds it took.
     pub(crate) took_ms: f64,
 }
@@ -166,5 +169,5 @@ async fn run(shared: &Shared, request: SearchRequest) -> Result<Json<SearchRespo
     shared.metrics.search(&results.keyword, &results.vector);
     let arms = Arms { keyword: results.keyword, vector: results.vector };
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
-    Ok(Json(SearchResponse { hits: results.hits, arms, took_ms }))
+    Ok(Json(SearchResponse { hits: results.hits, arms, rerank: results.rerank, took_ms }))
 }

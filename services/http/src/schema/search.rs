@@ -127,6 +127,8 @@ pub struct Hit {
     pub keyword_score: Option<f32>,
     /// Cosine, where the search by meaning was asked.
     pub vector_score: Option<f32>,
+    /// What the reranker said; only where it read the passage. Compares only with others of the same list.
+    pub rerank_score: Option<f32>,
     /// Why it stands where it stands; only where the request asked.
     pub explain: Option<Explanation>,
     /// Worse passages that nearly repeat this one; only where the request asked to put them together.
@@ -177,6 +179,8 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each half counted for.
     pub weights: ArmWeights,
+    /// What the reranker said; absent where it did not read the passage.
+    pub rerank: Option<f32>,
     /// What the score was multiplied with for the document's age; absent where age did not count.
     pub recency: Option<f32>,
 }
@@ -228,6 +232,32 @@ pub enum ArmState {
     /// It answered.
     Ok,
     /// It was not asked.
+    Skipped,
+    /// It failed.
+    Failed,
+}
+
+/// Whether a model read the best passages again and put them in its order. In every state but `ran` the order is that of
+/// the two halves of the search.
+#[derive(Debug, ToSchema)]
+pub struct RerankStatus {
+    /// How it went.
+    pub state: RerankState,
+    /// How many passages were read, where it ran.
+    pub passages: Option<u32>,
+    /// Why it failed, or was skipped: `margin` (the order was clear), `deadline`, `few` or `one_arm`.
+    pub reason: Option<String>,
+}
+
+/// How a reranking went.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RerankState {
+    /// No reranker is configured.
+    Off,
+    /// It ran.
+    Ran,
+    /// It was not asked, or not waited for.
     Skipped,
     /// It failed.
     Failed,

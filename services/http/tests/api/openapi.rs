@@ -10,7 +10,9 @@ use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Ne
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
 use wellspring_core::place::Place;
-use wellspring_core::retriever::{ArmOpinion, ArmStatus, ArmWeights, Duplicate, Explanation, FusedBy, Ranked};
+use wellspring_core::retriever::{
+    ArmOpinion, ArmStatus, ArmWeights, Duplicate, Explanation, FusedBy, Ranked, RerankSkip, RerankStatus,
+};
 use wellspring_core::screen::{Decision, Rule, Verdict};
 use wellspring_core::source::Remains;
 use wellspring_core::span::Span;
@@ -182,6 +184,7 @@ fn schemas_are_what_is_written() {
         vector: None,
         fused_by: FusedBy::WeightedSum,
         weights,
+        rerank: Some(1.5),
         recency: Some(0.9),
     };
     let duplicate = Duplicate { document: passage.document.clone(), revision: passage.revision, chunk: passage.chunk };
@@ -189,6 +192,7 @@ fn schemas_are_what_is_written() {
     let neighbours = Neighbours { before: vec![neighbour.clone()], behind: Vec::new() };
     let full = Ranked {
         explain: Some(explanation),
+        rerank_score: Some(1.5),
         duplicates: vec![duplicate.clone()],
         neighbours: Some(neighbours.clone()),
         ..ranked.clone()
@@ -241,6 +245,10 @@ fn schemas_are_what_is_written() {
     same_name("ArmState", ArmStatus::Ok);
     same_name("ArmState", ArmStatus::Skipped { reason: "r".into() });
     same_name("ArmState", ArmStatus::Failed { reason: "r".into() });
+    same_name("RerankState", RerankStatus::Off);
+    same_name("RerankState", RerankStatus::Ran { passages: 2 });
+    same_name("RerankState", RerankStatus::Skipped { reason: RerankSkip::Margin });
+    same_name("RerankState", RerankStatus::Failed { reason: "r".into() });
     let quarantined = EntryState::Quarantined { reason: "r".into() };
     let skipped = EntryState::Skipped { reason: "r".into() };
     let states = [EntryState::Pending, EntryState::Parsed, EntryState::Embedded, EntryState::Published];

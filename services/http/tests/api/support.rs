@@ -19,7 +19,7 @@ use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revisio
 use wellspring_core::hit::Passage;
 use wellspring_core::place::{Place, PlaceMark};
 use wellspring_core::retriever::{
-    ArmStatus, Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
+    ArmStatus, Ranked, RerankStatus, Retriever, SearchError, SearchErrorKind, SearchRequest, SearchResults,
 };
 use wellspring_core::source::SourceName;
 use wellspring_core::span::Span;
@@ -56,6 +56,7 @@ pub(crate) fn ranked() -> Ranked {
         score: 0.5,
         keyword_score: Some(7.25),
         vector_score: None,
+        rerank_score: None,
         explain: None,
         duplicates: Vec::new(),
         neighbours: None,
@@ -84,7 +85,7 @@ impl Retriever for Searcher {
             return Err(SearchError::new(kind, "could not search"));
         }
         let vector = ArmStatus::Skipped { reason: "the embedder does not speak this language".into() };
-        Ok(SearchResults { hits: vec![ranked()], keyword: ArmStatus::Ok, vector })
+        Ok(SearchResults { hits: vec![ranked()], keyword: ArmStatus::Ok, vector, rerank: RerankStatus::Off })
     }
 }
 

@@ -143,6 +143,19 @@ impl EmbedderChoice {
     }
 }
 
+/// Which reranker reads the best passages again, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RerankerConfig {
+    /// Its ONNX file: a path, or a name in the models folder; `None` for none.
+    pub(crate) model: Option<PathBuf>,
+    /// The most passages that it reads.
+    pub(crate) passages: usize,
+    /// What a search waits for it, in milliseconds.
+    pub(crate) deadline_ms: u64,
+    /// How far ahead the best has to be for the order to be clear, in hundredths of its score.
+    pub(crate) margin_percent: u64,
+}
+
 /// The validated configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -176,6 +189,8 @@ pub(crate) struct Config {
     pub(crate) embedder_model: EmbedderChoice,
     /// Embedder sessions, one thread each.
     pub(crate) embedder_threads: usize,
+    /// The reranker.
+    pub(crate) reranker: RerankerConfig,
     /// The generator.
     pub(crate) generator_model: GeneratorChoice,
     /// Generator threads.
@@ -239,6 +254,7 @@ impl Config {
             key: key.and_then(AccessKey::new),
             embedder_model: embedder(layers)?,
             embedder_threads: threads("embedder.threads")?,
+            reranker: reranker(layers)?,
             generator_model: generator(layers.text("generator.model")?),
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
@@ -351,6 +367,21 @@ fn embedder(layers: &Layers) -> Result<EmbedderChoice, ConfigError> {
     Ok(match layers.origin("embedder.model") {
         Origin::Default => EmbedderChoice::Default(name),
         _ => EmbedderChoice::Named(name),
+    })
+}
+
+/// A path has a separator or ends in `.onnx`; a name is that of a file in the models folder without the ending.
+fn reranker(layers: &Layers) -> Result<RerankerConfig, ConfigError> {
+    let model = match layers.text("reranker.model")? {
+        "off" => None,
+        path if path.contains(std::path::MAIN_SEPARATOR) || path.ends_with(".onnx") => Some(PathBuf::from(path)),
+        name => Some(layers.path("models_dir")?.join(format!("{name}.onnx"))),
+    };
+    Ok(RerankerConfig {
+        model,
+        passages: layers.integer("reranker.passages", 2, limits::RERANK_PASSAGES_MAX as i64)? as usize,
+        deadline_ms: layers.integer("reranker.deadline_ms", 1, 60_000)?.unsigned_abs(),
+        margin_percent: layers.integer("reranker.margin_percent", 1, 100)?.unsigned_abs(),
     })
 }
 

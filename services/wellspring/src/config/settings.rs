@@ -123,6 +123,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "beyond 20000 pieces, what a search by meaning compares first: `off`, `scalar` (a quarter of the memory) or `binary`",
     },
     Setting {
+        name: "reranker.model",
+        kind: Kind::Text,
+        default: Some("off"),
+        help: "a cross-encoder that reads the best passages again: `off`, the path of an ONNX file, or a name in models_dir",
+    },
+    Setting {
+        name: "reranker.passages",
+        kind: Kind::Integer,
+        default: Some("20"),
+        help: "the most passages that it reads for one search, from 2 to 100",
+    },
+    Setting {
+        name: "reranker.deadline_ms",
+        kind: Kind::Integer,
+        default: Some("300"),
+        help: "milliseconds that a search waits for it; later, the order is that of the search alone",
+    },
+    Setting {
+        name: "reranker.margin_percent",
+        kind: Kind::Integer,
+        default: Some("30"),
+        help: "it is not asked where the best passage is this far ahead of the second, in hundredths of its score",
+    },
+    Setting {
         name: "answer.sufficiency_percent",
         kind: Kind::Integer,
         default: Some("100"),

@@ -17,7 +17,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use wellspring_core::limits;
-use wellspring_core::retriever::ArmStatus;
+use wellspring_core::retriever::{ArmStatus, RerankStatus};
 use wellspring_retrieve::measure::Scores;
 
 use super::collection::{Collection, Holds};
@@ -120,6 +120,7 @@ async fn ranking(client: &Client, query: &Query, arm: Arm) -> anyhow::Result<(Ar
 struct Found {
     hits: Vec<FoundDocument>,
     arms: FoundArms,
+    rerank: RerankStatus,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +141,9 @@ async fn search(client: &Client, query: &str, arm: Arm, limit: usize) -> anyhow:
         if let ArmStatus::Failed { reason } = status {
             bail!("the {name} arm failed: {reason}");
         }
+    }
+    if let RerankStatus::Failed { reason } = &found.rerank {
+        bail!("the reranker failed: {reason}");
     }
     Ok(found)
 }
