@@ -20,5 +20,5 @@ mod reranker;
 mod runtime;
 
 pub use embedder::{EmbedderFiles, EmbedderOptions, OnnxEmbedder};
-pub use runtime::NO_TELEMETRY;
 pub use reranker::{OnnxReranker, RerankerFiles};
+pub use runtime::NO_TELEMETRY;

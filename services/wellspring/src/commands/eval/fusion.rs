@@ -289,6 +289,7 @@ mod tests {
                 fused_by: FusedBy::WeightedSum,
                 weights: ArmWeights { keyword: 0.35, vector: 0.65 },
                 recency: None,
+                rerank: None,
             },
         }
     }
