@@ -2,6 +2,8 @@
 //!
 //! Every queue, batch, body, retry, prompt and stream has its bound here, with a unit in its name and its reason
 //! beside it (I-7). A bound that an operator may move is a setting whose default is here.
+//!
+//! Over 600 lines, because it is one list: whoever looks for a bound looks in one place.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
-    BinaryQuantizationConfig, BinaryQuantizationQueryEncoding, Condition, CountRequest, CreateIndex,
+    AcornSearchParams, BinaryQuantizationConfig, BinaryQuantizationQueryEncoding, Condition, CountRequest, CreateIndex,
     DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, FieldCondition,
     FieldIndexOperations, Filter, HnswIndexConfig, JsonPath, NamedQuery, OperationError, PayloadFieldSchema,
     PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QuantizationConfig,
@@ -290,6 +290,8 @@ impl Shard {
             exact,
             hnsw_ef: Some(limits::VECTOR_SEARCH_WIDTH),
             quantization: self.shape.quantisation.search(),
+            // Without it, the walk of a collection that is a small part of a graph sometimes ends after a few points.
+            acorn: Some(AcornSearchParams { enable: true, max_selectivity: None }),
             ..SearchParams::default()
         };
         self.query(Filter::new_must(in_collection(collection)), query, limit, params)

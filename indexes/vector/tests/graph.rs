@@ -186,7 +186,7 @@ async fn what_is_found_beyond_the_exact_size_is_there_and_nearly_all_of_the_near
         view.settled().await.unwrap();
         assert!(view.count_in_graphs().await.unwrap() > 0, "seed {seed}: no graph was made");
         let recall = recalled as f64 / f64::from(looked_for);
-        assert!(recall > 0.97, "seed {seed}: {recall:.3} of the nearest were found");
+        assert!(recall > 0.99, "seed {seed}: {recall:.3} of the nearest were found");
     }
 }
 

@@ -149,9 +149,14 @@ pub async fn finds_words(view: &impl KeywordView) {
     assert_eq!(found(view, "docs", "borrow_check").await, [chunk(3)], "an identifier");
     assert_eq!(found(view, "docs", "2.5").await, [chunk(3)], "a number");
     assert_eq!(found(view, "docs", "ДОКУМЕНТ").await, [chunk(6)], "Cyrillic in another case");
-    // Title and heading are searched, and count less than the text.
-    assert_eq!(found(view, "docs", "glacier").await, [chunk(5), chunk(4)]);
-    assert_eq!(found(view, "docs", "melting").await, [chunk(5), chunk(4)]);
+    // Title and heading are searched with the text.
+    for word in ["glacier", "melting"] {
+        let mut holders = found(view, "docs", word).await;
+        holders.sort_unstable();
+        let mut expected = [chunk(4), chunk(5)];
+        expected.sort_unstable();
+        assert_eq!(holders, expected, "{word}");
+    }
 }
 
 /// Strings that a query language would choke on: none of them is an error, and those without a word find nothing.

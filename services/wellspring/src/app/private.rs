@@ -33,7 +33,7 @@ pub(super) fn create(folder: &Path) -> anyhow::Result<()> {
     match close(folder).with_context(|| format!("could not look at the data folder {}", folder.display()))? {
         Found::Private => {}
         Found::Closed => {
-            tracing::warn!(folder = %folder.display(), "the data folder was open to other users; now only its owner can enter");
+            tracing::info!(folder = %folder.display(), "the data folder was open to other users; now only its owner can enter");
         }
         Found::Open => {
             tracing::warn!(

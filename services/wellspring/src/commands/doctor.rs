@@ -73,12 +73,17 @@ fn models(config: &Config) -> Check {
     Check { what: "models", ok: troubled.is_empty(), found, hint }
 }
 
-/// The default set, with the embedder that this data folder uses in place of the default one.
+/// The default set, with the embedder that this data folder uses in place of the default one, and the generator that is
+/// asked, if any.
 fn needed(config: &Config, manifest: &Manifest) -> Result<Vec<String>, NameError> {
     let embedder = manifest.embedder(&likely_embedder(config))?;
     let is_embedder = |name: &String| manifest.embedder(name).is_ok();
     let mut names = manifest.select(&[], None)?;
-    names.retain(|name| !is_embedder(name));
+    names.retain(|name| !is_embedder(name) && manifest.generator(name).is_err());
+    if let GeneratorChoice::Named(generator) = &config.generator_model {
+        manifest.generator(generator)?;
+        names.push(generator.clone());
+    }
     names.extend([embedder.runtime, embedder.tokenizer, embedder.name]);
     names.sort();
     names.dedup();
