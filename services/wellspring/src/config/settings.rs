@@ -120,7 +120,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "vector.quantisation",
         kind: Kind::Text,
         default: Some("off"),
-        help: "beyond 20000 pieces, what a search by meaning compares first: `off`, `scalar` (a quarter of the memory) or `binary`",
+        help: "beyond 20000 pieces, what a search by meaning compares first: `off`, `scalar` (a byte a value) or `binary` (a bit)",
     },
     Setting {
         name: "reranker.model",
