@@ -9,6 +9,7 @@
 //! - An unsupported sentence has no citation: the absence is the message.
 //! - A sentence supports no more than its passage speaks of the question's subject (`subject`), and only a part where
 //!   it does not hold the kind of thing asked for (`kind`) or does not speak of what is asked of the subject (`relation`).
+//! - A value of a sentence supports an answer only where it is the one asked for (`fact`).
 //! - A sentence that another one outdoes in bearing on the question is not cited in its stead ([`outdone`]): the price
 //!   of a motorcycle is no answer where the price of a bicycle was asked for and found.
 
@@ -20,11 +21,13 @@ use wellspring_core::answer::{Citation, Support};
 use wellspring_core::embedding::{Embedder, Embedding, Lane};
 use wellspring_core::place::place_at;
 use wellspring_core::span::Span;
-use wellspring_core::text::sentences;
+use wellspring_core::text::{is_cjk, sentences};
 
 use crate::evidence::{Basis, Evidence, Sentence};
+use crate::fact;
 use crate::relation::Limit;
-use crate::terms::terms;
+use crate::subject::subject_terms;
+use crate::terms::{terms, words};
 use crate::verify::{Claim, lesser, names};
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
@@ -65,7 +68,7 @@ impl Citer {
         limits: Vec<Limit>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
-        let outdone = outdone(question, &evidence);
+        let outdone = outdone(question, &evidence, &limits);
         Self { question: question.to_owned(), evidence, limits, outdone, embedder }
     }
 
@@ -84,7 +87,10 @@ impl Citer {
             .filter(|(index, _)| !self.outdone[*index] && self.evidence.bearing(*index) >= least)
             .map(|(index, source)| {
                 let title = Evidence::label(self.evidence.passage(source));
-                let support = lesser(claim.check(self.evidence.text(source), &title), self.limits[index].support);
+                let text = self.evidence.text(source);
+                let support = lesser(claim.check(text, &title), self.limits[index].support);
+                let support =
+                    lesser(support, fact::limit(&self.question, sentence, text, self.evidence.header(source)));
                 let support = lesser(support, meaning_limit(source, &claim, direction.as_ref()));
                 (source, support, self.nearness(source, &claim, direction.as_ref()))
             })
@@ -164,17 +170,21 @@ pub(crate) fn citation(evidence: &Evidence, source: &Sentence, answer_span: Span
 }
 
 /// Which sentences hold fewer of the question's words than another one does, and none that it lacks, while that other
-/// one bears on the question at least as much.
+/// one bears on the question at least as much, or may well support an answer.
 ///
-/// What stands in the label counts as held, and so does what a sentence's pronoun points to. A question outdoes nothing,
+/// Two words of the question side by side count as one more: a day ticket is not a ticket for a day. What stands in the
+/// label counts as held, and so does what a sentence's pronoun points to. A question outdoes nothing,
 /// and neither does a sentence the one right behind it: that may well be the answer.
-fn outdone(question: &str, evidence: &Evidence) -> Vec<bool> {
-    let asked: HashSet<String> = terms(question).into_iter().collect();
-    let mut held: Vec<HashSet<&String>> = Vec::new();
+pub(crate) fn outdone(question: &str, evidence: &Evidence, limits: &[Limit]) -> Vec<bool> {
+    let asked: HashSet<String> = subject_terms(question).into_iter().collect();
+    let pairs = pairs(question);
+    let mut held: Vec<HashSet<&str>> = Vec::new();
     for (index, sentence) in evidence.sentences.iter().enumerate() {
         let label: HashSet<String> = terms(&Evidence::label(evidence.passage(sentence))).into_iter().collect();
         let own = asked.iter().filter(|term| sentence.terms.contains(*term) || label.contains(*term));
-        let mut own: HashSet<&String> = own.collect();
+        let mut own: HashSet<&str> = own.map(String::as_str).collect();
+        let said = side_by_side(&evidence.reading(sentence));
+        own.extend(pairs.iter().filter(|pair| said.contains(*pair)).map(String::as_str));
         if let Some(before) = index.checked_sub(1).filter(|_| sentence.leans_on_previous) {
             own.extend(&held[before]);
         }
@@ -184,15 +194,33 @@ fn outdone(question: &str, evidence: &Evidence) -> Vec<bool> {
     let outdoes = |one: usize, other: usize| {
         let is_question = evidence.text(&evidence.sentences[one]).trim_end().ends_with(['?', '？']);
         let leads = one + 1 == other && evidence.sentences[one].passage == evidence.sentences[other].passage;
+        let bears = evidence.bearing(one) >= evidence.bearing(other)
+            || (!pairs.is_empty() && limits[one].support == Support::Supported);
         !is_question
             && !nameless[one]
             && !leads
-            && evidence.bearing(one) >= evidence.bearing(other)
+            && bears
             && held[other].len() < held[one].len()
             && held[other].is_subset(&held[one])
     };
     let all = 0..evidence.sentences.len();
     all.clone().map(|other| nameless[other] || all.clone().any(|one| outdoes(one, other))).collect()
+}
+
+/// The neighbours among a question's words that may name one thing together: the last of them belongs to its subject.
+fn pairs(question: &str) -> HashSet<String> {
+    if question.contains(is_cjk) {
+        return HashSet::new();
+    }
+    let subject: HashSet<String> = subject_terms(question).into_iter().collect();
+    let named = |pair: &String| pair.split_once(' ').is_some_and(|(_, last)| subject.contains(last));
+    side_by_side(question).into_iter().filter(named).collect()
+}
+
+/// Each two words of a text that stand side by side, neither of them one that every sentence has.
+fn side_by_side(text: &str) -> HashSet<String> {
+    let said: Vec<Option<String>> = words(text).iter().map(|word| terms(word).into_iter().next()).collect();
+    said.windows(2).filter_map(|pair| Some(format!("{} {}", pair[0].as_ref()?, pair[1].as_ref()?))).collect()
 }
 
 /// Which sentences stand in a passage that lacks a name of the question, while another passage has it: they speak of

@@ -29,6 +29,7 @@ use wellspring_core::span::Span;
 use self::place::{COVERAGE_MIN, counterpart, is_number, values};
 use crate::cite::citation;
 use crate::evidence::{Evidence, Sentence};
+use crate::subject::subject_terms;
 use crate::terms::{WordAt, contains_words, terms, words, words_at};
 
 /// A difference of dates that tells newer from older; documents of one import were accepted within minutes.
@@ -87,6 +88,10 @@ fn sides(
     };
     let mut found = vec![Side::new(key.clone(), says(evidence.text(all[home]), &ours, &value), home, evidence, all)];
     let asked: HashSet<String> = terms(question).into_iter().collect();
+    // A sentence about something else contradicts nothing that is said of what is asked.
+    if !subject_terms(question).iter().any(|term| held_by(evidence, all[home]).contains(term)) {
+        return None;
+    }
     let numbers: Vec<String> = words(question).into_iter().filter(|word| is_number(word)).collect();
     let speaks_of_numbers = |sentence: &Sentence, said: &[WordAt]| {
         let passage = evidence.passage(sentence);
@@ -181,6 +186,12 @@ fn preferred(question: &str, sides: &[Side]) -> (usize, bool) {
     let best = (1..sides.len()).fold(0, |best, index| if beats(&sides[index], &sides[best]) { index } else { best });
     let mut others = sides.iter().enumerate().filter(|(index, _)| *index != best);
     (best, others.all(|(_, other)| beats(&sides[best], other)))
+}
+
+/// The terms of a sentence and of what stands above it.
+fn held_by(evidence: &Evidence, sentence: &Sentence) -> HashSet<String> {
+    let label = Evidence::label(evidence.passage(sentence));
+    sentence.terms.iter().cloned().chain(terms(&label)).collect()
 }
 
 /// The share of the question's terms in one sentence that another holds too.

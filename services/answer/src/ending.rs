@@ -120,7 +120,7 @@ impl Asked {
         silence: Option<Silence>,
         outlet: &Outlet,
     ) -> Result<Answer, Stop> {
-        let (text, citations) = extract(&found.evidence, &found.subject, &found.limits);
+        let (text, citations) = extract(&self.question.text, &found.evidence, &found.limits);
         let best = citations.iter().max_by(|a, b| score(found, a).total_cmp(&score(found, b)));
         let conflict =
             best.and_then(|best| conflict(&self.question.text, &found.evidence, best.answer_span.slice(&text)?, best));

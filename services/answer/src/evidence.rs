@@ -11,6 +11,7 @@
 //! - At most [`limits::EVIDENCE_SENTENCES_MAX`] sentences are scored and [`limits::EVIDENCE_EMBEDDED_MAX`] embedded;
 //!   cutting, scoring and counting happen off the async threads.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use wellspring_core::limits;
 use wellspring_core::text::{is_cjk, script_language};
 
 use crate::lexical::{Candidate, candidates};
+use crate::table::labelled;
 use crate::terms::words;
 
 /// A sentence scored below this share of the best one is left out: on Chinese reading sets that loses no answer at any
@@ -55,7 +57,9 @@ pub(crate) struct Sentence {
     pub(crate) range: Range<usize>,
     /// How much it bears on the question, from 0 to 1.
     pub(crate) score: f32,
-    /// Its distinct terms.
+    /// Where it is a row of a table: the line that names its columns, in the same text.
+    pub(crate) header: Option<Range<usize>>,
+    /// Its distinct terms, those of its header included.
     pub(crate) terms: HashSet<String>,
     /// Its direction, where it was embedded.
     pub(crate) embedding: Option<Embedding>,
@@ -96,6 +100,16 @@ impl Evidence {
         &self.passage(sentence).text[sentence.range.clone()]
     }
 
+    /// The names of a row's columns, as they are written above it.
+    pub(crate) fn header(&self, sentence: &Sentence) -> Option<&str> {
+        sentence.header.clone().map(|header| &self.passage(sentence).text[header])
+    }
+
+    /// A sentence as it is read alone: word for word, but a row's cells under the names of their columns.
+    pub(crate) fn reading(&self, sentence: &Sentence) -> Cow<'_, str> {
+        reading(&self.passage(sentence).text, &sentence.range, sentence.header.as_ref())
+    }
+
     /// Title and headings of a passage, in one line.
     pub(crate) fn label(passage: &Passage) -> String {
         let title = passage.title.as_deref().unwrap_or_default();
@@ -109,10 +123,10 @@ impl Evidence {
     }
 
     /// The sentences under their passage's label, in the order of the prompt.
-    pub(crate) fn passages(&self) -> impl Iterator<Item = (String, Vec<&str>)> {
+    pub(crate) fn passages(&self) -> impl Iterator<Item = (String, Vec<Cow<'_, str>>)> {
         self.sentences.chunk_by(|a, b| a.passage == b.passage).map(|group| {
             let label = Self::label(self.passage(&group[0]));
-            (label, group.iter().map(|sentence| self.text(sentence)).collect())
+            (label, group.iter().map(|sentence| self.reading(sentence)).collect())
         })
     }
 
@@ -172,7 +186,8 @@ async fn weigh_by_meaning(
     let shortlist = found.len().min(limits::EVIDENCE_EMBEDDED_MAX);
     let inputs = found[..shortlist].iter().map(|candidate| {
         let passage = &passages[candidate.passage];
-        Chunk::in_context(passage.title.as_deref(), &passage.heading, &passage.text[candidate.range.clone()])
+        let read = reading(&passage.text, &candidate.range, candidate.header.as_ref());
+        Chunk::in_context(passage.title.as_deref(), &passage.heading, &read)
     });
     let inputs = inputs.collect();
     let embedded =
@@ -229,7 +244,8 @@ pub(crate) fn select(
         }
         let passage = found[index].passage;
         let label = if labelled.contains(&passage) { String::new() } else { Evidence::label(&passages[passage]) };
-        let cost = count_tokens(text(index)) + count_tokens(&label);
+        let shown = reading(&passages[passage].text, &found[index].range, found[index].header.as_ref());
+        let cost = count_tokens(&shown) + count_tokens(&label);
         if cost > tokens_left && !chosen.is_empty() {
             continue;
         }
@@ -269,6 +285,7 @@ pub(crate) fn select(
         Sentence {
             passage: candidate.passage,
             range: candidate.range.clone(),
+            header: candidate.header.clone(),
             score: candidate.score,
             terms: candidate.counts.keys().cloned().collect(),
             embedding: candidate.embedding.clone(),
@@ -278,6 +295,15 @@ pub(crate) fn select(
     let others = (0..found.len()).filter(|index| !chosen.contains_key(index)).map(sentence).collect();
     let sentences = order.into_iter().map(sentence).collect();
     Evidence { passages, sentences, others, basis }
+}
+
+/// A range of a text as it is read alone.
+pub(crate) fn reading<'a>(text: &'a str, range: &Range<usize>, header: Option<&Range<usize>>) -> Cow<'a, str> {
+    let own = &text[range.clone()];
+    match header {
+        Some(header) => Cow::Owned(labelled(&text[header.clone()], own)),
+        None => Cow::Borrowed(own),
+    }
 }
 
 /// What stands between two sentences: nothing behind a Chinese one, else a space.
@@ -301,7 +327,7 @@ mod tests {
     use super::*;
     use crate::fakes::{evidence, passage};
 
-    fn shown(evidence: &Evidence) -> Vec<(String, Vec<&str>)> {
+    fn shown(evidence: &Evidence) -> Vec<(String, Vec<Cow<'_, str>>)> {
         evidence.passages().collect()
     }
 
@@ -320,7 +346,10 @@ mod tests {
     fn a_pronoun_brings_the_sentence_before_it() {
         let passages = [passage("a.md", None, "Ada wrote notes. Rain fell. She published translations in 1843.")];
         let evidence = evidence(&passages, "published translations");
-        assert_eq!(shown(&evidence), [(String::new(), vec!["Rain fell.", "She published translations in 1843."])]);
+        assert_eq!(
+            shown(&evidence),
+            [(String::new(), vec!["Rain fell.".into(), "She published translations in 1843.".into()])]
+        );
         assert!(evidence.sentences[1].leans_on_previous);
     }
 

@@ -7,15 +7,18 @@
 //! - Every character of the answer but the joints is a document's; each sentence is cited whole (I-6).
 //! - A sentence that does not speak of the question's subject, or does not hold the kind of thing asked for, is given
 //!   only where none does, and then as partial support; one that does not speak of what is asked of the subject is partial
-//!   support too (`relation`).
+//!   support too (`relation`), and one that another outdoes in bearing on the question is left out.
+//! - A row of a table comes below the names of its columns, where they stand in its passage.
+
+use std::ops::Range;
 
 use wellspring_core::answer::{Citation, Support};
 use wellspring_core::span::Span;
 
-use crate::cite::citation;
-use crate::evidence::{Evidence, joint};
+use crate::cite::{citation, outdone};
+use crate::evidence::{Evidence, Sentence, joint};
 use crate::relation::Limit;
-use crate::subject::Subject;
+use crate::table::is_row;
 
 /// Sentences of an extract, those that only explain a pronoun not counted.
 const SENTENCES_MAX: usize = 3;
@@ -23,38 +26,55 @@ const SENTENCES_MAX: usize = 3;
 const SCORE_SHARE_MIN: f32 = 0.8;
 
 /// The best sentences as an answer; empty only when no sentence speaks of the question's subject.
-pub(crate) fn extract(evidence: &Evidence, subject: &Subject, limits: &[Limit]) -> (String, Vec<Citation>) {
+pub(crate) fn extract(question: &str, evidence: &Evidence, limits: &[Limit]) -> (String, Vec<Citation>) {
     let bearing = |index: usize| limits[index].bearing;
+    let outdone = outdone(question, evidence, limits);
     let mut chosen: Vec<usize> = (0..evidence.sentences.len()).collect();
     chosen.retain(|&index| bearing(index) != Support::Unsupported);
     if chosen.iter().any(|&index| bearing(index) == Support::Supported) {
         chosen.retain(|&index| bearing(index) == Support::Supported);
+    }
+    if chosen.iter().any(|&index| !outdone[index]) {
+        chosen.retain(|&index| !outdone[index]);
     }
     let score = |index: usize| evidence.sentences[index].score;
     chosen.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
     let least = SCORE_SHARE_MIN * chosen.first().map_or(0.0, |&best| score(best));
     chosen.retain(|&index| score(index) >= least && score(index) > 0.0);
     chosen.truncate(SENTENCES_MAX);
-    let leaning = chosen.iter().filter(|&&index| evidence.sentences[index].leans_on_previous);
-    let context: Vec<usize> = leaning.filter_map(|&index| index.checked_sub(1)).collect();
     let mut told: Vec<(usize, Support)> = chosen.iter().map(|&index| (index, limits[index].support)).collect();
-    // What only explains a pronoun need not hold the answer itself.
-    told.extend(context.into_iter().filter(|index| !chosen.contains(index)).map(|index| (index, subject.limit(index))));
+    // What only explains a pronoun need not hold the answer itself: it stands with the sentence that leans on it.
+    let leaning = chosen.iter().filter(|&&index| evidence.sentences[index].leans_on_previous);
+    let context = leaning.filter_map(|&index| Some((index.checked_sub(1)?, limits[index].support)));
+    told.extend(context.filter(|(index, _)| !chosen.contains(index)));
     told.sort_unstable_by_key(|&(index, _)| index);
     told.dedup_by_key(|&mut (index, _)| index);
 
     let mut answer = String::new();
     let mut citations = Vec::with_capacity(told.len());
+    let mut named: Option<(usize, Range<usize>)> = None;
     for (index, support) in told {
         let source = &evidence.sentences[index];
-        let quote = evidence.text(source);
-        answer.push_str(joint(&answer));
-        let start = answer.len();
-        answer.push_str(quote);
-        let answer_span = Span::of(&answer, start..answer.len());
-        citations.push(citation(evidence, source, answer_span, support));
+        let header = source.header.clone().map(|range| (source.passage, range));
+        if let Some((passage, range)) = header.clone().filter(|_| header != named) {
+            let names = Sentence { passage, range, header: None, ..source.clone() };
+            tell(evidence, &names, support, &mut answer, &mut citations);
+        }
+        named = header;
+        tell(evidence, source, support, &mut answer, &mut citations);
     }
     (answer, citations)
+}
+
+/// Adds a sentence and its citation.
+fn tell(evidence: &Evidence, source: &Sentence, support: Support, answer: &mut String, citations: &mut Vec<Citation>) {
+    let quote = evidence.text(source);
+    let row = is_row(quote) || answer.rsplit('\n').next().is_some_and(is_row);
+    answer.push_str(if row && !answer.is_empty() { "\n" } else { joint(answer) });
+    let start = answer.len();
+    answer.push_str(quote);
+    let answer_span = Span::of(answer, start..answer.len());
+    citations.push(citation(evidence, source, answer_span, support));
 }
 
 #[cfg(test)]
@@ -64,10 +84,11 @@ mod tests {
     use super::*;
     use crate::fakes::{evidence, passage, passage_at};
     use crate::relation::limits;
+    use crate::subject::Subject;
 
     fn extract_for(question: &str, passages: &[wellspring_core::hit::Passage]) -> (String, Vec<Citation>) {
         let (evidence, subject) = (evidence(passages, question), Subject::default());
-        extract(&evidence, &subject, &limits(question, &evidence, &subject))
+        extract(question, &evidence, &limits(question, &evidence, &subject))
     }
 
     #[test]

@@ -46,7 +46,7 @@ const QUANTITIES: &str = "\
     thursday friday saturday sunday january february march april may june july august september october november \
     december spring summer autumn winter century year month week day hour minute";
 /// Characters that do in Chinese.
-const CHINESE_QUANTITIES: &str = "〇零一二两兩三四五六七八九十百千万萬亿億半每数數";
+const CHINESE_QUANTITIES: &str = "〇零一二两兩三四五六七八九十百千万萬亿億半每数數免";
 
 impl Kind {
     /// The kind of thing that `question` asks for.

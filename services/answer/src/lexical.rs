@@ -19,7 +19,10 @@ use wellspring_core::limits;
 use wellspring_core::span::Span;
 use wellspring_core::text::{is_cjk, sentences};
 
+use crate::days::{Days, is_month};
+use crate::evidence::reading;
 use crate::kind::Kind;
+use crate::table::{header, is_header, is_row};
 use crate::terms::{term_counts, terms, words};
 
 /// BM25's saturation.
@@ -41,8 +44,12 @@ pub(crate) struct Candidate {
     pub(crate) passage: usize,
     /// Its bytes in the passage's text.
     pub(crate) range: Range<usize>,
-    /// Its terms and how often each occurs.
+    /// Where it is a row of a table: the line that names its columns.
+    pub(crate) header: Option<Range<usize>>,
+    /// Its terms and how often each occurs, those of its header included.
     pub(crate) counts: HashMap<String, usize>,
+    /// How many terms it has itself.
+    length: f32,
     /// The share of the question's words, from 0 to 1.
     pub(crate) lexical: f32,
     /// What decides: the same until meaning has been weighed.
@@ -54,7 +61,7 @@ pub(crate) struct Candidate {
 /// The sentences of the passages, scored by words, in the order of the text.
 pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate> {
     let mut found = cut(passages);
-    let mut asked = terms(question);
+    let mut asked = terms(&without_asking(question));
     asked.sort();
     asked.dedup();
     if asked.is_empty() || found.is_empty() {
@@ -62,7 +69,7 @@ pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate>
     }
     let contexts: Vec<Context> = passages.iter().map(Context::of).collect();
     let total = found.len() as f32;
-    let mean_length = (found.iter().map(length).sum::<f32>() / total).max(1.0);
+    let mean_length = (found.iter().map(|candidate| candidate.length).sum::<f32>() / total).max(1.0);
     let weights: Vec<f32> = asked
         .iter()
         .map(|term| {
@@ -72,23 +79,34 @@ pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate>
         .collect();
     let whole: f32 = weights.iter().sum();
     let kind = Kind::of(question);
+    let days = Days::of(question);
     for candidate in &mut found {
+        let sentence = &passages[candidate.passage].text[candidate.range.clone()];
+        let of_the_day = !days.is_empty() && days.meet(Days::of(sentence));
         let context = &contexts[candidate.passage];
-        let norm = K1 * (1.0 - B + B * length(candidate) / mean_length);
+        let norm = K1 * (1.0 - B + B * candidate.length / mean_length);
         let held = asked.iter().zip(&weights).map(|(term, weight)| {
             let share = match candidate.counts.get(term) {
                 Some(&count) => (count as f32 * (1.0 + K1) / (count as f32 + norm)).min(1.0),
+                None if of_the_day && !Days::of(term).is_empty() => 1.0,
                 None if context.title.contains(term) => TITLE_WEIGHT,
                 None if context.text.contains(term) => NEIGHBOUR_WEIGHT,
                 None => 0.0,
             };
             weight * share
         });
-        let fits = kind.occurs_in(&passages[candidate.passage].text[candidate.range.clone()]);
+        let fits = kind.occurs_in(sentence);
         candidate.lexical = held.sum::<f32>() / whole * if fits { 1.0 } else { OTHER_KIND_WEIGHT };
         candidate.score = candidate.lexical;
     }
     found
+}
+
+/// A question without the Chinese phrases that only ask: no answer repeats the money of 多少钱.
+fn without_asking(question: &str) -> String {
+    const PHRASES: &[&str] =
+        &["多少钱", "多少錢", "什么时候", "什麼時候", "几点", "幾點", "何时", "何時", "多长时间", "多長時間"];
+    PHRASES.iter().fold(question.to_owned(), |question, phrase| question.replace(phrase, " "))
 }
 
 /// What stands around a sentence.
@@ -103,10 +121,6 @@ impl Context {
         let title = terms(title).into_iter().chain(terms(&passage.heading)).collect();
         Self { title, text: terms(&passage.text).into_iter().collect() }
     }
-}
-
-fn length(candidate: &Candidate) -> f32 {
-    candidate.counts.values().sum::<usize>() as f32
 }
 
 /// Cuts passages into sentences that can be cited, best passage first, up to the bound.
@@ -131,14 +145,26 @@ fn cut(passages: &[Passage]) -> Vec<Candidate> {
             .collect();
         let telling = pieces.filter(|range| {
             let sentence = &passage.text[range.clone()];
-            tells(sentence) && !above.contains(&words(sentence))
+            tells(sentence) && !above.contains(&words(sentence)) && !is_header(&passage.text, range)
         });
         for range in telling {
             if found.len() == limits::EVIDENCE_SENTENCES_MAX {
                 return found;
             }
-            let counts = term_counts(&passage.text[range.clone()]);
-            found.push(Candidate { passage: index, range, counts, lexical: 0.0, score: 0.0, embedding: None });
+            let header =
+                header(&passage.text, &range).filter(|header| header.len() <= limits::EVIDENCE_SENTENCE_BYTES_MAX);
+            let length = terms(&passage.text[range.clone()]).len() as f32;
+            let counts = term_counts(&reading(&passage.text, &range, header.as_ref()));
+            found.push(Candidate {
+                passage: index,
+                range,
+                header,
+                counts,
+                length,
+                lexical: 0.0,
+                score: 0.0,
+                embedding: None,
+            });
         }
     }
     found
@@ -150,6 +176,18 @@ fn tells(sentence: &str) -> bool {
         && !sentence.starts_with("```")
         && sentence.chars().any(char::is_alphanumeric)
         && !is_bare_heading(sentence)
+        && !is_bare_date(sentence)
+}
+
+/// Whether a line is a date and nothing else, as it stands before an entry of a log.
+fn is_bare_date(sentence: &str) -> bool {
+    let said = words(sentence);
+    let in_date =
+        |word: &String| word.starts_with(char::is_numeric) || is_month(word.as_str()) || !Days::of(word).is_empty();
+    !is_row(sentence)
+        && said.len() > 1
+        && said.iter().all(in_date)
+        && said.iter().any(|word| !word.starts_with(char::is_numeric))
 }
 
 /// Whether a line looks like a heading of a format that does not mark them: a few words without an end, a number, or the
@@ -216,6 +254,16 @@ mod tests {
         let mut broken = passage("a.md", None, "Rivers are long.");
         broken.span.byte_end += 1;
         assert!(candidates("long rivers", &[broken]).is_empty());
+    }
+
+    #[test]
+    fn a_date_alone_is_no_evidence_and_a_row_of_times_is() {
+        let passages =
+            [passage("log.md", None, "9 January 2024. It rained.\n\n| day | first |\n|---|---|\n| Saturday | 07:20 |")];
+        let found = candidates("When was it on Saturday 9 January 2024?", &passages);
+        let shown: Vec<&str> = found.iter().map(|found| &passages[0].text[found.range.clone()]).collect();
+        assert_eq!(shown, ["It rained.", "| Saturday | 07:20 |"]);
+        assert!(found[1].counts.contains_key("first"), "read with its header");
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! | `kind` | what kind of thing is asked for? |
 //! | `subject` | does what was found speak of what is asked about? |
 //! | `relation` | does a sentence say of it what is asked? |
+//! | `table` | under which names do the cells of a row stand? |
+//! | `contrast`, `days` | does a text speak of the opposite, or of other days? |
+//! | `fact` | of all that a sentence tells, does an answer take what was asked for? |
 //! | `abstain` | is that enough to answer at all? |
 //! | `extract` | what do the documents say word for word? |
 //! | `style` | how long should the answer be? |
@@ -32,10 +35,13 @@ mod abstain;
 mod answerer;
 mod cite;
 mod conflict;
+mod contrast;
 mod conversation;
+mod days;
 mod ending;
 mod evidence;
 mod extract;
+mod fact;
 mod generate;
 mod kind;
 mod lexical;
@@ -45,6 +51,7 @@ mod script;
 mod stream;
 mod style;
 mod subject;
+mod table;
 mod terms;
 mod verify;
 

@@ -22,6 +22,7 @@ use wellspring_core::text::script_language;
 
 use crate::evidence::{Evidence, joint};
 use crate::script::Script;
+use crate::table::is_row;
 
 /// A language's prompt for one style.
 #[derive(Debug)]
@@ -127,8 +128,9 @@ pub(crate) fn prompt(question: &str, evidence: &Evidence, style: AnswerStyle) ->
 fn sources(evidence: &Evidence) -> String {
     let passages = evidence.passages().map(|(label, sentences)| {
         let body = sentences.into_iter().fold(String::new(), |body, sentence| {
-            let joint = joint(&body);
-            body + joint + sentence
+            // A row stands on a line of its own.
+            let joint = if body.is_empty() || !is_row(&sentence) { joint(&body) } else { "\n" };
+            body + joint + &sentence
         });
         if label.is_empty() { body } else { format!("[{label}]\n{body}") }
     });

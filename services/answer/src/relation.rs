@@ -2,8 +2,8 @@
 //!
 //! "Who designed the Heron?" finds a page about the Heron, and any name on it agrees in kind. A question's relation is what
 //! it asks of its subject: to be designed, to cost, to be born. Relations that documents often tell in other words have a
-//! list of these; a question for a person needs a sentence in which somebody could be named; and of a Chinese question each
-//! word of two characters or more must have at least one in the sentence.
+//! list of these; a question for a person needs a sentence in which somebody could be named; and of each
+//! word of a Chinese question the sentence must hold a good part.
 //!
 //! Invariants:
 //! - It only lowers what a sentence is called: one that does not speak of the relation is partial support, and is given
@@ -13,6 +13,7 @@
 use wellspring_core::answer::Support;
 use wellspring_core::text::is_cjk;
 
+use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
 use crate::subject::Subject;
@@ -44,6 +45,10 @@ const RELATIONS: &[(&str, &str)] = &[
     ("opened opening", "opened opening open opens inaugurated began since"),
     ("invented inventor", "invented inventor developed designed created"),
     ("earn earns salary", "earn earns salary wage wages paid income"),
+    ("fine penalty fines", "fine fines fined penalty penalties pay pays paid punished"),
+    ("discount reduction rebate", "discount discounts reduced reduction rebate less cheaper off half"),
+    ("forbidden prohibited banned", "forbidden prohibited banned not no never nobody"),
+    ("remains remain", "remains remain remained left"),
     ("married marry husband wife", "married marry husband wife wedding widow"),
 ];
 /// What is asked with "how", and by which words a sentence speaks of it.
@@ -52,6 +57,8 @@ const MEASURES: &[(&str, &str)] = &[
     ("deep", "deep depth draws shallow draught metre metres meter meters feet"),
     ("wide", "wide width broad across metre metres meter meters feet"),
     ("large", "large size area square hectares acres metre metres meter meters kilometres km"),
+    ("high", "high height highest level metre metres meter meters feet"),
+    ("tall", "tall high height metre metres meter meters feet"),
     ("big", "large size area square hectares acres metre metres meter meters kilometres km"),
     ("fast", "speed fast km/h knots mph kilometre kilometres mile miles minutes"),
 ];
@@ -85,7 +92,9 @@ pub(crate) fn limits(question: &str, evidence: &Evidence, subject: &Subject) -> 
     let relation = Relation::of(question);
     let part = |holds: bool| if holds { Support::Supported } else { Support::Partial };
     let limit = |(index, sentence): (usize, &Sentence)| {
-        let bearing = lesser(subject.limit(index), part(kind.occurs_in(evidence.text(sentence))));
+        let text = evidence.text(sentence);
+        let fits = kind.occurs_in(text) && !excludes(question, &evidence.reading(sentence));
+        let bearing = lesser(subject.limit(index), part(fits));
         Limit { bearing, support: lesser(bearing, part(relation.is_spoken_of(evidence, index))) }
     };
     evidence.sentences.iter().enumerate().map(limit).collect()
@@ -124,7 +133,7 @@ impl Relation {
         let before = index.checked_sub(1).filter(|_| sentence.leans_on_previous);
         let before = before.map(|before| evidence.text(&evidence.sentences[before])).unwrap_or_default();
         let label = Evidence::label(evidence.passage(sentence));
-        let text = evidence.text(sentence);
+        let text = &*evidence.reading(sentence);
         let held = |told_by: &Vec<String>| {
             let in_text = |text: &str| forms_of(text).iter().any(|form| told_by.contains(form));
             in_text(text) || in_text(before) || in_text(&label) || has_currency(text, told_by)
@@ -134,7 +143,11 @@ impl Relation {
             && self.person.as_ref().is_none_or(|asked| names_someone(text, asked) || names_someone(before, asked))
             && (self.chinese.is_empty() || {
                 let around = around();
-                self.chinese.iter().all(|word| word.iter().any(|&c| around.contains(c)))
+                self.chinese.iter().all(|word| {
+                    let touched = word.iter().filter(|&&c| around.contains(c)).count();
+                    // Of two characters one, of more than two the greater part.
+                    2 * touched > word.len() || (word.len() == 2 && touched == 1)
+                })
             })
     }
 }
@@ -172,7 +185,7 @@ fn names_someone(text: &str, asked: &[String]) -> bool {
             let known = terms(runs[index]).iter().all(|term| asked.contains(term));
             capital(index) && !begins && !behind_place && !known && !is_one_of(&lower[index], CALENDAR)
         };
-        is_one_of(&lower[index], PEOPLE) || named()
+        (is_one_of(&lower[index], PEOPLE) && !terms(&lower[index]).iter().any(|term| asked.contains(term))) || named()
     })
 }
 

@@ -23,6 +23,8 @@ use wellspring_core::embedding::{Embedder, Embedding, Lane};
 use wellspring_core::hit::Passage;
 use wellspring_core::limits;
 
+use crate::contrast::are_opposed;
+use crate::days::Days;
 use crate::evidence::{Basis, Evidence};
 use crate::terms::{terms, words};
 use crate::verify::names;
@@ -31,9 +33,9 @@ use crate::verify::names;
 const NEAR_COSINE_MIN: f32 = 0.62;
 /// What a word counts for that stands in the passage, but neither in the sentence nor in what it is read with.
 const DISTANT_SHARE: f32 = 0.5;
-/// The share of the subject that a sentence must hold to support an answer: all but a quarter, or all but one of two that
-/// stands in its passage.
-const SUPPORTED_SHARE: f32 = 0.75;
+/// The share of the subject that a sentence must hold to support an answer: up to three words all of them, of more all but
+/// one that stands elsewhere in its passage. A bicycle is no cargo bicycle.
+const SUPPORTED_SHARE: f32 = 0.85;
 /// The share that lets it support a part of one.
 const PARTIAL_SHARE: f32 = 0.5;
 /// From this share on that nothing found holds, the question is about something else.
@@ -46,12 +48,12 @@ const GENERAL_WORDS: &str = "\
     able actually allow allowed along another anybody anyone anything apply arrive available become before begin \
     behind belong between board bring brought build built call called carried carry case cause change charge \
     close come compare consist contain cost costs cross crossed current currently date day days define depart \
-    describe detail details different during each end ever every everybody exactly example exist explain fall \
-    far fast find first found gave general get give given go goes going happen happened happens held help high \
+    describe detail details different discount during each end ever every everybody exactly example exist explain fall \
+    far fast find fine first forbidden found gave general get give given go goes going happen happened happens held help high \
     hold hour hours important include information item items just keep kept kind know known large last least leave less let \
-    like list locate located long look made main make may mean means meant mention might minute minutes more \
+    like list little locate located long look made main make may mean means meant mention might minute minutes more \
     most must name named need needed new next now number occur often old one open opened order other own part \
-    pay people permit permitted person place possible price provide put reach reason required run said same say \
+    pay people permit permitted person place possible price provide put reach reason remain remains required run said same say \
     says see sent set show somebody someone something soon sort start started state stay still stop strong sum \
     summarise summarize sure take taken takes tall tell thing things time times told took total travel turn two \
     type under until up use used user value want way week went wide without work works written year years yet";
@@ -70,6 +72,8 @@ struct Word {
     term: String,
     /// Whether only the word itself will do.
     exact: bool,
+    /// The days of the week that it names.
+    days: Days,
 }
 
 impl Word {
@@ -88,6 +92,8 @@ impl Word {
 pub(crate) struct Subject {
     /// The share of the subject that each sentence of the evidence holds, in their order.
     held: Vec<f32>,
+    /// Whether each of them lacks a name of it.
+    nameless: Vec<bool>,
     /// Words that nothing found holds.
     missing: Vec<String>,
     missing_share: f32,
@@ -117,7 +123,7 @@ impl Subject {
     pub(crate) fn limit(&self, sentence: usize) -> Support {
         match self.held.get(sentence) {
             Some(&share) if share < PARTIAL_SHARE => Support::Unsupported,
-            Some(&share) if share < SUPPORTED_SHARE => Support::Partial,
+            Some(&share) if share < SUPPORTED_SHARE || self.nameless[sentence] => Support::Partial,
             _ => Support::Supported,
         }
     }
@@ -155,14 +161,19 @@ impl SubjectReader {
         let near = |word: &Word, words: &HashSet<String>| {
             let direction = directions.get(&word.shown).filter(|_| !word.exact);
             direction.is_some_and(|direction| {
-                let others = words.iter().filter_map(|other| directions.get(other));
+                let alike = words.iter().filter(|other| !are_opposed(&word.shown, other));
+                let others = alike.filter_map(|other| directions.get(other));
                 others.map(|other| direction.cosine(other)).any(|cosine| cosine >= NEAR_COSINE_MIN)
             })
         };
-        let beside: Vec<HashSet<String>> = (0..evidence.sentences.len()).map(|place| beside(evidence, place)).collect();
+        let beside: Vec<String> = (0..evidence.sentences.len()).map(|place| beside(evidence, place)).collect();
+        let days: Vec<Days> = beside.iter().map(|text| Days::of(text)).collect();
+        let beside: Vec<HashSet<String>> = beside.iter().map(|text| terms(text).into_iter().collect()).collect();
         // A name that stands elsewhere in the passage may be another sentence's.
         let share = |word: &Word, sentence: usize| {
-            if word.is_among(&beside[sentence]) || near(word, &said[sentence]) {
+            if !word.days.is_empty() && word.days.meet(days[sentence]) {
+                if word.days.are_within(days[sentence]) { 1.0 } else { DISTANT_SHARE }
+            } else if word.is_among(&beside[sentence]) || near(word, &said[sentence]) {
                 1.0
             } else if word.is_among(&found[evidence.sentences[sentence].passage]) {
                 DISTANT_SHARE
@@ -175,12 +186,15 @@ impl SubjectReader {
         let held =
             sentences.clone().map(|sentence| asked.iter().map(|word| share(word, sentence)).sum::<f32>() / total);
         let held = held.collect();
+        let lacks_name = |sentence| asked.iter().any(|word| word.exact && share(word, sentence) < 1.0);
+        let nameless = sentences.clone().map(lacks_name).collect();
         let nowhere = |word: &&Word| {
             !found.iter().any(|terms| word.is_among(terms)) && !sentences.clone().any(|sentence| holds(word, sentence))
         };
         let missing: Vec<&Word> = asked.iter().filter(nowhere).collect();
         Subject {
             held,
+            nameless,
             missing_share: missing.len() as f32 / total,
             missing_name: missing.iter().any(|word| word.exact),
             missing: missing.into_iter().map(|word| word.shown.clone()).collect(),
@@ -244,7 +258,8 @@ fn subject_words(question: &str) -> Vec<Word> {
     for shown in all {
         for term in terms(&shown) {
             let number = term.starts_with(|c: char| c.is_ascii_digit());
-            let exact = number || names.contains(&term);
+            let days = Days::of(&shown);
+            let exact = number || names.contains(&term) || !days.is_empty();
             // A number of one or two digits stands in too many sentences to tell one from another, unless it is a part
             // of a name: bus 12, gate 4.
             let telling = if number {
@@ -254,11 +269,17 @@ fn subject_words(question: &str) -> Vec<Word> {
             };
             behind_word = telling && !number;
             if telling && !found.iter().any(|word| word.term == term) {
-                found.push(Word { shown: shown.clone(), term, exact });
+                found.push(Word { shown: shown.clone(), term, exact, days });
             }
         }
     }
     found
+}
+
+/// The terms by which a question's subject is told from others: those of its words that not every question has.
+pub(crate) fn subject_terms(question: &str) -> Vec<String> {
+    let english = subject_words(question);
+    if english.is_empty() { terms(question) } else { english.into_iter().map(|word| word.term).collect() }
 }
 
 /// Whether a text holds anything but numbers of one or two digits and words that every sentence has.
@@ -272,21 +293,30 @@ fn passage_terms(passage: &Passage) -> HashSet<String> {
     [passage.text.as_str(), title, &passage.heading, passage.document.as_str()].into_iter().flat_map(terms).collect()
 }
 
-/// The terms of a sentence and of what it is read with: its title and headings, and the sentence that it leans on.
-fn beside(evidence: &Evidence, place: usize) -> HashSet<String> {
+/// A sentence with what it is read with: the names of its columns, its title and headings, and what its pronoun may
+/// mean. A heading that lists several things says of none that the sentence is about it.
+fn beside(evidence: &Evidence, place: usize) -> String {
     let sentence = &evidence.sentences[place];
     let passage = evidence.passage(sentence);
-    let before = place.checked_sub(1).filter(|_| sentence.leans_on_previous);
-    let before = before.map(|before| evidence.text(&evidence.sentences[before]));
-    let title = passage.title.as_deref().unwrap_or_default();
-    let texts = [evidence.text(sentence), title, &passage.heading, passage.document.as_str()];
-    texts.into_iter().chain(before).flat_map(terms).collect()
+    // Whom a pronoun means stands before it in its paragraph.
+    let text = &passage.text[..sentence.range.start];
+    let paragraph = text.rfind("\n\n").map_or(0, |end| end + 2);
+    let before = if sentence.leans_on_previous { &text[paragraph..] } else { "" };
+    let own = evidence.reading(sentence);
+    let above = passage.heading.split(" > ").chain(passage.title.as_deref());
+    let above = above.filter(|heading| !lists_several(heading)).chain([passage.document.as_str()]);
+    above.chain([before, &own]).collect::<Vec<_>>().join("\n")
+}
+
+fn lists_several(heading: &str) -> bool {
+    let joined = words(heading).iter().any(|word| matches!(word.as_str(), "and" | "or"));
+    joined || heading.contains([',', '&', '、', '，', '和', '与', '與', '及'])
 }
 
 /// The words of a sentence as they are written, in lower case.
 fn said(evidence: &Evidence, sentence: &crate::evidence::Sentence) -> HashSet<String> {
     let telling = |word: &String| word.len() > 2 && word.chars().all(char::is_alphabetic) && !terms(word).is_empty();
-    words(evidence.text(sentence)).into_iter().filter(telling).collect()
+    words(&evidence.reading(sentence)).into_iter().filter(telling).collect()
 }
 
 #[cfg(test)]

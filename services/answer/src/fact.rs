@@ -1,0 +1,283 @@
+//! Of all that a sentence tells, does an answer take what was asked for?
+//!
+//! "A dog costs 0.80 crowns; guide dogs travel free" holds a price, and it is not that of a guide dog. A sentence is parted
+//! at its commas and conjunctions, a row of a table into its cells, each read with the name of its column. A value of the
+//! answer is another fact's
+//!
+//! - where its own part has the opposite of what is asked (`contrast`), or
+//! - where another part with a value has more of the question's subject: of its names, or, these being equal, of its words.
+//!
+//! Invariants:
+//! - It only lowers support, and fails closed: a cell of a wide table whose columns have no names here is partial support.
+//! - An answer of several values is held to the best of them: what stands beside it may be more than was asked for.
+//! - Pure.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use wellspring_core::answer::Support;
+
+use crate::contrast::excludes;
+use crate::days::is_month;
+use crate::kind::Kind;
+use crate::subject::subject_terms;
+use crate::table::{cells, is_row};
+use crate::terms::{WordAt, terms, words, words_at};
+use crate::verify::names;
+
+/// An answer of more words makes a statement of its own rather than naming a value.
+const VALUE_WORDS_MAX: usize = 8;
+/// Cells from which on a row says more than one thing of what it names.
+const WIDE_ROW_CELLS: usize = 3;
+
+/// A part of a sentence that tells one thing.
+struct Part {
+    range: Range<usize>,
+    /// Itself, with the name of its column.
+    text: String,
+    /// Whether it holds something that could be asked for.
+    has_value: bool,
+    names: HashSet<String>,
+    subject: HashSet<String>,
+}
+
+/// The best support that `sentence`, a row under `header` where it is one, gives to `claim` as an answer to `question`.
+pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<&str>) -> Support {
+    let values = values(question, claim);
+    if values.is_empty() {
+        return Support::Supported;
+    }
+    if is_bare_year(question, claim) {
+        return Support::Partial;
+    }
+    let row = is_row(sentence);
+    let parts = parts(question, sentence, header);
+    let said = words_at(sentence);
+    let mut best = Support::Unsupported;
+    let mut found_any = false;
+    for value in &values {
+        for place in places(value, &said) {
+            let Some(index) =
+                parts.iter().position(|part| part.range.start <= place.start && place.end <= part.range.end)
+            else {
+                continue;
+            };
+            found_any = true;
+            // What names a row is asked for by what stands in it.
+            let verdict = if row && index == 0 {
+                Support::Supported
+            } else if excludes(question, &parts[index].text)
+                || excludes(claim, &parts[index].text)
+                || parts
+                    .iter()
+                    .enumerate()
+                    .any(|(other, part)| other != index && !(row && other == 0) && part.outdoes(&parts[index], row))
+            {
+                Support::Unsupported
+            } else if row && header.is_none() && parts.len() >= WIDE_ROW_CELLS && !names_itself(&parts[index].text) {
+                Support::Partial
+            } else {
+                Support::Supported
+            };
+            match verdict {
+                Support::Supported => return verdict,
+                Support::Partial => best = verdict,
+                Support::Unsupported => {}
+            }
+        }
+    }
+    if found_any { best } else { Support::Supported }
+}
+
+impl Part {
+    fn outdoes(&self, other: &Self, row: bool) -> bool {
+        let more =
+            |ours: &HashSet<String>, theirs: &HashSet<String>| theirs.len() < ours.len() && theirs.is_subset(ours);
+        (row || self.has_value)
+            && (more(&self.names, &other.names) || (self.names == other.names && more(&self.subject, &other.subject)))
+    }
+}
+
+/// What an answer names, each as words: its numbers that the question lacks, or, where there are none, itself.
+fn values(question: &str, claim: &str) -> Vec<Vec<String>> {
+    let asked = words(question);
+    let said = words_at(claim);
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut end = None;
+    for (word, range) in &said {
+        if !word.starts_with(char::is_numeric) {
+            continue;
+        }
+        // 05:50 is one value of two numbers.
+        match (end, found.last_mut()) {
+            (Some(end), Some(value)) if range.start == end + 1 && claim[end..].starts_with([':', '.', '/']) => {
+                value.push(word.clone());
+            }
+            _ => found.push(vec![word.clone()]),
+        }
+        end = Some(range.end);
+    }
+    found.retain(|value| !value.iter().all(|word| asked.contains(word)));
+    if found.is_empty() && !said.is_empty() && said.len() <= VALUE_WORDS_MAX {
+        found.push(said.into_iter().map(|(word, _)| word).collect());
+    }
+    found
+}
+
+/// Where a value stands among the words of a sentence, in bytes.
+fn places(value: &[String], said: &[WordAt]) -> Vec<Range<usize>> {
+    let windows = said.windows(value.len());
+    let same = windows.filter(|window| window.iter().map(|(word, _)| word).eq(value));
+    same.map(|window| window[0].1.start..window[value.len() - 1].1.end).collect()
+}
+
+fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
+    let row = is_row(sentence);
+    let asked_names: HashSet<String> = names(question).into_iter().collect();
+    let asked: HashSet<String> = subject_terms(question).into_iter().collect();
+    let columns: Vec<&str> =
+        header.map(|header| cells(header).into_iter().map(|cell| &header[cell]).collect()).unwrap_or_default();
+    let ranges = if row { cells(sentence) } else { clauses(sentence) };
+    let mut found: Vec<Part> = Vec::new();
+    for (index, range) in ranges.into_iter().enumerate() {
+        let own = &sentence[range.clone()];
+        let text = match columns.get(index) {
+            Some(column) => format!("{column}: {own}"),
+            None => own.to_owned(),
+        };
+        let held: HashSet<String> = terms(&text).into_iter().collect();
+        let has_value = own.contains(char::is_numeric) || Kind::Quantity.occurs_in(own);
+        let part = match found.last() {
+            // "… on 4 May, 12 June and 3 July": what is said of the first holds for the others.
+            Some(before) if !row && !tells(own) => Part {
+                range,
+                text: before.text.clone() + &text,
+                has_value,
+                names: before.names.clone(),
+                subject: before.subject.clone(),
+            },
+            _ => Part {
+                range,
+                text,
+                has_value,
+                names: asked_names.iter().filter(|name| held.contains(*name)).cloned().collect(),
+                subject: asked.iter().filter(|term| held.contains(*term)).cloned().collect(),
+            },
+        };
+        found.push(part);
+    }
+    found
+}
+
+/// The parts of a sentence between commas, semicolons, colons and conjunctions.
+fn clauses(sentence: &str) -> Vec<Range<usize>> {
+    const JOINTS: &[&str] =
+        &[" and ", " but ", " while ", " whereas ", " or ", ", ", "; ", ": ", "，", "；", "：", "、", "而"];
+    let mut found = Vec::new();
+    let mut start = 0;
+    while start < sentence.len() {
+        let rest = &sentence[start..];
+        let next = JOINTS.iter().filter_map(|joint| rest.find(joint).map(|at| (at, joint.len()))).min();
+        let (end, length) = next.map_or((sentence.len(), 0), |(at, length)| (start + at, length));
+        if end > start {
+            found.push(start..end);
+        }
+        start = end + length.max(1);
+        if next.is_none() {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether a part says anything of its own beside a number or a date.
+fn tells(part: &str) -> bool {
+    let mut said = words(part).into_iter().filter(|word| !terms(word).is_empty());
+    said.any(|word| !word.starts_with(char::is_numeric) && !is_month(&word))
+}
+
+/// Whether a cell says itself what it is: `price: 2.40`.
+fn names_itself(cell: &str) -> bool {
+    cell.split_once(": ").is_some_and(|(name, value)| name.contains(char::is_alphabetic) && !value.trim().is_empty())
+}
+
+/// Whether a year alone answers for when something happens again and again.
+fn is_bare_year(question: &str, claim: &str) -> bool {
+    let asked = words(question);
+    let habit = asked.windows(2).any(|pair| pair[0] == "when" && matches!(pair[1].as_str(), "do" | "does"));
+    let said = words(claim);
+    let year = |word: &String| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let filler = |word: &String| matches!(word.as_str(), "in" | "since" | "from");
+    habit && said.iter().any(year) && said.iter().all(|word| year(word) || filler(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_another_part_is_not_supported() {
+        let dogs = "A dog costs 0.80 crowns; guide dogs travel free.";
+        assert_eq!(limit("What does a guide dog cost?", "0.80", dogs, None), Support::Unsupported);
+        assert_eq!(limit("What does a dog cost?", "0.80", dogs, None), Support::Supported);
+        let cost =
+            "A crossing costs 61 crowns: 38 for the crew, 6 for electricity, 11 for upkeep, and 6 for the piers.";
+        assert_eq!(limit("How much of it is for upkeep?", "38", cost, None), Support::Unsupported);
+        assert_eq!(limit("How much of it is for upkeep?", "11 crowns", cost, None), Support::Supported);
+        let both = "The Heron may carry 80 people and the Otter 120.";
+        assert_eq!(limit("How many people may the Heron carry?", "120", both, None), Support::Unsupported);
+        assert_eq!(limit("How many people may the Otter carry?", "120", both, None), Support::Supported);
+        let load = "She is 27 metres long and carries 80 passengers and 16 bicycles, but no cars.";
+        assert_eq!(limit("How many bicycles does the Heron carry?", "80", load, None), Support::Unsupported);
+        assert_eq!(limit("How many bicycles does the Heron carry?", "16", load, None), Support::Supported);
+        assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
+    }
+
+    #[test]
+    fn several_values_of_one_statement_are_held_to_the_best() {
+        let load = "She carries 80 passengers and 16 bicycles.";
+        let claim = "80 passengers and 16 bicycles";
+        assert_eq!(limit("How many bicycles does she carry?", claim, load, None), Support::Supported);
+        let open = "The office is open from Monday to Friday between 07:00 and 12:00, and sells passes.";
+        assert_eq!(limit("When is the office open?", "07:00 to 12:00", open, None), Support::Supported);
+        let days = "The fair is on 4 May, 12 June and 3 July.";
+        assert_eq!(limit("When is the fair?", "12 June", days, None), Support::Supported);
+    }
+
+    #[test]
+    fn a_cell_is_read_with_its_column() {
+        let header = "| day | first boat from Anlow | first boat from Skerrow | last boat from Anlow |";
+        let row = "| Sunday | 08:20 | 08:35 | 22:55 |";
+        let asked = "When does the first boat leave Anlow on Sunday?";
+        assert_eq!(limit(asked, "22:55", row, Some(header)), Support::Unsupported);
+        assert_eq!(limit(asked, "08:35", row, Some(header)), Support::Unsupported);
+        assert_eq!(limit(asked, "08:20", row, Some(header)), Support::Supported);
+        assert_eq!(limit(asked, "08:20", row, None), Support::Partial, "columns without names");
+        assert_eq!(limit("What does it cost?", "2.40", "| adult | 2.40 |", None), Support::Supported);
+        let named = "day: Sunday | first boat: 08:20 | last boat: 22:55";
+        assert_eq!(limit("When does the first boat leave?", "08:20", named, None), Support::Supported);
+        assert_eq!(limit("When does the first boat leave?", "22:55", named, None), Support::Unsupported);
+        let limits = "| mean wind | 14 | 17 |";
+        let boats = "| limit | *Heron* | *Otter* |";
+        assert_eq!(limit("At what wind does the Otter stop?", "14", limits, Some(boats)), Support::Unsupported);
+        assert_eq!(limit("At what wind does the Otter stop?", "17", limits, Some(boats)), Support::Supported);
+    }
+
+    #[test]
+    fn the_opposite_is_not_supported() {
+        let winter = "In winter the last boat leaves at 21:40.";
+        assert_eq!(limit("When does the first boat leave?", "21:40", winter, None), Support::Unsupported);
+        let claim = "The first boat leaves at 21:40 from the pier in the town.";
+        assert_eq!(limit("When do boats leave?", claim, winter, None), Support::Unsupported);
+        let child = "成人单程票2.40克朗，6至15岁儿童1.20克朗。";
+        assert_eq!(limit("儿童单程票多少钱？", "2.40克朗", child, None), Support::Unsupported);
+        assert_eq!(limit("儿童单程票多少钱？", "1.20克朗", child, None), Support::Supported);
+    }
+
+    #[test]
+    fn a_year_is_no_answer_to_when_something_happens_again() {
+        let boat = "The Kingfisher is a launch, built in 2008, which sails in summer.";
+        assert_eq!(limit("When does the Kingfisher sail?", "2008", boat, None), Support::Partial);
+        assert_eq!(limit("When was the Kingfisher built?", "2008", boat, None), Support::Supported);
+    }
+}
