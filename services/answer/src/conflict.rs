@@ -26,11 +26,11 @@ use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
 use wellspring_core::span::Span;
 
-use self::place::{COVERAGE_MIN, counterpart, is_number, values};
+use self::place::{COVERAGE_MIN, counterpart, values};
 use crate::cite::citation;
 use crate::evidence::{Evidence, Sentence};
 use crate::subject::subject_terms;
-use crate::terms::{WordAt, contains_words, terms, words, words_at};
+use crate::terms::{WordAt, contains_words, is_number, terms, words, words_at};
 
 /// A difference of dates that tells newer from older; documents of one import were accepted within minutes.
 const NEWER_HOURS: f64 = 24.0;
@@ -63,7 +63,12 @@ struct Side {
 }
 
 /// Looks for what contradicts `answer`, as far as it rests on `cited`; `None` where nothing does.
+///
+/// What is no full support of the answer may speak of something else, and then contradicts nothing.
 pub(crate) fn conflict(question: &str, evidence: &Evidence, answer: &str, cited: &Citation) -> Option<Conflict> {
+    if cited.support != Support::Supported {
+        return None;
+    }
     let all: Vec<&Sentence> = evidence.all().collect();
     let home = all.iter().position(|sentence| {
         evidence.passage(sentence).chunk == cited.chunk && evidence.text(sentence) == cited.quote

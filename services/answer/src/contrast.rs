@@ -59,12 +59,32 @@ pub(crate) fn excludes(question: &str, text: &str) -> bool {
     let of_other_days = !asked_days.is_empty() && !said_days.is_empty() && !asked_days.meet(said_days);
     of_other_days
         || GROUPS.iter().any(|group| opposed(group, |word| holds(&asked, word), |word| holds(&said, word)))
+        || is_elsewhere(question, text)
         || CHINESE_GROUPS.iter().any(|group| opposed(group, |word| question.contains(word), |word| text.contains(word)))
 }
 
 /// Whether two words are of one group and mean another thing.
 pub(crate) fn are_opposed(one: &str, other: &str) -> bool {
     GROUPS.iter().any(|group| opposed(group, |word| word == one, |word| word == other))
+}
+
+/// Whether the question asks of one place or month, and the text tells of another behind the same preposition: parking in
+/// Skerrow is not parking in Anlow.
+fn is_elsewhere(question: &str, text: &str) -> bool {
+    let (asked, told) = (placed(question), placed(text));
+    let said = words(text);
+    asked.iter().any(|(preposition, name)| {
+        !said.contains(name) && told.iter().any(|(same, other)| same == preposition && other != name)
+    })
+}
+
+/// The names behind prepositions, each with its own, in lower case.
+fn placed(text: &str) -> Vec<(String, String)> {
+    const PREPOSITIONS: &[&str] = &["in", "at", "from", "to", "on", "near"];
+    let runs: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).collect();
+    let pairs =
+        runs.windows(2).filter(|pair| PREPOSITIONS.contains(&pair[0]) && pair[1].starts_with(char::is_uppercase));
+    pairs.map(|pair| (pair[0].to_owned(), pair[1].to_lowercase())).collect()
 }
 
 fn opposed(group: &str, asked: impl Fn(&str) -> bool, said: impl Fn(&str) -> bool) -> bool {
@@ -100,6 +120,15 @@ mod tests {
         assert!(excludes("首班船几点？", "末班船于23点10分开出。"));
         assert!(excludes("How much is a yearly pass?", "| monthly pass | 48.00 |"));
         assert!(are_opposed("yearly", "monthly") && !are_opposed("first", "earliest"));
+    }
+
+    #[test]
+    fn another_place_behind_the_same_preposition_excludes() {
+        let skerrow = "Parking in Skerrow costs 4 crowns a day.";
+        assert!(excludes("How much does parking in Anlow cost?", skerrow));
+        assert!(!excludes("How much does parking in Skerrow cost?", skerrow));
+        assert!(!excludes("How much does parking cost?", skerrow));
+        assert!(!excludes("How much is it in Anlow?", "Parking costs 4 crowns."));
     }
 
     #[test]

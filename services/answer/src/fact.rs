@@ -16,13 +16,14 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use wellspring_core::answer::Support;
+use wellspring_core::text::is_cjk;
 
 use crate::contrast::excludes;
 use crate::days::is_month;
 use crate::kind::Kind;
 use crate::subject::subject_terms;
 use crate::table::{cells, is_row};
-use crate::terms::{WordAt, terms, words, words_at};
+use crate::terms::{WordAt, is_chinese_number, is_number, terms, words, words_at};
 use crate::verify::names;
 
 /// An answer of more words makes a statement of its own rather than naming a value.
@@ -67,6 +68,7 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
             let verdict = if row && index == 0 {
                 Support::Supported
             } else if excludes(question, &parts[index].text)
+                || counts_otherwise(question, &sentence[place.end..], sentence)
                 || excludes(claim, &parts[index].text)
                 || parts
                     .iter()
@@ -98,19 +100,36 @@ impl Part {
     }
 }
 
+/// Whether a number is followed by another measure word than the one that a Chinese question asks for, while the sentence
+/// counts by that one too: 多少辆 asks for no 120名.
+fn counts_otherwise(question: &str, behind: &str, sentence: &str) -> bool {
+    const ASKS: &[&str] = &["多少", "几", "幾"];
+    // What stands behind 多少 or 几 and measures nothing.
+    const OTHERS: &str = "钱錢时時年月日点點乎个個";
+    let Some(measure) = ASKS.iter().find_map(|asks| question.split_once(asks)?.1.chars().next()) else { return false };
+    if !is_cjk(measure) || OTHERS.contains(measure) || behind.trim_start().starts_with(measure) {
+        return false;
+    }
+    let said = words(sentence);
+    said.windows(2).any(|pair| (is_number(&pair[0]) || is_chinese_number(&pair[0])) && pair[1].starts_with(measure))
+}
+
 /// What an answer names, each as words: its numbers that the question lacks, or, where there are none, itself.
 fn values(question: &str, claim: &str) -> Vec<Vec<String>> {
     let asked = words(question);
     let said = words_at(claim);
+    let counted = Kind::of(question) != Kind::Open;
     let mut found: Vec<Vec<String>> = Vec::new();
     let mut end = None;
     for (word, range) in &said {
-        if !word.starts_with(char::is_numeric) {
+        if !is_number(word) && !(counted && is_chinese_number(word)) {
             continue;
         }
-        // 05:50 is one value of two numbers.
+        // 05:50 is one value of two numbers, and so are thirty-four and 三十四.
         match (end, found.last_mut()) {
-            (Some(end), Some(value)) if range.start == end + 1 && claim[end..].starts_with([':', '.', '/']) => {
+            (Some(end), Some(value))
+                if claim.get(end..range.start).is_some_and(|gap| matches!(gap, "" | ":" | "." | "/" | "-")) =>
+            {
                 value.push(word.clone());
             }
             _ => found.push(vec![word.clone()]),
@@ -134,7 +153,8 @@ fn places(value: &[String], said: &[WordAt]) -> Vec<Range<usize>> {
 fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
     let row = is_row(sentence);
     let asked_names: HashSet<String> = names(question).into_iter().collect();
-    let asked: HashSet<String> = subject_terms(question).into_iter().collect();
+    let mut asked: HashSet<String> = subject_terms(question).into_iter().collect();
+    asked.retain(|term| !asked_names.contains(term));
     let columns: Vec<&str> =
         header.map(|header| cells(header).into_iter().map(|cell| &header[cell]).collect()).unwrap_or_default();
     let ranges = if row { cells(sentence) } else { clauses(sentence) };
@@ -160,7 +180,10 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
                 range,
                 text,
                 has_value,
-                names: asked_names.iter().filter(|name| held.contains(*name)).cloned().collect(),
+                names: match found.last() {
+                    Some(before) if !row && names(own).is_empty() => before.names.clone(),
+                    _ => asked_names.iter().filter(|name| held.contains(*name)).cloned().collect(),
+                },
                 subject: asked.iter().filter(|term| held.contains(*term)).cloned().collect(),
             },
         };
@@ -171,8 +194,25 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
 
 /// The parts of a sentence between commas, semicolons, colons and conjunctions.
 fn clauses(sentence: &str) -> Vec<Range<usize>> {
-    const JOINTS: &[&str] =
-        &[" and ", " but ", " while ", " whereas ", " or ", ", ", "; ", ": ", "，", "；", "：", "、", "而"];
+    const JOINTS: &[&str] = &[
+        " and ",
+        " but ",
+        " while ",
+        " whereas ",
+        " or ",
+        ", with ",
+        ", ",
+        "; ",
+        ": ",
+        "，",
+        "；",
+        "：",
+        "、",
+        "而",
+        "和",
+        "與",
+        "与",
+    ];
     let mut found = Vec::new();
     let mut start = 0;
     while start < sentence.len() {
@@ -230,6 +270,12 @@ mod tests {
         let load = "She is 27 metres long and carries 80 passengers and 16 bicycles, but no cars.";
         assert_eq!(limit("How many bicycles does the Heron carry?", "80", load, None), Support::Unsupported);
         assert_eq!(limit("How many bicycles does the Heron carry?", "16", load, None), Support::Supported);
+        let patience = "The Patience could carry seventy passengers and four carts and crossed in eleven minutes.";
+        assert_eq!(limit("How many carts could the Patience carry?", "seventy", patience, None), Support::Unsupported);
+        assert_eq!(limit("How many carts could the Patience carry?", "four", patience, None), Support::Supported);
+        let otter = "“水獭号”建于1978年，可载120名乘客和八辆汽车。";
+        assert_eq!(limit("水獭号可以载多少辆汽车？", "120名", otter, None), Support::Unsupported);
+        assert_eq!(limit("水獭号可以载多少辆汽车？", "八辆", otter, None), Support::Supported);
         assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
     }
 

@@ -21,6 +21,7 @@ use wellspring_core::text::{is_cjk, sentences};
 
 use crate::days::{Days, is_month};
 use crate::evidence::reading;
+use crate::instruction::{asks_of_instructions, is_instruction};
 use crate::kind::Kind;
 use crate::table::{header, is_header, is_row};
 use crate::terms::{term_counts, terms, words};
@@ -60,7 +61,7 @@ pub(crate) struct Candidate {
 
 /// The sentences of the passages, scored by words, in the order of the text.
 pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate> {
-    let mut found = cut(passages);
+    let mut found = cut(passages, asks_of_instructions(question));
     let mut asked = terms(&without_asking(question));
     asked.sort();
     asked.dedup();
@@ -123,8 +124,9 @@ impl Context {
     }
 }
 
-/// Cuts passages into sentences that can be cited, best passage first, up to the bound.
-fn cut(passages: &[Passage]) -> Vec<Candidate> {
+/// Cuts passages into sentences that can be cited, best passage first, up to the bound; those that tell the reader what to
+/// answer only where they are asked for.
+fn cut(passages: &[Passage], instructions_too: bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (index, passage) in passages.iter().enumerate() {
         // I-6: spans are measured from the passage's start, so its text must be exactly what its span covers.
@@ -145,7 +147,10 @@ fn cut(passages: &[Passage]) -> Vec<Candidate> {
             .collect();
         let telling = pieces.filter(|range| {
             let sentence = &passage.text[range.clone()];
-            tells(sentence) && !above.contains(&words(sentence)) && !is_header(&passage.text, range)
+            tells(sentence)
+                && !above.contains(&words(sentence))
+                && !is_header(&passage.text, range)
+                && (instructions_too || !is_instruction(sentence))
         });
         for range in telling {
             if found.len() == limits::EVIDENCE_SENTENCES_MAX {

@@ -7,6 +7,7 @@
 //! | `conversation` | what is meant by a question that leans on what was said before? |
 //! | `lexical` | how much of the question's words does each sentence bear? |
 //! | `evidence` | which sentences go into the prompt? |
+//! | `instruction` | does a sentence tell us what to answer, instead of what is? |
 //! | `kind` | what kind of thing is asked for? |
 //! | `subject` | does what was found speak of what is asked about? |
 //! | `relation` | does a sentence say of it what is asked? |
@@ -43,6 +44,7 @@ mod evidence;
 mod extract;
 mod fact;
 mod generate;
+mod instruction;
 mod kind;
 mod lexical;
 mod prompt;

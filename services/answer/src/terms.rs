@@ -113,6 +113,53 @@ pub(crate) fn words_at(text: &str) -> Vec<WordAt> {
     found
 }
 
+/// English words for numbers; `one` is left out, since it mostly stands for something else.
+const NUMBER_WORDS: &[&str] = &[
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "dozen",
+];
+
+/// Whether a bare word is a number, in digits or in English letters.
+pub(crate) fn is_number(word: &str) -> bool {
+    word.starts_with(char::is_numeric) || NUMBER_WORDS.contains(&word)
+}
+
+/// Whether a bare word is a number in Chinese characters.
+pub(crate) fn is_chinese_number(word: &str) -> bool {
+    let mut characters = word.chars();
+    let numeral = |c| "〇零一二两兩三四五六七八九十百千万萬亿億半".contains(c);
+    characters.next().is_some_and(numeral) && characters.next().is_none()
+}
+
 /// Whether `part` occurs in `whole`, word for word and in one piece. No words occur nowhere.
 pub(crate) fn contains_words(whole: &[String], part: &[String]) -> bool {
     !part.is_empty() && whole.windows(part.len()).any(|window| window == part)

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | nothing but words of the question, where it offers no choice | | unsupported |
 //! | a number or a name that the quote, its title and the question lack | | unsupported |
+//! | a number of things of which the quote tells another number | | unsupported |
 //! | denied | not denied | unsupported |
 //! | word for word in the quote | | supported |
 //! | 70 % of the new terms are in the quote | | supported |
@@ -23,7 +24,7 @@ use std::collections::HashSet;
 use wellspring_core::answer::Support;
 use wellspring_core::text::is_cjk;
 
-use crate::terms::{contains_words, terms, words};
+use crate::terms::{contains_words, is_chinese_number, is_number, terms, words};
 
 /// The share of new terms that supports a sentence.
 const SUPPORTED_SHARE: f32 = 0.7;
@@ -113,6 +114,9 @@ impl Claim {
             }
             best = Support::Partial;
         }
+        if counts_other(&self.words, &quoted) {
+            return Support::Unsupported;
+        }
         match (self.denied, denies(quote)) {
             (true, false) => return Support::Unsupported,
             (false, true) => best = Support::Partial,
@@ -149,6 +153,23 @@ pub(crate) fn lesser(one: Support, other: Support) -> Support {
 
 fn numbers(words: &[String]) -> Vec<String> {
     words.iter().filter(|word| word.starts_with(char::is_numeric)).cloned().collect()
+}
+
+/// Whether the sentence counts by one number what the quote counts by another: of "120 passengers and eight cars" nothing
+/// has 120 cars.
+fn counts_other(claim: &[String], quote: &[String]) -> bool {
+    let is_counter = |word: &String| is_number(word) || is_chinese_number(word);
+    let counted = |words: &[String]| -> Vec<(String, String)> {
+        let pairs = words.windows(2).filter(|pair| is_counter(&pair[0]) && !is_counter(&pair[1]));
+        pairs.filter_map(|pair| Some((pair[0].clone(), terms(&pair[1]).into_iter().next()?))).collect()
+    };
+    let (claimed, told) = (counted(claim), counted(quote));
+    claimed.iter().any(|(number, unit)| {
+        let has = |same: bool| {
+            told.iter().any(|(told_number, told_unit)| told_unit == unit && (told_number == number) == same)
+        };
+        quote.contains(number) && has(false) && !has(true)
+    })
 }
 
 /// Words in capitals that are names rather than the beginning of a sentence, as terms.
@@ -241,6 +262,17 @@ mod tests {
         assert_eq!(claim.check("It is 2,850 km long.", ""), Support::Unsupported);
         let claim = Claim::of("The Danube is 2,850 km long.", "How long is the Danube?");
         assert_eq!(claim.check("It is 2,850 km long.", ""), Support::Partial);
+    }
+
+    #[test]
+    fn a_number_belongs_to_what_it_counts() {
+        let otter = "She carries 120 passengers and eight cars.";
+        assert_eq!(check("What does she carry?", "120 cars", otter), Support::Unsupported);
+        assert_eq!(check("What does she carry?", "eight cars and 120 passengers", otter), Support::Supported);
+        let groups = "Groups of ten or more pay twenty per cent less.";
+        assert_eq!(check("Which discount?", "ten per cent less", groups), Support::Unsupported);
+        assert_eq!(check("Which discount?", "twenty per cent less", groups), Support::Supported);
+        assert_eq!(check("多少辆汽车？", "120辆", "可载120名乘客和八辆汽车。"), Support::Unsupported);
     }
 
     #[test]

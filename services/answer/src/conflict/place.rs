@@ -10,7 +10,7 @@ use wellspring_core::text::is_cjk;
 
 use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
-use crate::terms::{WordAt, words, words_at};
+use crate::terms::{WordAt, is_number, words, words_at};
 
 /// What the words on both sides of a value must count for together: a Chinese character one, a word two.
 const CONTEXT_MIN: usize = 6;
@@ -78,11 +78,6 @@ fn expression(words: &[WordAt], at: usize) -> Range<usize> {
     let start = words[..at].iter().rposition(|(word, _)| !belongs(word)).map_or(0, |before| before + 1);
     let end = words[at..].iter().position(|(word, _)| !belongs(word)).map_or(words.len(), |behind| at + behind);
     start..end
-}
-
-/// Whether a word is a number.
-pub(super) fn is_number(word: &str) -> bool {
-    word.starts_with(char::is_numeric)
 }
 
 /// What `theirs` says in the place of `ours[value]`, the value itself included; `None` where it says nothing of it.
