@@ -144,9 +144,8 @@ impl Relation {
             && (self.chinese.is_empty() || {
                 let around = around();
                 self.chinese.iter().all(|word| {
-                    let touched = word.iter().filter(|&&c| around.contains(c)).count();
-                    // Of two characters one, of more than two the greater part.
-                    2 * touched > word.len() || (word.len() == 2 && touched == 1)
+                    // Of up to three characters one, of more two.
+                    word.iter().filter(|&&c| around.contains(c)).count() >= if word.len() > 3 { 2 } else { 1 }
                 })
             })
     }
