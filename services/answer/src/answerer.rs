@@ -17,7 +17,7 @@ use futures::StreamExt;
 use tokio::time::Instant;
 use wellspring_core::answer::{Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStyle, Question, Verify};
 use wellspring_core::embedding::Embedder;
-use wellspring_core::generator::{GenerationOptions, GenerationRequest, Generator, GeneratorStatus, Message};
+use wellspring_core::generator::{GenerationOptions, GenerationRequest, Generator, GeneratorStatus, Message, TextForm};
 use wellspring_core::limits as bounds;
 use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, met_damage};
 
@@ -28,6 +28,7 @@ use crate::ending::{Asked, Found};
 use crate::evidence;
 use crate::generate::{Draft, PageStyle, Silence, write};
 use crate::prompt::prompt;
+use crate::quoting::grammar;
 use crate::relation::limits;
 use crate::script::ScriptKeeper;
 use crate::stream::{AnswerStream, Outlet, Stop};
@@ -139,7 +140,7 @@ impl Answerer {
         }
 
         let limits = limits(&asked.question.text, &evidence, &subject);
-        let found = Found { evidence: Arc::new(evidence), subject, limits };
+        let found = Found { evidence: Arc::new(evidence), limits };
         if asked.question.mode == AnswerMode::Extract {
             return asked.extracted(&found, None, outlet).await;
         }
@@ -201,6 +202,9 @@ impl Answerer {
     }
 
     /// Writes an answer that something supports, or says why there is none. With [`Verify::Strict`] nothing is shown yet.
+    ///
+    /// What nothing supports is asked for once more: a short answer as a quote (`quoting`), a full one with what was wrong
+    /// with it, where the caller waits for checked sentences.
     async fn write(
         &self,
         asked: &mut Asked,
@@ -211,44 +215,57 @@ impl Answerer {
         let verify = asked.question.verify.unwrap_or(self.parts.settings.verify);
         asked.question.verify = Some(verify);
         let prompt = prompt(&asked.question.text, &found.evidence, style);
+        let question = asked.question.text.clone();
+        let evidence = Arc::clone(&found.evidence);
+        let citer = Citer::new(&question, evidence, found.limits.clone(), Arc::clone(&self.parts.embedder));
         let shown = (verify != Verify::Strict).then_some(outlet);
-        let draft = match self.draft(asked, found, style, prompt.messages.clone(), shown).await? {
+        let request = self.request(style, prompt.messages.clone(), TextForm::Free);
+        let draft = match self.draft(asked, &citer, found, style, request, shown).await? {
             Ok(draft) => draft,
             Err(silence) => return Ok(Err(silence)),
         };
         if draft.is_supported() || verify == Verify::Off {
             return Ok(Ok(draft));
         }
-        if verify == Verify::Mark {
-            return Ok(Err(Silence::UNSUPPORTED));
-        }
-        let again = self.draft(asked, found, style, prompt.again(&draft.text), shown).await?;
+        let evidence = &found.evidence;
+        let quotes = citer.citable().into_iter().map(|quoted| (evidence.text(quoted), evidence.header(quoted)));
+        let (messages, form) = match grammar(&question, quotes).filter(|_| style == AnswerStyle::Short) {
+            Some(grammar) => (prompt.messages, TextForm::Grammar(grammar)),
+            None if verify == Verify::Mark => return Ok(Err(Silence::UNSUPPORTED)),
+            None => (prompt.again(&draft.text), TextForm::Free),
+        };
+        asked.replaced = true;
+        let request = self.request(style, messages, form);
+        let again = self.draft(asked, &citer, found, style, request, None).await?;
         Ok(again.and_then(|draft| if draft.is_supported() { Ok(draft) } else { Err(Silence::UNSUPPORTED) }))
+    }
+
+    fn request(&self, style: AnswerStyle, messages: Vec<Message>, form: TextForm) -> GenerationRequest {
+        let settings = &self.parts.settings;
+        GenerationRequest {
+            messages,
+            tokens_max: settings.answer_tokens.min(answer_tokens(style)),
+            temperature: 0.0,
+            seed: settings.seed,
+            stop: stop(style),
+            options: GenerationOptions { form, ..GenerationOptions::default() },
+        }
     }
 
     /// Has one draft written and checked.
     async fn draft(
         &self,
         asked: &mut Asked,
+        citer: &Citer,
         found: &Found,
         style: AnswerStyle,
-        messages: Vec<Message>,
+        request: GenerationRequest,
         outlet: Option<&Outlet>,
     ) -> Result<Result<Draft, Silence>, Stop> {
-        let (question, settings) = (&asked.question.text, &self.parts.settings);
-        let request = GenerationRequest {
-            messages,
-            tokens_max: settings.answer_tokens.min(answer_tokens(style)),
-            temperature: 0.0,
-            seed: settings.seed,
-            stop: stop(style),
-            options: GenerationOptions::default(),
-        };
-        let (evidence, limits) = (&found.evidence, found.limits.clone());
-        let citer = Citer::new(question, Arc::clone(evidence), limits, Arc::clone(&self.parts.embedder));
-        let sources = evidence.sentences.iter().map(|sentence| evidence.text(sentence));
-        let page = PageStyle { script: ScriptKeeper::new(question, sources), sentences_max: sentences_max(style) };
-        let draft = write(&*self.parts.generator, request, &citer, page, outlet).await?;
+        let sources = found.evidence.sentences.iter().map(|sentence| found.evidence.text(sentence));
+        let page =
+            PageStyle { script: ScriptKeeper::new(&asked.question.text, sources), sentences_max: sentences_max(style) };
+        let draft = write(&*self.parts.generator, request, citer, page, outlet).await?;
         if let Ok(draft) = &draft {
             asked.wrote(draft, outlet.is_some());
         }

@@ -72,13 +72,35 @@ impl Citer {
         Self { question: question.to_owned(), evidence, limits, outdone, embedder }
     }
 
+    /// The sentences that an answer may rest on, those that may fully support one first, the best of each first.
+    pub(crate) fn citable(&self) -> Vec<&Sentence> {
+        let least = self.least_bearing();
+        let sentences = self.evidence.sentences.iter().enumerate();
+        let may = |index: usize| {
+            !self.outdone[index]
+                && self.evidence.bearing(index) >= least
+                && self.limits[index].support != Support::Unsupported
+        };
+        let mut citable: Vec<(usize, &Sentence)> = sentences.filter(|(index, _)| may(*index)).collect();
+        citable.sort_by(|(a, one), (b, other)| {
+            let support = |index: usize| rank(self.limits[index].support);
+            support(*b).cmp(&support(*a)).then(other.score.total_cmp(&one.score))
+        });
+        citable.into_iter().map(|(_, sentence)| sentence).collect()
+    }
+
+    /// How much a sentence must bear on the question to be cited.
+    fn least_bearing(&self) -> f32 {
+        let citable = self.evidence.sentences.iter().zip(&self.outdone).filter(|(_, outdone)| !**outdone);
+        CITED_SHARE_MIN * citable.map(|(source, _)| source.score).fold(0.0, f32::max)
+    }
+
     /// Finds what supports the sentence at `range` of `answer`.
     pub(crate) async fn cite(&self, answer: &str, range: Range<usize>) -> Cited {
         let sentence = &answer[range.clone()];
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
-        let citable = self.evidence.sentences.iter().zip(&self.outdone).filter(|(_, outdone)| !**outdone);
-        let least = CITED_SHARE_MIN * citable.map(|(source, _)| source.score).fold(0.0, f32::max);
+        let least = self.least_bearing();
         let best = self
             .evidence
             .sentences

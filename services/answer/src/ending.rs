@@ -23,14 +23,11 @@ use crate::generate::{Draft, Silence};
 use crate::relation::Limit;
 use crate::script::Script;
 use crate::stream::{Outlet, Stop};
-use crate::subject::Subject;
 
 /// What was found for a question.
 pub(crate) struct Found {
     /// The sentences.
     pub(crate) evidence: Arc<Evidence>,
-    /// What the question is about.
-    pub(crate) subject: Subject,
     /// What each sentence can support at best.
     pub(crate) limits: Vec<Limit>,
 }
@@ -44,6 +41,8 @@ pub(crate) struct Asked {
     asked_at: Instant,
     pub(crate) spent: Spent,
     pub(crate) sufficiency: f32,
+    /// Whether another draft takes the place of the one that was streamed.
+    pub(crate) replaced: bool,
 }
 
 impl Asked {
@@ -54,7 +53,7 @@ impl Asked {
             question.text = completed.question;
             before = Some(completed.before);
         }
-        Self { question, before, asked_at, spent: Spent::default(), sufficiency: 0.0 }
+        Self { question, before, asked_at, spent: Spent::default(), sufficiency: 0.0, replaced: false }
     }
 
     /// Milliseconds since it was asked.
@@ -99,6 +98,8 @@ impl Asked {
         (answer.model, answer.style) = (Some(model), Some(style));
         let disagreement = conflict.map(|conflict| settled(&mut answer, conflict));
         answer.note = note([
+            (self.replaced && verify == Verify::Mark)
+                .then_some("what was streamed first is not supported by the documents; this quotes them instead"),
             cut_short.then_some("the last sentence was not finished and is left out"),
             (unsupported && verify == Verify::Mark)
                 .then_some("sentences without a citation are not supported by the documents"),

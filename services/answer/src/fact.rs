@@ -100,16 +100,25 @@ impl Part {
     }
 }
 
+/// The measure word that a Chinese question asks for: 多少辆 asks for 辆, and 哪一年 for 年.
+pub(crate) fn measure(question: &str) -> Option<char> {
+    const YEARS: &[&str] = &["哪一年", "哪年", "何年", "那一年"];
+    const ASKS: &[&str] = &["多少", "几", "幾"];
+    // What stands behind 多少 or 几 and measures nothing of its own.
+    const OTHERS: &str = "钱錢时時点點乎个個";
+    if YEARS.iter().any(|year| question.contains(year)) {
+        return Some('年');
+    }
+    let measure = ASKS.iter().find_map(|asks| question.split_once(asks)?.1.chars().next())?;
+    (is_cjk(measure) && !OTHERS.contains(measure)).then_some(measure)
+}
+
 /// Whether a number is followed by another measure word than the one that a Chinese question asks for, while the sentence
 /// counts by that one too: 多少辆 asks for no 120名.
 fn counts_otherwise(question: &str, behind: &str, sentence: &str) -> bool {
-    const ASKS: &[&str] = &["多少", "几", "幾"];
-    // What stands behind 多少 or 几 and measures nothing.
-    const OTHERS: &str = "钱錢时時年月日点點乎个個";
-    let Some(measure) = ASKS.iter().find_map(|asks| question.split_once(asks)?.1.chars().next()) else { return false };
-    if !is_cjk(measure) || OTHERS.contains(measure) || behind.trim_start().starts_with(measure) {
+    let Some(measure) = measure(question).filter(|measure| !behind.trim_start().starts_with(*measure)) else {
         return false;
-    }
+    };
     let said = words(sentence);
     said.windows(2).any(|pair| (is_number(&pair[0]) || is_chinese_number(&pair[0])) && pair[1].starts_with(measure))
 }
@@ -276,6 +285,9 @@ mod tests {
         let otter = "“水獭号”建于1978年，可载120名乘客和八辆汽车。";
         assert_eq!(limit("水獭号可以载多少辆汽车？", "120名", otter, None), Support::Unsupported);
         assert_eq!(limit("水獭号可以载多少辆汽车？", "八辆", otter, None), Support::Supported);
+        let day = "1274年10月14日元军渡海。";
+        assert_eq!(limit("元军哪一年渡海？", "14日", day, None), Support::Unsupported);
+        assert_eq!(limit("元军哪一年渡海？", "1274年10月14日", day, None), Support::Supported);
         assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
     }
 

@@ -18,6 +18,7 @@
 //! | `extract` | what do the documents say word for word? |
 //! | `style` | how long should the answer be? |
 //! | `prompt` | what is the generator told? |
+//! | `quoting` | in which words may an answer be written that has to be a quote? |
 //! | `script` | in which Chinese script is it answered? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
@@ -48,6 +49,7 @@ mod instruction;
 mod kind;
 mod lexical;
 mod prompt;
+mod quoting;
 mod relation;
 mod script;
 mod stream;

@@ -213,7 +213,7 @@ fn denies(text: &str) -> bool {
 }
 
 /// Whether a question names what may be answered.
-fn offers_choice(question: &str) -> bool {
+pub(crate) fn offers_choice(question: &str) -> bool {
     const ENGLISH: &[&str] = &["or", "which", "whether"];
     const CHINESE: &[&str] = &["还是", "還是", "或", "、", "和", "与", "與", "跟"];
     let verdict =

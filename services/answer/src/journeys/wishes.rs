@@ -1,6 +1,7 @@
 //! Do style, checking, disagreement and conversations find their whole way?
 
 use wellspring_core::answer::{AnswerStyle, Turn, Verify};
+use wellspring_core::generator::TextForm;
 
 use super::*;
 
@@ -29,16 +30,35 @@ async fn every_sentence_says_what_was_found_of_it() {
 }
 
 #[tokio::test]
-async fn a_strict_answer_is_asked_for_once_more_and_nothing_is_shown_before() {
+async fn an_unsupported_short_answer_is_asked_for_once_more_as_a_quote() {
     let generator = ScriptedGenerator::ready(vec![text("It is 9,999 km long."), done()]);
     generator.then(vec![text("2,850 km"), done()]);
     let setting = setting(rivers(), generator);
-    let strict = Question { verify: Some(Verify::Strict), ..ask(QUESTION, AnswerMode::Auto) };
+    let (streamed, citations, end) = tell(&setting, QUESTION, AnswerMode::Generate).await;
+    let answer = end.unwrap();
+    assert_eq!((streamed.as_str(), answer.answer.as_str()), ("It is 9,999 km long.", "2,850 km"));
+    assert!(citations.is_empty() && answer.citations.len() == 1);
+    assert!(answer.note.unwrap().starts_with("what was streamed first is not supported"));
+    assert_eq!(answer.spent.usage.completion_tokens, 10, "both drafts are booked");
+    let requests = setting.generator.requests.lock().unwrap();
+    assert_eq!(requests[0].messages, requests[1].messages, "nothing is read anew");
+    assert_eq!(requests[0].options.form, TextForm::Free);
+    let TextForm::Grammar(grammar) = &requests[1].options.form else { panic!("free to write anything again") };
+    assert!(grammar.contains(r#""2,850" (" " a"#) && !grammar.contains("1,230"), "{grammar}");
+}
+
+#[tokio::test]
+async fn a_strict_answer_is_asked_for_once_more_and_nothing_is_shown_before() {
+    let generator = ScriptedGenerator::ready(vec![text("It is 9,999 km long."), done()]);
+    generator.then(vec![text("It is 2,850 km long."), done()]);
+    let setting = setting(rivers(), generator);
+    let style = Some(AnswerStyle::Full);
+    let strict = Question { verify: Some(Verify::Strict), style, ..ask(QUESTION, AnswerMode::Auto) };
     let (streamed, _, end) = told(events(&setting, strict).await);
     let answer = end.unwrap();
     assert_eq!(
         (streamed.as_str(), answer.answer.as_str(), answer.mode),
-        ("2,850 km", "2,850 km", AnswerMode::Generate)
+        ("It is 2,850 km long.", "It is 2,850 km long.", AnswerMode::Generate)
     );
     assert_eq!(answer.spent.usage.completion_tokens, 10, "both drafts are booked");
     let requests = setting.generator.requests.lock().unwrap();
