@@ -87,7 +87,8 @@ impl Claim {
 
     /// How well `quote`, standing under `title`, supports the sentence.
     pub(crate) fn check(&self, quote: &str, title: &str) -> Support {
-        if self.words.is_empty() || self.echo {
+        let says_nothing = self.terms.is_empty() && !self.bare;
+        if self.words.is_empty() || says_nothing || self.echo {
             return Support::Unsupported;
         }
         if self.bare {
@@ -316,5 +317,6 @@ mod tests {
     fn what_cannot_be_checked_is_never_supported() {
         assert_eq!(check("Is it?", "Yes.", "It is."), Support::Partial);
         assert_eq!(check("Is it?", "…", "It is."), Support::Unsupported);
+        assert_eq!(check("南燕的建立者是誰？", "於", "建於回鶻。"), Support::Unsupported);
     }
 }
