@@ -13,6 +13,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
+use wellspring_core::text::is_invisible;
 
 use crate::error::{ApiError, Code};
 
@@ -205,7 +206,8 @@ pub(crate) fn query_text(name: &str, text: Option<String>) -> Result<String, Api
         ));
     }
     let trimmed = text.trim();
-    if trimmed.is_empty() {
+    // Control characters and marks of no width ask nothing, and look like an empty field to whoever sent them.
+    if trimmed.chars().all(|c| c.is_control() || is_invisible(c)) {
         return Err(ApiError::new(Code::EmptyQuery, format!("`{name}` is empty"), "say what to look for"));
     }
     Ok(trimmed.to_owned())

@@ -140,6 +140,8 @@ async fn a_question_that_cannot_be_is_refused() {
     let cases = [
         (body!({}), 422, "missing_field"),
         (body!({ "question": "" }), 422, "empty_query"),
+        (body!({ "question": "\u{0}" }), 422, "empty_query"),
+        (body!({ "question": "\u{7}\u{200B}\u{FEFF}\u{202E} \u{E0001}" }), 422, "empty_query"),
         (body!({ "question": "x".repeat(9000) }), 422, "query_too_long"),
         (body!({ "question": "x", "mode": "guess" }), 422, "invalid_field"),
         (body!({ "question": "x", "stream": "yes" }), 422, "invalid_field"),
