@@ -82,6 +82,18 @@ mod tests {
     }
 
     #[test]
+    fn how_much_money_is_answered_by_a_price_that_does_not_say_money() {
+        let passages = [
+            passage("fares.md", Some("票价"), "携带自行车需另付1.50克朗，持月票者免费。小狗每只0.80克朗，导盲犬免费。"),
+            passage("walks.md", Some("游览"), "芦苇小径全长三公里，从斯凯罗码头出发，三月至七月请牵好您的狗。"),
+        ];
+        let sufficiency =
+            |question: &str| Thresholds::default().sufficiency(&evidence(&passages, question), &Subject::default());
+        assert!(sufficiency("狗多少钱？") >= 1.0, "{}", sufficiency("狗多少钱？"));
+        assert!(sufficiency("大象多少钱？") < 1.0, "{}", sufficiency("大象多少钱？"));
+    }
+
+    #[test]
     fn no_sentence_is_never_enough() {
         let nothing = Thresholds { fused: 0.0, words: 0.0, characters: 0.0, strained: 0.0 };
         assert_eq!(nothing.sufficiency(&evidence(&[], "How long?"), &Subject::default()), 0.0);

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Duration,
     /// A time of the day.
     Clock,
+    /// A sum of money, asked for as 多少钱: the word itself is in no price.
+    Price,
     /// Anything.
     Open,
 }
@@ -48,6 +50,11 @@ const QUANTITIES: &str = "\
 /// Characters that do in Chinese.
 const CHINESE_QUANTITIES: &str = "〇零一二两兩三四五六七八九十百千万萬亿億半每数數免";
 
+/// Words and signs of a sum of money.
+const CHINESE_MONEY: &str = "\
+    元 圆 圓 块 塊 钱 錢 价 價 费 費 币 幣 克朗 镑 鎊 法郎 卢布 盧布 卢比 盧比 马克 馬克 比索 泰铢 泰銖 crown euro dollar \
+    pound € $ £ ¥ ￥ ₹";
+
 impl Kind {
     /// The kind of thing that `question` asks for.
     pub(crate) fn of(question: &str) -> Self {
@@ -62,6 +69,9 @@ impl Kind {
             || words.windows(2).any(|pair| pair == ["what", "time"])
         {
             return Self::Clock;
+        }
+        if question.contains("多少钱") || question.contains("多少錢") {
+            return Self::Price;
         }
         let long = words.windows(2).any(|pair| pair[0] == "how" && pair[1] == "long");
         if long && words.iter().any(|word| is_one_of(word, LASTING)) {
@@ -78,6 +88,10 @@ impl Kind {
     pub(crate) fn occurs_in(self, text: &str) -> bool {
         match self {
             Self::Open => true,
+            Self::Price => {
+                let is_money = CHINESE_MONEY.split_whitespace().any(|word| text.contains(word));
+                is_money && (Self::Quantity.occurs_in(text) || text.contains('免'))
+            }
             Self::Clock => text.contains(CLOCK_MARKS) || names_one_of(text, DAYTIMES),
             // Whole words between spaces: a kilowatt-hour is no hour.
             Self::Duration => {
@@ -122,6 +136,16 @@ mod tests {
         for question in ["How do I board?", "Who founded it?", "谁创办了公司？", "What is the limit?"] {
             assert_eq!(Kind::of(question), Kind::Open, "{question}");
         }
+    }
+
+    #[test]
+    fn a_price_is_told_in_money() {
+        for question in ["狗多少钱？", "月票多少錢？"] {
+            assert_eq!(Kind::of(question), Kind::Price, "{question}");
+        }
+        let holds = |text| Kind::Price.occurs_in(text);
+        assert!(holds("小狗每只0.80克朗，导盲犬免费。") && holds("日票六元。") && holds("六岁以下儿童免费。"));
+        assert!(!holds("芦苇小径全长三公里，请牵好您的狗。") && !holds("克朗是货币。"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::evidence::reading;
 use crate::instruction::{asks_of_instructions, is_instruction};
 use crate::kind::Kind;
 use crate::table::{header, is_header, is_row};
-use crate::terms::{term_counts, terms, words};
+use crate::terms::{asked_terms, term_counts, terms, words};
 
 /// BM25's saturation.
 const K1: f32 = 1.2;
@@ -62,7 +62,7 @@ pub(crate) struct Candidate {
 /// The sentences of the passages, scored by words, in the order of the text.
 pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate> {
     let mut found = cut(passages, asks_of_instructions(question));
-    let mut asked = terms(&without_asking(question));
+    let mut asked = asked_terms(question);
     asked.sort();
     asked.dedup();
     if asked.is_empty() || found.is_empty() {
@@ -101,13 +101,6 @@ pub(crate) fn candidates(question: &str, passages: &[Passage]) -> Vec<Candidate>
         candidate.score = candidate.lexical;
     }
     found
-}
-
-/// A question without the Chinese phrases that only ask: no answer repeats the money of 多少钱.
-fn without_asking(question: &str) -> String {
-    const PHRASES: &[&str] =
-        &["多少钱", "多少錢", "什么时候", "什麼時候", "几点", "幾點", "何时", "何時", "多长时间", "多長時間"];
-    PHRASES.iter().fold(question.to_owned(), |question, phrase| question.replace(phrase, " "))
 }
 
 /// What stands around a sentence.

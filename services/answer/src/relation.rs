@@ -34,6 +34,11 @@ const RELATIONS: &[(&str, &str)] = &[
         "cost costs price priced fare fee pay pays paid charge free crown crowns euro euros dollar dollars pound pounds \
          yuan cent cents worth damage",
     ),
+    (
+        "fine fines penalty",
+        "fine fines fined penalty penalties pay pays paid charge charged crown crowns euro euros dollar dollars pound \
+         pounds yuan cent cents",
+    ),
     ("speed", "speed fast km/h knots mph kilometre kilometres mile miles slow"),
     ("population inhabitants", "population inhabitants people residents souls"),
     ("telephone phone", "telephone phone tel"),
@@ -45,7 +50,6 @@ const RELATIONS: &[(&str, &str)] = &[
     ("opened opening", "opened opening open opens inaugurated began since"),
     ("invented inventor", "invented inventor developed designed created"),
     ("earn earns salary", "earn earns salary wage wages paid income"),
-    ("fine penalty fines", "fine fines fined penalty penalties pay pays paid punished"),
     ("discount reduction rebate", "discount discounts reduced reduction rebate less cheaper off half"),
     ("forbidden prohibited banned", "forbidden prohibited banned not no never nobody"),
     ("remains remain", "remains remain remained left"),

@@ -48,13 +48,14 @@ const GENERAL_WORDS: &str = "\
     able actually allow allowed along another anybody anyone anything apply arrive available become before begin \
     behind belong between board bring brought build built call called carried carry case cause change charge \
     close come compare consist contain cost costs cross crossed current currently date day days define depart \
-    describe detail details different discount during each end ever every everybody exactly example exist explain fall \
-    far fast find fine first forbidden found gave general get give given go goes going happen happened happens held help high \
+    describe detail details different discount during each end ever every everybody exactly example exist explain \
+    fall far fast find fine fines first forbidden found gave general get give given go goes going happen happened \
+    happens held help high \
     hold hour hours important include information item items just keep kept kind know known large last least leave less let \
     like list little locate located long look made main make may mean means meant mention might minute minutes more \
     most must name named need needed new next now number occur often old one open opened order other own part \
-    pay people permit permitted person place possible price provide put reach reason remain remains required run said same say \
-    says see sent set show somebody someone something soon sort start started state stay still stop strong sum \
+    pay penalty people permit permitted person place possible price provide put reach reason remain remains \
+    required run said same say says see sent set show somebody someone something soon sort start started state stay still stop strong sum \
     summarise summarize sure take taken takes tall tell thing things time times told took total travel turn two \
     type under until up use used user value want way week went wide without work works written year years yet";
 
@@ -103,6 +104,17 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// The subjects of several questions, over their evidence one behind the other.
+    pub(crate) fn joined<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut joined = Self::default();
+        for part in parts {
+            joined.held.extend(&part.held);
+            joined.nameless.extend(&part.nameless);
+            joined.missing.extend(part.missing.iter().cloned());
+        }
+        joined
+    }
+
     /// Whether what was found is about something else, whatever its score.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.wordless || (self.missing_name && self.is_strained())

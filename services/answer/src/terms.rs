@@ -59,6 +59,14 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
     found
 }
 
+/// The terms of a question that a sentence may answer it with, without the Chinese phrases that only ask: 狗多少钱？ is answered
+/// by 小狗每只0.80克朗, where none of 钱 and its neighbours stands.
+pub(crate) fn asked_terms(question: &str) -> Vec<String> {
+    const PHRASES: &[&str] =
+        &["多少钱", "多少錢", "什么时候", "什麼時候", "几点", "幾點", "何时", "何時", "多长时间", "多長時間"];
+    terms(&PHRASES.iter().fold(question.to_owned(), |question, phrase| question.replace(phrase, " ")))
+}
+
 /// How often each term occurs.
 pub(crate) fn term_counts(text: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
