@@ -6,6 +6,8 @@
 //! - What each sentence of an answer was found to be is in the answer ([`CheckedSentence`]), also where it has no citation.
 //! - A stream of [`AnswerEvent`]s ends with exactly one `Done` or `Error`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +188,24 @@ pub struct Spent {
     pub total_ms: f64,
     /// The generator's tokens; zeros for an extract.
     pub usage: Usage,
+    /// The most tokens of evidence that the prompt could have: a setting, or what the wanted time to the first token
+    /// leaves at the measured speed of the generator.
+    #[serde(default)]
+    pub evidence_tokens_max: usize,
+}
+
+/// A generator's turn where several are asked one after the other, small to large.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CascadeStep {
+    /// Its model.
+    pub model: String,
+    /// What it took, waiting included.
+    pub ms: f64,
+    /// Whether what it wrote is the answer.
+    pub is_kept: bool,
+    /// Why the next one was asked, or why there is nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// A whole answer.
@@ -225,6 +245,9 @@ pub struct Answer {
     /// The generator's model, where one wrote.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
+    /// The generators that were asked one after the other, where more than one could be.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cascade: Vec<CascadeStep>,
     /// What it cost.
     pub spent: Spent,
 }
@@ -253,4 +276,7 @@ pub struct AnswerFailure {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// When asking again has a chance, where that is known; a client of the HTTP API reads it in `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }

@@ -228,6 +228,50 @@ pub struct Percentiles {
     pub p95: f64,
 }
 
+/// A generator and what has been seen of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PoolMember {
+    /// The operator's name for it.
+    pub name: String,
+    /// Whether it can be asked, as it says itself.
+    #[serde(flatten)]
+    pub status: GeneratorStatus,
+    /// Whether it is shut out for failing again and again.
+    pub shut_out: bool,
+    /// Generations in work that were asked for from here.
+    pub in_work: usize,
+    /// What became of those that were asked for from here.
+    pub counts: PoolCounts,
+    /// Mean time to the first token, lately, of those that had the generator to themselves; 0 before one was measured.
+    pub first_token_alone_ms: f64,
+    /// Mean time that a generation took, lately; 0 before one was measured.
+    pub generation_ms: f64,
+    /// Prompt tokens that it reads a second, as it says itself or as was measured here; 0 before either.
+    pub read_tokens_per_second: f64,
+    /// Its own numbers, where it counts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statistics: Option<GeneratorStatistics>,
+}
+
+/// What became of requests, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PoolCounts {
+    /// Asked.
+    pub asked: u64,
+    /// Written to the end.
+    pub finished: u64,
+    /// Ended in an error, before or after the first token.
+    pub failed: u64,
+    /// Refused for want of a place.
+    pub busy: u64,
+    /// Refused for what they ask.
+    pub refused: u64,
+    /// Left by their reader, or given up for being slow.
+    pub left: u64,
+    /// Of the failed, busy and slow ones, those that another generator was asked for instead.
+    pub passed_on: u64,
+}
+
 /// Generates text. Contract for implementors:
 ///
 /// - `generate` returns once the request is accepted; errors known by then are returned, later ones end the stream.

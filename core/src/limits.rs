@@ -41,8 +41,29 @@ pub const HITS_DEFAULT: usize = 10;
 pub const PAGE_DOCUMENTS_MAX: usize = 1000;
 /// Requests in work at once; more are answered 503 with `Retry-After`.
 pub const REQUESTS_MAX: usize = 128;
-/// Questions being answered at once; each may hold a generator's slot for seconds.
-pub const QUESTIONS_MAX: usize = 16;
+/// Questions in work at once, each of which reads passages; more are answered 503 with `Retry-After`.
+pub const QUESTIONS_MAX: usize = 64;
+/// Questions that wait for a generator or are written at once: what all places of a generator and its queue come to. A
+/// question beyond that is answered by the documents' own sentences.
+pub const GENERATIONS_MAX: usize = 16;
+/// What a question waits for other ones at the generator, where the operator does not say, before the documents' own
+/// sentences are its answer.
+pub const ANSWER_BUSY_DEFAULT: Duration = Duration::from_millis(2000);
+/// What a first token may take on a generator whose speed was not measured yet, before a question that does not have it to
+/// itself is taken to wait for others.
+pub const FIRST_TOKEN_UNMEASURED_MAX: Duration = Duration::from_secs(10);
+/// Generators behind one service, and steps of a cascade.
+pub const GENERATORS_MAX: usize = 16;
+/// What a generator gets for its first token while another one could be asked instead.
+pub const GENERATOR_FIRST_TOKEN_MAX: Duration = Duration::from_secs(30);
+/// How long a generator that failed again and again is left alone; doubles up to the maximum while it goes on.
+pub const GENERATOR_SHUT_OUT_MIN: Duration = Duration::from_secs(1);
+/// The longest that it is left alone.
+pub const GENERATOR_SHUT_OUT_MAX: Duration = Duration::from_secs(30);
+/// Between two health checks of a generator behind a URL.
+pub const GENERATOR_URL_HEALTH_INTERVAL: Duration = Duration::from_secs(2);
+/// A generator behind a URL that has not answered its health check for this long counts as gone until it does.
+pub const GENERATOR_URL_HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The head of a request must arrive within this, or a slow client holds a connection for nothing.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body's next piece must arrive within this.
@@ -223,6 +244,8 @@ pub const EVIDENCE_SENTENCE_BYTES_MAX: usize = 800;
 pub const SUBJECT_WORDS_EMBEDDED_MAX: usize = 128;
 /// Words whose directions are remembered: about 1.6 kB each.
 pub const SUBJECT_WORDS_KNOWN_MAX: usize = 4096;
+/// Tokens of evidence that a prompt gets however slow the generator is: fewer hold no answer.
+pub const EVIDENCE_TOKENS_MIN: usize = 60;
 /// Tokens of evidence in a prompt: on a CPU the prompt is the bill.
 pub const EVIDENCE_TOKENS_MAX: usize = 300;
 /// Tokens of one answer.
@@ -235,6 +258,14 @@ pub const ANSWER_SENTENCES_MAX: usize = 8;
 pub const CONVERSATION_TURNS_MAX: usize = 16;
 /// Bytes of one side of an earlier turn.
 pub const CONVERSATION_TEXT_BYTES_MAX: usize = QUERY_BYTES_MAX;
+/// Bytes of an earlier question that may be put into a later one; of a longer one only the telling words are looked for.
+pub const REWRITTEN_QUESTION_BYTES_MAX: usize = 256;
+/// Words of an earlier turn that are looked for beside a question that leans on it.
+pub const CARRIED_WORDS_MAX: usize = 8;
+/// Things that one question compares; each has evidence of its own.
+pub const COMPARED_MAX: usize = 4;
+/// Passages looked at for each of them, beside those of the whole question.
+pub const COMPARED_PASSAGES_MAX: usize = 4;
 /// Passages of the turn before that are looked at beside those found for a question that leans on it.
 pub const CARRIED_PASSAGES_MAX: usize = 3;
 /// Positions that are told where documents contradict each other, the preferred one included.

@@ -12,27 +12,26 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wellspring_core::answer::{Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStyle, Question, Verify};
 use wellspring_core::embedding::Embedder;
-use wellspring_core::generator::{GenerationOptions, GenerationRequest, Generator, GeneratorStatus, Message, TextForm};
+use wellspring_core::hit::Passage;
 use wellspring_core::limits as bounds;
 use wellspring_core::retriever::{Ranked, Retriever, SearchError, SearchErrorKind, SearchRequest, met_damage};
 
 use crate::abstain::Thresholds;
-use crate::cite::Citer;
+use crate::compare;
 use crate::conversation::complete;
-use crate::ending::{Asked, Found};
+use crate::ending::Asked;
 use crate::evidence;
-use crate::generate::{Draft, PageStyle, Silence, write};
-use crate::prompt::prompt;
-use crate::quoting::grammar;
-use crate::relation::limits;
-use crate::script::ScriptKeeper;
+use crate::found::Found;
+use crate::generate::Silence;
+use crate::pool::Pool;
 use crate::stream::{AnswerStream, Outlet, Stop};
-use crate::style::{answer_tokens, evidence_tokens, sentences_max, stop, style};
 use crate::subject::SubjectReader;
 use crate::terms::words;
 
@@ -47,6 +46,12 @@ pub struct AnswerSettings {
     /// Tokens of evidence in a prompt, at most [`limits::EVIDENCE_TOKENS_MAX`]. The default holds the right answer in
     /// 98 % of measured questions, and costs a second of prefill on two cores with a 0.5B model.
     pub evidence_tokens: usize,
+    /// The wanted time from the question to the first token of a generated answer. Where it is set and the generator's
+    /// speed was measured, the tokens of evidence follow from both, between [`limits::EVIDENCE_TOKENS_MIN`] and
+    /// [`limits::EVIDENCE_TOKENS_MAX`].
+    pub first_token: Option<Duration>,
+    /// What a question in mode `auto` waits for other ones at the generator.
+    pub busy: Duration,
     /// Tokens of one answer, at most [`limits::ANSWER_TOKENS_MAX`].
     pub answer_tokens: usize,
     /// Parts of names, in any case, of models that must not write: measured, a 135M model answers with an F1 of .03.
@@ -67,6 +72,8 @@ impl Default for AnswerSettings {
             thresholds: Thresholds::default(),
             sufficiency_min: 1.0,
             evidence_tokens: 150,
+            first_token: None,
+            busy: bounds::ANSWER_BUSY_DEFAULT,
             answer_tokens: bounds::ANSWER_TOKENS_MAX,
             models_too_small: vec!["135m".to_owned()],
             models_small: ["0.5b", "0.6b", "500m", "360m"].map(str::to_owned).to_vec(),
@@ -83,22 +90,25 @@ pub struct AnswererParts {
     pub retriever: Arc<dyn Retriever>,
     /// Weighs sentences and counts their tokens.
     pub embedder: Arc<dyn Embedder>,
-    /// Writes.
-    pub generator: Arc<dyn Generator>,
+    /// Write, small to large: the next one where the documents do not carry what the one before wrote.
+    pub steps: Vec<Arc<Pool>>,
     /// How.
     pub settings: AnswerSettings,
 }
 
 /// Answers questions from documents.
 pub struct Answerer {
-    parts: AnswererParts,
+    pub(crate) parts: AnswererParts,
     subjects: SubjectReader,
+    /// Places for answers that are written or wait for it.
+    pub(crate) generations: Semaphore,
 }
 
 impl Answerer {
     /// Joins the parts.
     pub fn new(parts: AnswererParts) -> Self {
-        Self { subjects: SubjectReader::new(Arc::clone(&parts.embedder)), parts }
+        let generations = Semaphore::new(bounds::GENERATIONS_MAX);
+        Self { subjects: SubjectReader::new(Arc::clone(&parts.embedder)), parts, generations }
     }
 
     /// Starts to answer. Must be called within a runtime; dropping the stream ends the work, the decode included.
@@ -123,30 +133,32 @@ impl Answerer {
     async fn run(&self, question: Question, outlet: &Outlet) -> Result<Answer, Stop> {
         let completed = complete(&question.text, &question.history);
         let mut asked = Asked::at(question, completed, Instant::now());
-        let hits = self.retrieve(&asked).await?;
+        let parts = compare::parts(&asked.question.text);
+        let hits = self.retrieve(&asked, &parts).await?;
         asked.spent.retrieve_ms = asked.elapsed_ms();
         outlet.send(AnswerEvent::Passages(hits.clone())).await?;
 
-        let writer = if asked.question.mode == AnswerMode::Extract { Err(Silence::OFF) } else { self.writer() };
-        let style = self.style(&asked, &writer);
-        let passages = hits.iter().map(|hit| hit.passage.clone()).collect();
-        let tokens_max = evidence_tokens(style, self.parts.settings.evidence_tokens);
-        let evidence = evidence::choose(&asked.question.text, passages, &self.parts.embedder, tokens_max).await;
-        let subject = self.subjects.read(&asked.question.text, &evidence).await;
+        let mut writers = if asked.question.mode == AnswerMode::Extract { Err(Silence::OFF) } else { self.writers() };
+        let style = self.style(&asked, &mut writers);
+        let first = writers.as_ref().ok().and_then(|writers| writers.first());
+        let tokens_max = self.evidence_budget(&asked, style, first);
+        asked.spent.evidence_tokens_max = tokens_max;
+        let passages: Vec<Passage> = hits.iter().map(|hit| hit.passage.clone()).collect();
+        let found = match parts.as_slice() {
+            [] => self.found(&mut asked, passages, tokens_max).await,
+            parts => self.compared(&mut asked, parts, &passages, tokens_max).await,
+        };
         asked.spent.evidence_ms = asked.elapsed_ms() - asked.spent.retrieve_ms;
-        asked.sufficiency = self.parts.settings.thresholds.sufficiency(&evidence, &subject);
-        if asked.sufficiency < self.parts.settings.sufficiency_min || asked.sufficiency == 0.0 {
-            return asked.insufficient(hits, subject.missing(), outlet).await;
-        }
-
-        let limits = limits(&asked.question.text, &evidence, &subject);
-        let found = Found { evidence: Arc::new(evidence), limits };
+        let found = match found {
+            Ok(found) => found,
+            Err(missing) => return asked.insufficient(hits, missing, outlet).await,
+        };
         if asked.question.mode == AnswerMode::Extract {
             return asked.extracted(&found, None, outlet).await;
         }
-        let silence = match writer {
-            Ok(model) => match self.write(&mut asked, &found, style, outlet).await? {
-                Ok(draft) => return asked.generated(&found, draft, model, style, outlet).await,
+        let silence = match writers {
+            Ok(writers) => match self.written(&mut asked, &found, &writers, style, outlet).await? {
+                Ok(draft) => return asked.generated(&found, draft, style, outlet).await,
                 Err(silence) => silence,
             },
             Err(silence) => silence,
@@ -158,9 +170,57 @@ impl Answerer {
         }
     }
 
+    /// The evidence for a question, or what nothing found speaks of where there is not enough.
+    async fn found(&self, asked: &mut Asked, passages: Vec<Passage>, tokens: usize) -> Result<Found, Option<String>> {
+        let text = asked.question.text.clone();
+        let (found, sufficiency) = self.weighed(&text, passages, tokens).await;
+        asked.sufficiency = sufficiency;
+        if self.is_enough(sufficiency) { Ok(found) } else { Err(found.subject.missing()) }
+    }
+
+    /// The evidence for each of the things that are compared, where there is enough for any: an answer about one of them
+    /// says what is missing.
+    async fn compared(
+        &self,
+        asked: &mut Asked,
+        parts: &[String],
+        passages: &[Passage],
+        tokens: usize,
+    ) -> Result<Found, Option<String>> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for part in parts {
+            let (evidence, sufficiency) = self.weighed(part, passages.to_vec(), tokens / parts.len()).await;
+            asked.sufficiency = asked.sufficiency.max(sufficiency);
+            if self.is_enough(sufficiency) {
+                found.push(evidence);
+            } else {
+                missing.push(evidence.subject.missing().unwrap_or_else(|| format!("too little was found on “{part}”")));
+            }
+        }
+        let missing = (!missing.is_empty()).then(|| missing.join("; "));
+        if found.is_empty() {
+            return Err(missing);
+        }
+        asked.lacking = missing;
+        Ok(Found::joined(found))
+    }
+
+    /// The evidence among passages, and how much it is over the least that is worth an answer.
+    async fn weighed(&self, question: &str, passages: Vec<Passage>, tokens_max: usize) -> (Found, f32) {
+        let evidence = evidence::choose(question, passages, &self.parts.embedder, tokens_max).await;
+        let subject = self.subjects.read(question, &evidence).await;
+        let sufficiency = self.parts.settings.thresholds.sufficiency(&evidence, &subject);
+        (Found::of(question, evidence, subject), sufficiency)
+    }
+
+    fn is_enough(&self, sufficiency: f32) -> bool {
+        sufficiency >= self.parts.settings.sufficiency_min && sufficiency > 0.0
+    }
+
     /// The passages for a question, those that repeat a better one left out: the same words a second time are no further
-    /// evidence. Those that nearly repeat one stay, for they may differ in what is asked for. Behind them, those of the turn that it leans on.
-    async fn retrieve(&self, asked: &Asked) -> Result<Vec<Ranked>, Stop> {
+    /// evidence. Those that nearly repeat one stay, for they may differ in what is asked for. Behind them, those of each
+    /// thing that is compared, and those of the turn that it leans on.
+    async fn retrieve(&self, asked: &Asked, parts: &[String]) -> Result<Vec<Ranked>, Stop> {
         let request = |query: &str, limit: usize| SearchRequest {
             collection: asked.question.collection.clone(),
             query: query.to_owned(),
@@ -169,112 +229,24 @@ impl Answerer {
             ..SearchRequest::default()
         };
         let search = |query: &str, limit| self.parts.retriever.search(request(query, limit));
-        let found = search(&asked.question.text, bounds::ANSWER_CANDIDATES_MAX).await;
+        let found = search(&asked.query, bounds::ANSWER_CANDIDATES_MAX).await;
         let mut hits = found.map_err(|failure| unfound(&failure))?.hits;
         let mut said = HashSet::new();
         hits.retain(|hit| said.insert(words(&hit.passage.text)));
         hits.truncate(bounds::ANSWER_PASSAGES_MAX);
-        if let Some(before) = &asked.before {
-            let carried = search(before, bounds::CARRIED_PASSAGES_MAX).await.map_err(|failure| unfound(&failure))?;
+        let compared = parts.iter().map(|part| (part, bounds::COMPARED_PASSAGES_MAX));
+        let carried = asked.before.iter().map(|before| (before, bounds::CARRIED_PASSAGES_MAX));
+        for (query, limit) in compared.chain(carried) {
+            let more = search(query, limit).await.map_err(|failure| unfound(&failure))?;
             let known: HashSet<_> = hits.iter().map(|hit| hit.passage.chunk).collect();
-            hits.extend(carried.hits.into_iter().filter(|hit| !known.contains(&hit.passage.chunk)));
+            hits.extend(more.hits.into_iter().filter(|hit| !known.contains(&hit.passage.chunk)));
         }
         Ok(hits)
-    }
-
-    /// The model that may write, or why none may.
-    fn writer(&self) -> Result<String, Silence> {
-        match self.parts.generator.status() {
-            GeneratorStatus::Off => Err(Silence::OFF),
-            GeneratorStatus::Loading => Err(Silence::LOADING),
-            GeneratorStatus::Failed { .. } => Err(Silence::FAILED),
-            GeneratorStatus::Ready { model } if is_named(&model, &self.parts.settings.models_too_small) => {
-                Err(Silence::TOO_SMALL)
-            }
-            GeneratorStatus::Ready { model } => Ok(model),
-        }
-    }
-
-    fn style(&self, asked: &Asked, writer: &Result<String, Silence>) -> AnswerStyle {
-        let settings = &self.parts.settings;
-        let small = writer.as_ref().map_or(true, |model| is_named(model, &settings.models_small));
-        style(asked.question.style.or(settings.style), &asked.question.text, small)
-    }
-
-    /// Writes an answer that something supports, or says why there is none. With [`Verify::Strict`] nothing is shown yet.
-    ///
-    /// What nothing supports is asked for once more: a short answer as a quote (`quoting`), a full one with what was wrong
-    /// with it, where the caller waits for checked sentences.
-    async fn write(
-        &self,
-        asked: &mut Asked,
-        found: &Found,
-        style: AnswerStyle,
-        outlet: &Outlet,
-    ) -> Result<Result<Draft, Silence>, Stop> {
-        let verify = asked.question.verify.unwrap_or(self.parts.settings.verify);
-        asked.question.verify = Some(verify);
-        let prompt = prompt(&asked.question.text, &found.evidence, style);
-        let question = asked.question.text.clone();
-        let evidence = Arc::clone(&found.evidence);
-        let citer = Citer::new(&question, evidence, found.limits.clone(), Arc::clone(&self.parts.embedder));
-        let shown = (verify != Verify::Strict).then_some(outlet);
-        let request = self.request(style, prompt.messages.clone(), TextForm::Free);
-        let draft = match self.draft(asked, &citer, found, style, request, shown).await? {
-            Ok(draft) => draft,
-            Err(silence) => return Ok(Err(silence)),
-        };
-        if draft.is_supported() || verify == Verify::Off {
-            return Ok(Ok(draft));
-        }
-        let evidence = &found.evidence;
-        let quotes = citer.citable().into_iter().map(|quoted| (evidence.text(quoted), evidence.header(quoted)));
-        let (messages, form) = match grammar(&question, quotes).filter(|_| style == AnswerStyle::Short) {
-            Some(grammar) => (prompt.messages, TextForm::Grammar(grammar)),
-            None if verify == Verify::Mark => return Ok(Err(Silence::UNSUPPORTED)),
-            None => (prompt.again(&draft.text), TextForm::Free),
-        };
-        asked.replaced = true;
-        let request = self.request(style, messages, form);
-        let again = self.draft(asked, &citer, found, style, request, None).await?;
-        Ok(again.and_then(|draft| if draft.is_supported() { Ok(draft) } else { Err(Silence::UNSUPPORTED) }))
-    }
-
-    fn request(&self, style: AnswerStyle, messages: Vec<Message>, form: TextForm) -> GenerationRequest {
-        let settings = &self.parts.settings;
-        GenerationRequest {
-            messages,
-            tokens_max: settings.answer_tokens.min(answer_tokens(style)),
-            temperature: 0.0,
-            seed: settings.seed,
-            stop: stop(style),
-            options: GenerationOptions { form, ..GenerationOptions::default() },
-        }
-    }
-
-    /// Has one draft written and checked.
-    async fn draft(
-        &self,
-        asked: &mut Asked,
-        citer: &Citer,
-        found: &Found,
-        style: AnswerStyle,
-        request: GenerationRequest,
-        outlet: Option<&Outlet>,
-    ) -> Result<Result<Draft, Silence>, Stop> {
-        let sources = found.evidence.sentences.iter().map(|sentence| found.evidence.text(sentence));
-        let page =
-            PageStyle { script: ScriptKeeper::new(&asked.question.text, sources), sentences_max: sentences_max(style) };
-        let draft = write(&*self.parts.generator, request, citer, page, outlet).await?;
-        if let Ok(draft) = &draft {
-            asked.wrote(draft, outlet.is_some());
-        }
-        Ok(draft.and_then(Draft::finished))
     }
 }
 
 /// Whether a model's name has one of the parts, in any case.
-fn is_named(model: &str, parts: &[String]) -> bool {
+pub(crate) fn is_named(model: &str, parts: &[String]) -> bool {
     let name = model.to_lowercase();
     parts.iter().any(|part| name.contains(&part.to_lowercase()))
 }
@@ -302,15 +274,20 @@ fn unfound(failure: &SearchError) -> Stop {
             )
         }
     };
-    Stop::Failed(AnswerFailure { code: code.to_owned(), message, hint: hint.to_owned() })
+    Stop::Failed(AnswerFailure { code: code.to_owned(), message, hint: hint.to_owned(), retry_after: None })
 }
 
 /// The failure of a question that insisted on a generated answer.
 fn refused(silence: Silence) -> Stop {
+    let instead = "ask with mode `auto` or `extract` for the best sentences of the documents";
+    let when = match silence.retry_after {
+        Some(pause) => format!("again in about {:.0} s", pause.as_secs_f64().ceil()),
+        None => "again later".to_owned(),
+    };
     Stop::Failed(AnswerFailure {
         code: silence.code.to_owned(),
         message: silence.message.to_owned(),
-        hint: "ask with mode `auto` or `extract` for the best sentences of the documents, or try again later"
-            .to_owned(),
+        hint: format!("{instead}, or try {when}"),
+        retry_after: silence.retry_after,
     })
 }

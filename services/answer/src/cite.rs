@@ -61,38 +61,15 @@ pub(crate) struct Cited {
 }
 
 impl Citer {
-    /// Cites from `evidence` for answers to `question`.
+    /// Cites from `evidence` for answers to `question`, never from what is outdone.
     pub(crate) fn new(
         question: &str,
         evidence: Arc<Evidence>,
         limits: Vec<Limit>,
+        outdone: Vec<bool>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
-        let outdone = outdone(question, &evidence, &limits);
         Self { question: question.to_owned(), evidence, limits, outdone, embedder }
-    }
-
-    /// The sentences that an answer may rest on, those that may fully support one first, the best of each first.
-    pub(crate) fn citable(&self) -> Vec<&Sentence> {
-        let least = self.least_bearing();
-        let sentences = self.evidence.sentences.iter().enumerate();
-        let may = |index: usize| {
-            !self.outdone[index]
-                && self.evidence.bearing(index) >= least
-                && self.limits[index].support != Support::Unsupported
-        };
-        let mut citable: Vec<(usize, &Sentence)> = sentences.filter(|(index, _)| may(*index)).collect();
-        citable.sort_by(|(a, one), (b, other)| {
-            let support = |index: usize| rank(self.limits[index].support);
-            support(*b).cmp(&support(*a)).then(other.score.total_cmp(&one.score))
-        });
-        citable.into_iter().map(|(_, sentence)| sentence).collect()
-    }
-
-    /// How much a sentence must bear on the question to be cited.
-    fn least_bearing(&self) -> f32 {
-        let citable = self.evidence.sentences.iter().zip(&self.outdone).filter(|(_, outdone)| !**outdone);
-        CITED_SHARE_MIN * citable.map(|(source, _)| source.score).fold(0.0, f32::max)
     }
 
     /// Finds what supports the sentence at `range` of `answer`.
@@ -100,7 +77,7 @@ impl Citer {
         let sentence = &answer[range.clone()];
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
-        let least = self.least_bearing();
+        let least = least_bearing(&self.evidence, &self.outdone);
         let best = self
             .evidence
             .sentences
@@ -152,6 +129,26 @@ impl Citer {
             }
         }
     }
+}
+
+/// The sentences that an answer may rest on, those that may fully support one first, the best of each first.
+pub(crate) fn citable<'a>(evidence: &'a Evidence, limits: &[Limit], outdone: &[bool]) -> Vec<&'a Sentence> {
+    let least = least_bearing(evidence, outdone);
+    let may = |&index: &usize| {
+        !outdone[index] && evidence.bearing(index) >= least && limits[index].support != Support::Unsupported
+    };
+    let mut citable: Vec<usize> = (0..evidence.sentences.len()).filter(may).collect();
+    citable.sort_by(|&one, &other| {
+        let (a, b) = (&evidence.sentences[one], &evidence.sentences[other]);
+        rank(limits[other].support).cmp(&rank(limits[one].support)).then(b.score.total_cmp(&a.score))
+    });
+    citable.into_iter().map(|index| &evidence.sentences[index]).collect()
+}
+
+/// How much a sentence must bear on the question to be cited.
+fn least_bearing(evidence: &Evidence, outdone: &[bool]) -> f32 {
+    let citable = evidence.sentences.iter().zip(outdone).filter(|(_, outdone)| !**outdone);
+    CITED_SHARE_MIN * citable.map(|(source, _)| source.score).fold(0.0, f32::max)
 }
 
 /// The best support as far as meaning tells, where it was asked.
@@ -280,7 +277,8 @@ mod tests {
 
     fn citer(question: &str, evidence: Evidence) -> Citer {
         let limits = limits(question, &evidence, &Subject::default());
-        Citer::new(question, Arc::new(evidence), limits, Arc::new(BagOfWords::speaking(&["en"])))
+        let outdone = outdone(question, &evidence, &limits);
+        Citer::new(question, Arc::new(evidence), limits, outdone, Arc::new(BagOfWords::speaking(&["en"])))
     }
 
     async fn cite(evidence: Evidence, question: &str, answer: &str) -> Vec<Cited> {

@@ -14,32 +14,83 @@
 //! Invariants:
 //! - A question that leans on nothing is left as it is.
 //! - What is put in comes from the conversation, word for word.
-//! - Pure and total; the result is no longer than question and turn together.
+//! - Where question and turn are in different languages or scripts, or too much would be put in, nothing is: the telling
+//!   words of the turn are looked for beside the question, which stays as it is.
+//! - Pure and total; a question grows by no more than [`limits::REWRITTEN_QUESTION_BYTES_MAX`].
 
 use wellspring_core::answer::Turn;
+use wellspring_core::limits;
 use wellspring_core::text::{is_cjk, script_language};
+
+use crate::terms::{is_stop_character, terms, words_at};
 
 mod chinese;
 mod english;
 
-/// A question that was completed.
+/// A question that leans on the turn before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Completed {
-    /// What is asked, on its own.
-    pub(crate) question: String,
+    /// What is asked, on its own; `None` where nothing can be put in and it stays as it is.
+    pub(crate) question: Option<String>,
     /// What it leant on, itself completed.
     pub(crate) before: String,
+}
+
+impl Completed {
+    /// What is looked for: the question on its own, or as it is beside the telling words of the turn before.
+    pub(crate) fn query(&self, question: &str) -> String {
+        match &self.question {
+            Some(question) => question.clone(),
+            None => format!("{question} {}", telling(&self.before)),
+        }
+    }
 }
 
 /// Completes `question` from the turns before it; `None` where it stands on its own.
 pub(crate) fn complete(question: &str, history: &[Turn]) -> Option<Completed> {
     let (last, earlier) = history.split_last()?;
-    let before = complete(&last.question, earlier).map_or_else(|| last.question.clone(), |before| before.question);
-    let turn = Turn { question: before, answer: last.answer.clone() };
-    let chinese =
-        script_language(question) == Some("zh") || (question.contains(is_cjk) && turn.question.contains(is_cjk));
+    let before = complete(&last.question, earlier).and_then(|before| before.question);
+    let turn = Turn { question: before.unwrap_or_else(|| last.question.clone()), answer: last.answer.clone() };
+    let language = script_language(question);
+    if language != script_language(&turn.question) {
+        // Words of one language in a sentence of the other are a question nobody asked.
+        let (chinese, any) = (language == Some("zh"), if language == Some("zh") { ANY_CHINESE } else { ANY_ENGLISH });
+        let any = Turn { question: any.to_owned(), answer: String::new() };
+        let leans = if chinese { chinese::complete(question, &any) } else { english::complete(question, &any) };
+        return leans.map(|_| Completed { question: None, before: turn.question });
+    }
+    let chinese = language == Some("zh") || (question.contains(is_cjk) && turn.question.contains(is_cjk));
     let completed = if chinese { chinese::complete(question, &turn) } else { english::complete(question, &turn) };
-    completed.filter(|completed| completed != question).map(|question| Completed { question, before: turn.question })
+    let completed = completed.filter(|completed| completed != question)?;
+    let fits = completed.len() <= question.len() + limits::REWRITTEN_QUESTION_BYTES_MAX;
+    Some(Completed { question: fits.then_some(completed), before: turn.question })
+}
+
+/// Questions that whatever leans on a question leans on.
+const ANY_ENGLISH: &str = "When was the Heron built?";
+const ANY_CHINESE: &str = "苍鹭号是哪年建造的？";
+
+/// The words of a turn that tell what it was about, in their order; in Chinese its characters, without those of any question.
+fn telling(turn: &str) -> String {
+    const CHINESE_CHARACTERS: usize = 3;
+    let mut known: Vec<String> = Vec::new();
+    let mut found: Vec<String> = Vec::new();
+    let mut room = limits::CARRIED_WORDS_MAX * CHINESE_CHARACTERS;
+    for (word, range) in words_at(turn) {
+        let stem = terms(&word);
+        let cost = if word.contains(is_cjk) { 1 } else { CHINESE_CHARACTERS };
+        let stops = word.chars().all(|c| is_cjk(c) && is_stop_character(c));
+        if stem.is_empty() || stops || known.contains(&word) {
+            continue;
+        }
+        if cost > room {
+            break;
+        }
+        room -= cost;
+        known.push(word);
+        found.push(turn[range].chars().take(limits::SHORT_NAME_BYTES_MAX).collect());
+    }
+    found.join(" ")
 }
 
 /// An answer that names something and says no more: what a pronoun may point to.
@@ -68,7 +119,7 @@ mod tests {
     fn turns_lean_on_each_other_one_after_the_other() {
         let history = turns(&[("When does the first boat leave on Saturday?", "07:20"), ("and on Sundays?", "08:20")]);
         let completed = complete("And on Mondays?", &history).unwrap();
-        assert_eq!(completed.question, "When does the first boat leave on Mondays?");
+        assert_eq!(completed.question.as_deref(), Some("When does the first boat leave on Mondays?"));
         assert_eq!(completed.before, "When does the first boat leave on Sundays?");
     }
 
@@ -80,16 +131,44 @@ mod tests {
         assert_eq!(complete("公司是谁创办的？", &turns(&[("月票多少钱？", "48克朗")])), None);
     }
 
+    #[test]
+    fn a_turn_in_another_language_is_looked_for_and_never_put_in() {
+        for (before, question, words) in [
+            ("How much does a bicycle cost?", "那狗呢？", "那狗呢？ bicycle cost"),
+            ("自行车多少钱？", "What about a dog?", "What about a dog? 自 行 车 钱"),
+            ("自行车多少钱？", "How long is she?", "How long is she? 自 行 车 钱"),
+        ] {
+            let completed = complete(question, &turns(&[(before, "")])).expect(question);
+            assert_eq!((completed.question.as_deref(), completed.before.as_str()), (None, before));
+            assert_eq!(completed.query(question), words);
+        }
+        assert_eq!(complete("公司是谁创办的？", &turns(&[("Who is the director?", "")])), None);
+        assert_eq!(complete("How long is the Otter?", &turns(&[("月票多少钱？", "")])), None);
+    }
+
+    #[test]
+    fn a_long_turn_is_not_copied() {
+        let long = format!("When does the boat leave {}?", "after the very long story ".repeat(300));
+        let completed = complete("and on Sundays?", &turns(&[(&long, "")])).unwrap();
+        assert_eq!(completed.question, None);
+        assert!(completed.query("and on Sundays?").len() < 200, "{}", completed.query("and on Sundays?"));
+        let long = format!("{}月票多少钱？", "很长的故事".repeat(500));
+        let completed = complete("那狗呢？", &turns(&[(&long, "")])).unwrap();
+        assert!(completed.query("那狗呢？").len() < 300);
+    }
+
     proptest! {
         #[test]
         fn any_conversation_gives_a_bounded_question(
             question in "(and |what about |它|那)?[a-zA-Z 月票呢？?]{0,20}",
-            before in "[a-zA-Z 月票多少钱是？?]{0,30}", answer in ".{0,20}",
+            before in "[a-zA-Z 月票多少钱是？?]{0,30}|[a-z月]{0,600}", answer in ".{0,20}",
         ) {
             let history = turns(&[(&before, &answer)]);
             if let Some(completed) = complete(&question, &history) {
-                prop_assert!(completed.question.len() <= 2 * (question.len() + before.len() + answer.len()) + 8);
-                prop_assert!(!completed.question.trim().is_empty());
+                let query = completed.query(&question);
+                prop_assert!(query.len() <= question.len() + limits::CARRIED_WORDS_MAX * 4 * limits::SHORT_NAME_BYTES_MAX);
+                let asked = completed.question.unwrap_or_else(|| question.clone());
+                prop_assert!(asked.len() <= question.len() + limits::REWRITTEN_QUESTION_BYTES_MAX);
             }
         }
     }

@@ -3,12 +3,10 @@
 //! Invariants:
 //! - Every answer that is not what was asked for says why in its note.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerMode, AnswerStatus, AnswerStyle, CheckedSentence, Citation, LookedAt, Position,
-    Question, Spent, Support, Verify,
+    Answer, AnswerEvent, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation, LookedAt,
+    Position, Question, Spent, Support, Verify,
 };
 use wellspring_core::generator::Usage;
 use wellspring_core::retriever::Ranked;
@@ -17,43 +15,48 @@ use wellspring_core::text::script_language;
 
 use crate::conflict::{Conflict, conflict};
 use crate::conversation::Completed;
-use crate::evidence::{Evidence, Sentence};
-use crate::extract::extract;
+use crate::evidence::Sentence;
+use crate::found::Found;
 use crate::generate::{Draft, Silence};
-use crate::relation::Limit;
 use crate::script::Script;
 use crate::stream::{Outlet, Stop};
-
-/// What was found for a question.
-pub(crate) struct Found {
-    /// The sentences.
-    pub(crate) evidence: Arc<Evidence>,
-    /// What each sentence can support at best.
-    pub(crate) limits: Vec<Limit>,
-}
 
 /// One question on its way.
 pub(crate) struct Asked {
     /// As it is answered: on its own.
     pub(crate) question: Question,
+    /// What is looked for.
+    pub(crate) query: String,
     /// The question before, where this one leant on it.
     pub(crate) before: Option<String>,
+    /// Whether something of it was put into this one.
+    is_rewritten: bool,
+    /// Whether a generated text was streamed already.
+    pub(crate) is_streamed: bool,
     asked_at: Instant,
     pub(crate) spent: Spent,
     pub(crate) sufficiency: f32,
-    /// Whether another draft takes the place of the one that was streamed.
-    pub(crate) replaced: bool,
+    /// What the documents do not speak of, where they speak of the rest.
+    pub(crate) lacking: Option<String>,
+    /// The generators that were asked one after the other.
+    pub(crate) cascade: Vec<CascadeStep>,
 }
 
 impl Asked {
     /// A question that was asked at a moment, completed from what was said before where it leant on that.
     pub(crate) fn at(mut question: Question, completed: Option<Completed>, asked_at: Instant) -> Self {
-        let mut before = None;
+        let (mut query, mut before, mut is_rewritten) = (question.text.clone(), None, false);
         if let Some(completed) = completed {
-            question.text = completed.question;
+            query = completed.query(&question.text);
             before = Some(completed.before);
+            if let Some(completed) = completed.question {
+                question.text = completed;
+                is_rewritten = true;
+            }
         }
-        Self { question, before, asked_at, spent: Spent::default(), sufficiency: 0.0, replaced: false }
+        let (lacking, cascade) = (None, Vec::new());
+        let (spent, sufficiency, is_streamed) = (Spent::default(), 0.0, false);
+        Self { question, query, before, is_rewritten, is_streamed, asked_at, spent, sufficiency, lacking, cascade }
     }
 
     /// Milliseconds since it was asked.
@@ -66,12 +69,12 @@ impl Asked {
     }
 
     /// Books what a draft cost. One that was not shown while it was written shows nothing yet.
-    pub(crate) fn wrote(&mut self, draft: &Draft, shown: bool) {
+    pub(crate) fn wrote(&mut self, draft: &Draft) {
         let Usage { prompt_tokens, cached_tokens, completion_tokens } = draft.usage;
         self.spent.usage.prompt_tokens += prompt_tokens;
         self.spent.usage.cached_tokens += cached_tokens;
         self.spent.usage.completion_tokens += completion_tokens;
-        if shown {
+        if draft.is_shown {
             self.spent.first_text_ms = self.ms_until(draft.first_text_at);
         }
     }
@@ -82,7 +85,6 @@ impl Asked {
         mut self,
         found: &Found,
         draft: Draft,
-        model: String,
         style: AnswerStyle,
         outlet: &Outlet,
     ) -> Result<Answer, Stop> {
@@ -90,6 +92,7 @@ impl Asked {
         let cut_short = draft.cut_short;
         let unsupported = draft.cited.iter().any(|cited| cited.citation.is_none());
         let draft = if verify == Verify::Strict { draft.supported() } else { draft };
+        let (model, is_shown, quotes) = (draft.model.clone(), draft.is_shown, draft.is_quoted);
         let conflict = self.conflict(found, &draft);
         let mut answer = self.answer(AnswerMode::Generate);
         answer.sentences = sentences(&draft, verify);
@@ -98,17 +101,17 @@ impl Asked {
         (answer.model, answer.style) = (Some(model), Some(style));
         let disagreement = conflict.map(|conflict| settled(&mut answer, conflict));
         answer.note = note([
-            (self.replaced && verify == Verify::Mark)
-                .then_some("what was streamed first is not supported by the documents; this quotes them instead"),
+            quotes.then_some("what the model wrote first is not supported by the documents; this is a quote instead"),
             cut_short.then_some("the last sentence was not finished and is left out"),
             (unsupported && verify == Verify::Mark)
                 .then_some("sentences without a citation are not supported by the documents"),
             (unsupported && verify == Verify::Strict)
                 .then_some("sentences that the documents do not support are left out"),
+            self.lacking.as_deref(),
             disagreement.as_deref(),
             outdated(&answer.citations),
         ]);
-        if verify == Verify::Strict {
+        if !is_shown {
             self.show(&answer, outlet).await?;
         }
         Ok(self.timed(answer))
@@ -121,8 +124,9 @@ impl Asked {
         silence: Option<Silence>,
         outlet: &Outlet,
     ) -> Result<Answer, Stop> {
-        let (text, citations) = extract(&self.question.text, &found.evidence, &found.limits);
+        let (text, citations) = found.extract();
         let best = citations.iter().max_by(|a, b| score(found, a).total_cmp(&score(found, b)));
+        let best = best.filter(|_| !found.compares());
         let conflict =
             best.and_then(|best| conflict(&self.question.text, &found.evidence, best.answer_span.slice(&text)?, best));
         let mut answer = self.answer(AnswerMode::Extract);
@@ -134,9 +138,9 @@ impl Asked {
         let disagreement = conflict.map(|conflict| quoted(&mut answer, conflict));
         let instead =
             silence.map(|silence| format!("{}; these are the best sentences of the documents", silence.message));
-        answer.note = note([instead.as_deref(), disagreement.as_deref(), outdated(&answer.citations)]);
-        let late = silence.is_some_and(Silence::came_late) && self.question.verify != Some(Verify::Strict);
-        if !late {
+        answer.note =
+            note([instead.as_deref(), self.lacking.as_deref(), disagreement.as_deref(), outdated(&answer.citations)]);
+        if !self.is_streamed {
             self.show(&answer, outlet).await?;
         }
         Ok(self.timed(answer))
@@ -144,6 +148,9 @@ impl Asked {
 
     /// What contradicts the first sentence that can be contradicted.
     fn conflict(&self, found: &Found, draft: &Draft) -> Option<Conflict> {
+        if found.compares() {
+            return None;
+        }
         draft.cited.iter().find_map(|cited| {
             let citation = cited.citation.as_ref()?;
             let mut conflict =
@@ -171,13 +178,14 @@ impl Asked {
             status: AnswerStatus::Answered,
             mode,
             note: None,
-            rewritten: self.before.is_some().then(|| self.question.text.clone()),
+            rewritten: self.is_rewritten.then(|| self.question.text.clone()),
             style: None,
             citations: Vec::new(),
             sentences: Vec::new(),
             positions: Vec::new(),
             looked_at: Vec::new(),
             model: None,
+            cascade: self.cascade.clone(),
             sufficiency: self.sufficiency,
             spent: self.spent,
         }

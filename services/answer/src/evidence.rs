@@ -80,6 +80,20 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Several pieces of evidence, one behind the other; at least one.
+    pub(crate) fn joined<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let (mut passages, mut sentences, mut others, mut basis) = (Vec::new(), Vec::new(), Vec::new(), Basis::Fused);
+        for part in parts {
+            let before = passages.len();
+            let moved = |sentence: &Sentence| Sentence { passage: sentence.passage + before, ..sentence.clone() };
+            sentences.extend(part.sentences.iter().map(moved));
+            others.extend(part.others.iter().map(moved));
+            passages.extend(part.passages.iter().cloned());
+            basis = part.basis;
+        }
+        Self { passages: passages.into(), sentences, others, basis }
+    }
+
     /// Every sentence that was scored, the chosen ones first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Sentence> {
         self.sentences.iter().chain(&self.others)

@@ -15,7 +15,7 @@ use std::ops::Range;
 use wellspring_core::answer::{Citation, Support};
 use wellspring_core::span::Span;
 
-use crate::cite::{citation, outdone};
+use crate::cite::citation;
 use crate::evidence::{Evidence, Sentence, joint};
 use crate::relation::Limit;
 use crate::table::is_row;
@@ -26,9 +26,8 @@ const SENTENCES_MAX: usize = 3;
 const SCORE_SHARE_MIN: f32 = 0.8;
 
 /// The best sentences as an answer; empty only when no sentence speaks of the question's subject.
-pub(crate) fn extract(question: &str, evidence: &Evidence, limits: &[Limit]) -> (String, Vec<Citation>) {
+pub(crate) fn extract(evidence: &Evidence, limits: &[Limit], outdone: &[bool]) -> (String, Vec<Citation>) {
     let bearing = |index: usize| limits[index].bearing;
-    let outdone = outdone(question, evidence, limits);
     let mut chosen: Vec<usize> = (0..evidence.sentences.len()).collect();
     chosen.retain(|&index| bearing(index) != Support::Unsupported);
     if chosen.iter().any(|&index| bearing(index) == Support::Supported) {
@@ -83,12 +82,12 @@ mod tests {
 
     use super::*;
     use crate::fakes::{evidence, passage, passage_at};
-    use crate::relation::limits;
+    use crate::found::Found;
     use crate::subject::Subject;
 
     fn extract_for(question: &str, passages: &[wellspring_core::hit::Passage]) -> (String, Vec<Citation>) {
         let (evidence, subject) = (evidence(passages, question), Subject::default());
-        extract(question, &evidence, &limits(question, &evidence, &subject))
+        Found::of(question, evidence, subject).extract()
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
     if values.is_empty() {
         return Support::Supported;
     }
-    if is_bare_year(question, claim) {
+    // A time of the day is more than a number.
+    let clockless = Kind::of(question) == Kind::Clock && !Kind::Clock.occurs_in(claim);
+    if is_bare_year(question, claim) || clockless {
         return Support::Partial;
     }
     let row = is_row(sentence);
@@ -330,6 +332,13 @@ mod tests {
         let child = "成人单程票2.40克朗，6至15岁儿童1.20克朗。";
         assert_eq!(limit("儿童单程票多少钱？", "2.40克朗", child, None), Support::Unsupported);
         assert_eq!(limit("儿童单程票多少钱？", "1.20克朗", child, None), Support::Supported);
+    }
+
+    #[test]
+    fn a_number_is_no_time_of_the_day() {
+        let boat = "周日和节假日为8点20分。";
+        assert_eq!(limit("周日的头班船几点？", "20", boat, None), Support::Partial);
+        assert_eq!(limit("周日的头班船几点？", "8点20分", boat, None), Support::Supported);
     }
 
     #[test]

@@ -14,20 +14,22 @@
 //! - A Chinese answer is in the script of its question, as far as the evidence has the characters (`script`).
 //! - Control characters do not pass: an answer may be printed on a terminal.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use tokio::time::Instant;
-use wellspring_core::answer::{AnswerEvent, AnswerFailure};
-use wellspring_core::generator::{
-    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationRequest, Generator, Usage,
-};
+use wellspring_core::answer::{AnswerEvent, AnswerFailure, Citation, Support};
+use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, Usage};
 use wellspring_core::limits;
 use wellspring_core::span::Span;
 use wellspring_core::text::sentences;
 
 use crate::cite::{Cited, Citer, complete_sentences};
 use crate::evidence::joint;
+use crate::pool::Begun;
 use crate::script::ScriptKeeper;
 use crate::stream::{Outlet, Stop};
+use crate::verify::lesser;
 
 /// What the generator wrote, checked.
 #[derive(Debug)]
@@ -40,8 +42,14 @@ pub(crate) struct Draft {
     pub(crate) cut_short: bool,
     /// What it cost.
     pub(crate) usage: Usage,
-    /// When its first character was sent.
+    /// When its first character came.
     pub(crate) first_text_at: Instant,
+    /// Whether it was streamed as it came.
+    pub(crate) is_shown: bool,
+    /// Whether it had to be a quote.
+    pub(crate) is_quoted: bool,
+    /// The model that wrote it.
+    pub(crate) model: String,
 }
 
 /// Why there is no draft although nothing was streamed: the caller decides what to do instead.
@@ -51,7 +59,12 @@ pub(crate) struct Silence {
     pub(crate) code: &'static str,
     /// What happened, for people.
     pub(crate) message: &'static str,
+    /// When asking again has a chance, where that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
+
+/// The share of a draft's sentences that must be fully supported for it to be enough.
+const ENOUGH_SHARE: f32 = 0.5;
 
 impl Draft {
     /// The draft without a last sentence that was not finished.
@@ -63,9 +76,41 @@ impl Draft {
         if self.text.is_empty() { Err(Silence::UNFINISHED) } else { Ok(self) }
     }
 
+    /// The draft where it had to be a quote: what the model would not have written by itself is partial support at most.
+    pub(crate) fn quoted(mut self) -> Self {
+        self.is_quoted = true;
+        for citation in self.cited.iter_mut().filter_map(|cited| cited.citation.as_mut()) {
+            citation.support = lesser(citation.support, Support::Partial);
+        }
+        self
+    }
+
     /// Whether any of its sentences is supported, be it in part.
     pub(crate) fn is_supported(&self) -> bool {
         self.cited.iter().any(|cited| cited.citation.is_some())
+    }
+
+    /// The citations of its sentences.
+    pub(crate) fn citations(&self) -> impl Iterator<Item = &Citation> + Clone {
+        self.cited.iter().filter_map(|cited| cited.citation.as_ref())
+    }
+
+    /// How much of it the documents carry: a sentence that is supported in part counts half.
+    pub(crate) fn carried(&self) -> f32 {
+        let weight = |cited: &Cited| match cited.citation.as_ref().map(|citation| citation.support) {
+            Some(Support::Supported) => 1.0,
+            Some(Support::Partial) => 0.5,
+            Some(Support::Unsupported) | None => 0.0,
+        };
+        self.cited.iter().map(weight).sum::<f32>() / self.cited.len().max(1) as f32
+    }
+
+    /// Whether a larger model need not be asked: every sentence has its citation, half of them say all of it, and the last
+    /// one is whole.
+    pub(crate) fn is_enough(&self) -> bool {
+        let supports = || self.citations().map(|citation| citation.support);
+        let full = supports().filter(|&support| support == Support::Supported).count() as f32;
+        supports().count() == self.cited.len() && full >= ENOUGH_SHARE * self.cited.len() as f32 && !self.cut_short
     }
 
     /// The draft without what nothing supports: what is left keeps its order, and its spans are those of the shorter text.
@@ -89,35 +134,49 @@ impl Draft {
 }
 
 impl Silence {
-    /// Whether it was known only after text had been streamed.
+    /// Whether it was known only after text had come.
     pub(crate) fn came_late(self) -> bool {
         self == Self::UNSUPPORTED || self == Self::UNFINISHED
     }
 
-    fn of(failure: &GenerateError) -> Self {
+    /// Why a generation did not begin or did not end, logged here, where it turns into something else.
+    pub(crate) fn of(failure: &GenerateError) -> Self {
+        // That others were first is nobody's fault.
+        match failure.kind() {
+            GenerateErrorKind::Busy => tracing::info!(reason = failure.chain(), "the generator is busy"),
+            _ => tracing::warn!(reason = failure.chain(), "the generator did not finish an answer"),
+        }
         match failure.kind() {
             GenerateErrorKind::Unavailable => Self::UNAVAILABLE,
-            GenerateErrorKind::Busy => Self { code: "generator_busy", message: "the generator is busy" },
-            GenerateErrorKind::Refused => {
-                Self { code: "generator_refused", message: "the generator refused the prompt" }
-            }
+            GenerateErrorKind::Busy => Self::busy(failure.retries_after()),
+            GenerateErrorKind::Refused => Self::told("generator_refused", "the generator refused the prompt"),
             GenerateErrorKind::Interrupted => Self::INTERRUPTED,
         }
     }
 
-    pub(crate) const UNAVAILABLE: Self = Self { code: "generator_unavailable", message: "no generator is ready" };
-    pub(crate) const LOADING: Self = Self { code: "generator_unavailable", message: "the generator is still loading" };
-    pub(crate) const OFF: Self = Self { code: "generator_unavailable", message: "no generator is configured" };
-    pub(crate) const FAILED: Self = Self { code: "generator_unavailable", message: "the generator cannot be started" };
+    /// Others come first.
+    pub(crate) fn busy(retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..Self::told("generator_busy", "the generator is busy") }
+    }
+
+    const fn told(code: &'static str, message: &'static str) -> Self {
+        Self { code, message, retry_after: None }
+    }
+
+    pub(crate) const UNAVAILABLE: Self = Self::told("generator_unavailable", "no generator is ready");
+    pub(crate) const LOADING: Self = Self::told("generator_unavailable", "the generator is still loading");
+    pub(crate) const OFF: Self = Self::told("generator_unavailable", "no generator is configured");
+    pub(crate) const FAILED: Self = Self::told("generator_unavailable", "the generator cannot be started");
     pub(crate) const TOO_SMALL: Self =
-        Self { code: "generator_unavailable", message: "the generator's model is too small to write answers" };
+        Self::told("generator_unavailable", "the generator's model is too small to write answers");
     pub(crate) const UNFINISHED: Self =
-        Self { code: "answer_unfinished", message: "the generated answer stopped in the middle of a sentence" };
+        Self::told("answer_unfinished", "the generated answer stopped in the middle of a sentence");
     pub(crate) const UNSUPPORTED: Self =
-        Self { code: "answer_unsupported", message: "the generated answer was not supported by the documents" };
-    const INTERRUPTED: Self =
-        Self { code: "generator_interrupted", message: "the generator stopped before it wrote anything" };
-    const EMPTY: Self = Self { code: "generator_empty", message: "the generator wrote nothing" };
+        Self::told("answer_unsupported", "the generated answer was not supported by the documents");
+    pub(crate) const INCOMPLETE: Self =
+        Self::told("answer_incomplete", "the generated answer does not speak of everything that is compared");
+    const INTERRUPTED: Self = Self::told("generator_interrupted", "the generator stopped before it wrote anything");
+    const EMPTY: Self = Self::told("generator_empty", "the generator wrote nothing");
 }
 
 /// How an answer is kept.
@@ -129,19 +188,14 @@ pub(crate) struct PageStyle {
     pub(crate) sentences_max: usize,
 }
 
-/// Generates and checks one answer, and streams it unless there is no outlet: then nothing is shown before it is checked.
+/// Reads and checks one answer, and streams it unless there is no outlet: then nothing is shown before it is checked.
 pub(crate) async fn write(
-    generator: &dyn Generator,
-    request: GenerationRequest,
+    Begun { model, mut generation }: Begun,
     citer: &Citer,
     style: PageStyle,
     outlet: Option<&Outlet>,
 ) -> Result<Result<Draft, Silence>, Stop> {
     let PageStyle { script, sentences_max } = style;
-    let mut generation = match generator.generate(request).await {
-        Ok(generation) => generation,
-        Err(failure) => return Ok(Err(logged(&failure))),
-    };
     let mut page = Page {
         text: String::new(),
         held_back: String::new(),
@@ -166,7 +220,7 @@ pub(crate) async fn write(
             Some(Err(failure)) => failure,
             None => GenerateError::new(GenerateErrorKind::Interrupted, "the generation ended without an end"),
         };
-        let silence = logged(&failure);
+        let silence = Silence::of(&failure);
         let shown = page.first_text_at.is_some() && outlet.is_some();
         return if shown { Err(interrupted()) } else { Ok(Err(silence)) };
     };
@@ -176,7 +230,17 @@ pub(crate) async fn write(
     let Some(first_text_at) = page.first_text_at else { return Ok(Err(Silence::EMPTY)) };
     page.cite(sentences(&page.text), citer, outlet).await?;
     let cut_short = is_unfinished(&page.text, reason);
-    Ok(Ok(Draft { text: page.text, cited: page.cited, cut_short, usage, first_text_at }))
+    let is_shown = outlet.is_some();
+    Ok(Ok(Draft {
+        text: page.text,
+        cited: page.cited,
+        cut_short,
+        usage,
+        first_text_at,
+        is_shown,
+        is_quoted: false,
+        model,
+    }))
 }
 
 /// What has been written so far.
@@ -288,17 +352,12 @@ fn is_unfinished(text: &str, reason: FinishReason) -> bool {
         || (several_words && OPENING_WORDS.contains(&last.as_str()))
 }
 
-/// Handles a generator's failure here, where it turns into something else: logs it.
-fn logged(failure: &GenerateError) -> Silence {
-    tracing::warn!(reason = failure.chain(), "the generator did not finish an answer");
-    Silence::of(failure)
-}
-
 fn interrupted() -> Stop {
     Stop::Failed(AnswerFailure {
         code: "generator_interrupted".to_owned(),
         message: "the generator stopped in the middle of the answer".to_owned(),
         hint: "ask again; until the generator is back, answers are extracts".to_owned(),
+        retry_after: None,
     })
 }
 

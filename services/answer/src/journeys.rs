@@ -1,5 +1,6 @@
 //! Does a question find its whole way, whatever happens on it?
 
+mod steps;
 mod wishes;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use wellspring_core::limits;
 use wellspring_core::span::Span;
 
 use crate::fakes::{BagOfWords, FixedRetriever, ScriptedGenerator, passage, passage_at};
-use crate::{AnswerSettings, Answerer, AnswererParts};
+use crate::{AnswerSettings, Answerer, AnswererParts, Pool};
 
 type Script = Vec<Result<GenerationEvent, GenerateErrorKind>>;
 
@@ -56,7 +57,8 @@ fn setting_with(
 ) -> Setting {
     let generator = Arc::new(generator);
     let retriever = Arc::new(FixedRetriever { passages, fails: false });
-    let parts = AnswererParts { retriever, embedder, generator: generator.clone(), settings };
+    let steps = vec![Arc::new(Pool::of("scripted", generator.clone()))];
+    let parts = AnswererParts { retriever, embedder, steps, settings };
     Setting { answerer: Arc::new(Answerer::new(parts)), generator }
 }
 
@@ -302,7 +304,7 @@ async fn failures_of_the_search_have_stable_codes() {
     let parts = AnswererParts {
         retriever: Arc::new(FixedRetriever { passages: Vec::new(), fails: true }),
         embedder: Arc::new(BagOfWords::speaking(&["en"])),
-        generator: Arc::new(ScriptedGenerator::with_status(GeneratorStatus::Off)),
+        steps: Vec::new(),
         settings: AnswerSettings::default(),
     };
     let answerer = Arc::new(Answerer::new(parts));

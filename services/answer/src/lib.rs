@@ -5,6 +5,7 @@
 //! | file | question |
 //! |---|---|
 //! | `conversation` | what is meant by a question that leans on what was said before? |
+//! | `compare` | which things does it compare? |
 //! | `lexical` | how much of the question's words does each sentence bear? |
 //! | `evidence` | which sentences go into the prompt? |
 //! | `instruction` | does a sentence tell us what to answer, instead of what is? |
@@ -16,10 +17,13 @@
 //! | `fact` | of all that a sentence tells, does an answer take what was asked for? |
 //! | `abstain` | is that enough to answer at all? |
 //! | `extract` | what do the documents say word for word? |
+//! | `found` | what was found, as a whole and for each thing that is compared? |
 //! | `style` | how long should the answer be? |
 //! | `prompt` | what is the generator told? |
 //! | `quoting` | in which words may an answer be written that has to be a quote? |
 //! | `script` | in which Chinese script is it answered? |
+//! | `writers` | who writes it, and when is it not worth waiting for them? |
+//! | `pool` | which of several generators? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
 //! | `conflict` | do the documents contradict each other? |
@@ -36,6 +40,7 @@
 mod abstain;
 mod answerer;
 mod cite;
+mod compare;
 mod conflict;
 mod contrast;
 mod conversation;
@@ -44,10 +49,12 @@ mod ending;
 mod evidence;
 mod extract;
 mod fact;
+mod found;
 mod generate;
 mod instruction;
 mod kind;
 mod lexical;
+mod pool;
 mod prompt;
 mod quoting;
 mod relation;
@@ -58,9 +65,11 @@ mod subject;
 mod table;
 mod terms;
 mod verify;
+mod writers;
 
 pub use abstain::Thresholds;
 pub use answerer::{AnswerSettings, Answerer, AnswererParts};
+pub use pool::Pool;
 pub use stream::AnswerStream;
 
 #[cfg(test)]

@@ -70,6 +70,10 @@ pub(crate) fn grammar<'a>(
             let said = words(&sentence[unit.clone()]);
             let is_counter = said.first().is_some_and(|word| is_number(word) || is_chinese_number(word));
             let pair = unit.start..units.get(index + 1).map_or(unit.end, |next| next.end);
+            // 20 in 8点20分 is a part of a time.
+            if sentence[..unit.start].ends_with(['年', '月', '点', '點', '时', '時', '分', ':', '：']) {
+                continue;
+            }
             if !echo && contains_words(&asked, &words(&sentence[pair])) {
                 continue;
             }
@@ -182,6 +186,8 @@ mod tests {
         let grammar = of("珍珠港事件的策畫人是誰？", "珍珠港由山本策畫。");
         assert!(grammar.starts_with("root ::= a2|a3|a4|a5\n"), "{grammar}");
         let grammar = of("幾名學員？", "1972年有39名學員，220人旁聽。");
+        assert!(grammar.starts_with("root ::= a3\n"), "{grammar}");
+        let grammar = of("周日的头班船几点？", "周日为8点20分。");
         assert!(grammar.starts_with("root ::= a3\n"), "{grammar}");
         let grammar = of("How many cars?", "120 passengers and 8 cars");
         assert!(grammar.starts_with("root ::= a3\n"), "{grammar}");

@@ -81,6 +81,7 @@ impl Stream for AnswerStream {
                     code: "internal".to_owned(),
                     message: "the answer ended before it was finished".to_owned(),
                     hint: "ask again; the service's log tells what happened".to_owned(),
+                    retry_after: None,
                 })
             });
             self.ended = matches!(event, AnswerEvent::Done(_) | AnswerEvent::Error(_));

@@ -34,6 +34,8 @@ use crate::events::{Chunk, Event, EventsError, Lines, event};
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// The part of our own worker's message that is passed on.
 const MESSAGE_CHARS_MAX: usize = 200;
+/// A model's name, as a server lists it.
+const MODEL_NAME_BYTES_MAX: usize = 256;
 /// A connection to a socket or a near machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,8 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     key: Option<Key>,
+    /// What the server calls the model that is wanted, where it has several.
+    model: Option<String>,
     /// Whether the server is our own worker.
     ours: bool,
     told: Arc<Mutex<Health>>,
@@ -96,10 +100,15 @@ impl Client {
         Self::new(builder(), base.to_owned(), key, false)
     }
 
+    /// The same, asking for the model of this name in place of the first that the server lists.
+    pub fn of_model(self, model: Option<String>) -> Self {
+        Self { model, ..self }
+    }
+
     fn new(builder: reqwest::ClientBuilder, base: String, key: Option<&str>, ours: bool) -> Result<Self, ClientError> {
         let http = builder.build().map_err(ClientError::Setup)?;
         let told = Arc::new(Mutex::new(Health { status: GeneratorStatus::Loading, statistics: None }));
-        Ok(Self { http, base, key: key.map(|key| Key(Arc::from(key))), ours, told })
+        Ok(Self { http, base, key: key.map(|key| Key(Arc::from(key))), model: None, ours, told })
     }
 
     /// Asks the server how it is and remembers the answer; an error when it does not answer in time, which leaves
@@ -114,21 +123,33 @@ impl Client {
     }
 
     async fn ask(&self) -> Result<Health, GenerateError> {
+        let only = |status| Health { status, statistics: None };
+        let refused = || Ok(only(GeneratorStatus::Failed { reason: "the server refuses the key".to_owned() }));
+        let denies = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let answer = self.get("/health").await?;
-        let healthy = answer.status().is_success();
-        let body = body(answer).await;
-        if let Ok(health) = serde_json::from_slice::<Health>(&body) {
+        let status = answer.status();
+        if let Ok(health) = serde_json::from_slice::<Health>(&body(answer).await) {
             return Ok(health);
         }
-        let only = |status| Health { status, statistics: None };
-        if !healthy {
+        // Some servers have no such path, and say all the same which models they have.
+        let is_unknown = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+        if denies(status) {
+            return refused();
+        }
+        if !status.is_success() && !is_unknown {
             return Ok(only(GeneratorStatus::Loading));
         }
         // Others say nothing but "healthy"; the name is in the list.
-        let models: Models = serde_json::from_slice(&self::body(self.get("/v1/models").await?).await)
+        let answer = self.get("/v1/models").await?;
+        if denies(answer.status()) {
+            return refused();
+        }
+        let models: Models = serde_json::from_slice(&body(answer).await)
             .map_err(|error| unavailable("could not read the generator's list of models", error))?;
-        match models.data.into_iter().next() {
-            Some(model) => Ok(only(GeneratorStatus::Ready { model: model.id })),
+        let is_name = |id: &String| id.len() <= MODEL_NAME_BYTES_MAX && !id.contains(char::is_control);
+        let first = models.data.into_iter().map(|model| model.id).find(is_name);
+        match self.model.clone().or(first) {
+            Some(model) => Ok(only(GeneratorStatus::Ready { model })),
             None => Ok(only(GeneratorStatus::Failed { reason: "the server has no model".to_owned() })),
         }
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! Engine      llama.cpp on one thread of this process               engine  load  admission  queue  decode  cache  slot  sample  prompt  assemble  meter  gguf
 //! Client      a generator behind an OpenAI-compatible server        client  events
+//! Remote      a Client of a server that somebody else runs              remote
 //! Supervisor  a Client of a child process that it keeps alive       supervisor
 //! worker      what that child does at its start                     worker
 //! devices     what a model can be put on                            device
@@ -27,6 +28,7 @@ mod load;
 mod meter;
 mod prompt;
 mod queue;
+mod remote;
 mod sample;
 mod slot;
 mod supervisor;
@@ -37,4 +39,5 @@ pub use device::{Device, devices};
 pub use engine::Engine;
 pub use gguf::{ModelFileError, check as check_model_file};
 pub use load::{CacheType, EngineConfig, LoadError};
+pub use remote::Remote;
 pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};

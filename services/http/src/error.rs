@@ -200,6 +200,8 @@ pub struct ApiError {
     hint: Cow<'static, str>,
     /// The revision that a write would have to be meant for.
     current: Option<Revision>,
+    /// Seconds after which trying again has a chance; 0 where nobody measured it.
+    retry_after_seconds: u32,
 }
 
 /// Marks a response to a request that met a damaged catalog.
@@ -233,6 +235,7 @@ impl ApiError {
             message: message.into(),
             hint: hint.into(),
             current: None,
+            retry_after_seconds: 0,
         }
     }
 
@@ -306,7 +309,8 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(DamageMet);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            let seconds = self.retry_after_seconds.max(1);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(revision) = self.current {
             response.headers_mut().insert(ETAG, entity_tag(revision));
@@ -468,6 +472,8 @@ impl From<AnswerFailure> for ApiError {
             message: failure.message.into(),
             hint: failure.hint.into(),
             current: None,
+            // In whole seconds, and never so early that it is in vain.
+            retry_after_seconds: failure.retry_after.map_or(0, |pause| pause.as_secs_f64().ceil() as u32),
         }
     }
 }
@@ -516,9 +522,15 @@ mod tests {
 
     #[test]
     fn a_foreign_code_keeps_its_name() {
-        let failure = |code: &str| AnswerFailure { code: code.into(), message: "m".into(), hint: "h".into() };
+        let failure = |code: &str| AnswerFailure {
+            code: code.into(),
+            message: "m".into(),
+            hint: "h".into(),
+            retry_after: Some(std::time::Duration::from_millis(6200)),
+        };
         let known = ApiError::from(failure("generator_unavailable"));
         assert_eq!((known.status(), known.code()), (StatusCode::SERVICE_UNAVAILABLE, "generator_unavailable"));
+        assert_eq!(known.into_response().headers()[RETRY_AFTER], "7");
         let foreign = ApiError::from(failure("something_new"));
         assert_eq!((foreign.status(), foreign.code()), (StatusCode::INTERNAL_SERVER_ERROR, "something_new"));
     }

@@ -10,18 +10,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Deserialize;
 use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus};
-use wellspring_core::generator::{GeneratorStatistics, GeneratorStatus};
+use wellspring_core::generator::{GeneratorStatus, PoolMember};
 use wellspring_core::retriever::ArmStatus;
 
 use crate::service::ServiceStatus;
@@ -70,6 +71,18 @@ struct AnswerLabels {
     mode: Name,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GeneratorLabels {
+    /// The operator's name for it.
+    generator: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    /// Its place in the cascade, from 1.
+    step: u32,
+}
+
 /// What is counted; cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -78,6 +91,9 @@ pub(crate) struct Metrics {
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     arms: Family<ArmLabels, Counter>,
     answers: Family<AnswerLabels, Counter>,
+    cascade_asked: Family<StepLabels, Counter>,
+    cascade_kept: Family<StepLabels, Counter>,
+    cascade_seconds: Family<StepLabels, Counter<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -94,7 +110,13 @@ impl Metrics {
         registry.register("search_arms", "How each half of a search fared", arms.clone());
         let answers = Family::default();
         registry.register("answers", "Questions that were answered, or not for lack of evidence", answers.clone());
-        Self { registry: Arc::new(registry), requests, seconds, arms, answers }
+        let (cascade_asked, cascade_kept) = (Family::default(), Family::default());
+        let cascade_seconds: Family<StepLabels, Counter<f64, AtomicU64>> = Family::default();
+        registry.register("cascade_asked", "Questions that a step of the cascade was asked", cascade_asked.clone());
+        registry.register("cascade_kept", "Answers that a step of the cascade wrote", cascade_kept.clone());
+        registry.register("cascade_seconds", "What a step of the cascade took in all", cascade_seconds.clone());
+        let registry = Arc::new(registry);
+        Self { registry, requests, seconds, arms, answers, cascade_asked, cascade_kept, cascade_seconds }
     }
 
     /// A request has ended; `status` is `None` where its caller left before.
@@ -130,6 +152,14 @@ impl Metrics {
             AnswerMode::Generate => "generate",
         });
         self.answers.get_or_create(&AnswerLabels { status, mode }).inc();
+        for (place, step) in (1..).zip(&answer.cascade) {
+            let labels = StepLabels { step: place };
+            self.cascade_asked.get_or_create(&labels).inc();
+            self.cascade_seconds.get_or_create(&labels).inc_by(step.ms / 1e3);
+            if step.is_kept {
+                self.cascade_kept.get_or_create(&labels).inc();
+            }
+        }
     }
 
     /// All of it, as text.
@@ -150,7 +180,7 @@ fn seen(ready: bool, status: &ServiceStatus) -> Registry {
     let generating = matches!(status.generator, GeneratorStatus::Ready { .. });
     let gauges = [
         ("ready", "Whether searches and questions are answered", u64::from(ready)),
-        ("generator_ready", "Whether a generator can be asked", u64::from(generating)),
+        ("generator_ready", "Whether any generator can be asked", u64::from(generating)),
         ("uptime_seconds", "Since the process began", status.uptime_seconds),
         ("memory_bytes", "What the process holds", status.memory_bytes),
         ("documents", "Documents that are not deleted", catalog.documents),
@@ -174,43 +204,115 @@ fn seen(ready: bool, status: &ServiceStatus) -> Registry {
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
     }
-    let told = status.models.iter().find_map(|model| model.get("statistics"));
-    if let Some(Ok(work)) = told.map(GeneratorStatistics::deserialize) {
-        generator(&mut registry, &work);
-    }
+    // What is written by this very program is read as it was written.
+    let generators = status.models.iter().filter_map(|model| PoolMember::deserialize(model).ok());
+    let mut pages = GeneratorPages::default();
+    generators.for_each(|generator| pages.add(&generator));
+    pages.register(&mut registry);
     registry
 }
 
-/// The generator's work since its model was loaded.
-fn generator(registry: &mut Registry, work: &GeneratorStatistics) {
-    let gauges = [
-        ("generator_slots", "Generations that can be in work at once", work.slots as f64),
-        ("generator_slots_used", "Generations in work", work.slots_used as f64),
-        ("generator_waiting", "Generations that wait", work.waiting as f64),
-        ("generator_cache_bytes", "The cache of all slots", work.cache_bytes as f64),
-        ("generator_read_tokens_per_second", "Prompt tokens computed a second, lately", work.read_tokens_per_second),
-        ("generator_written_tokens_per_second", "Tokens written a second, lately", work.written_tokens_per_second),
-        ("generator_first_token_p50_ms", "To the first token, of the last generations", work.first_token_ms.p50),
-        ("generator_first_token_p95_ms", "To the first token, of the last generations", work.first_token_ms.p95),
-        ("generator_inter_token_p50_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p50),
-        ("generator_inter_token_p95_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p95),
-    ];
-    for (name, help, value) in gauges {
-        registry.register(name, help, ConstGauge::new(value));
+/// A name, what it means, and its value for each generator.
+type Page<M> = (&'static str, &'static str, Family<GeneratorLabels, M>);
+
+/// The numbers of every generator.
+#[derive(Default)]
+struct GeneratorPages {
+    gauges: Vec<Page<Gauge<f64, AtomicU64>>>,
+    counters: Vec<Page<Counter>>,
+}
+
+impl GeneratorPages {
+    /// Adds a generator: what was seen of it, and its own numbers where it tells them.
+    fn add(&mut self, seen: &PoolMember) {
+        let labels = GeneratorLabels { generator: seen.name.clone() };
+        let ready = matches!(seen.status, GeneratorStatus::Ready { .. });
+        let mut gauges = vec![
+            ("generator_up", "Whether it can be asked, as it says", f64::from(u8::from(ready))),
+            ("generator_shut_out", "Whether it is left alone for failing", f64::from(u8::from(seen.shut_out))),
+            ("generator_in_work", "Generations in work that were asked for from here", seen.in_work as f64),
+            (
+                "generator_first_token_alone_ms",
+                "To the first token of one by itself, lately",
+                seen.first_token_alone_ms,
+            ),
+            ("generator_generation_ms", "What a generation took, lately", seen.generation_ms),
+            (
+                "generator_read_tokens_per_second",
+                "Prompt tokens computed a second, lately",
+                seen.read_tokens_per_second,
+            ),
+        ];
+        let counts = seen.counts;
+        let mut counters = vec![
+            ("generator_asked", "Generations that were asked for from here", counts.asked),
+            ("generator_written", "Of these, those that were written to the end", counts.finished),
+            ("generator_broken", "Those that ended in an error", counts.failed),
+            ("generator_turned_away", "Those that found it busy", counts.busy),
+            ("generator_refused", "Those that it refused for what they ask", counts.refused),
+            ("generator_left", "Those that were given up, or whose reader left", counts.left),
+            ("generator_passed_on", "Those that another generator was asked for instead", counts.passed_on),
+        ];
+        if let Some(work) = &seen.statistics {
+            gauges.extend([
+                ("generator_slots", "Generations that can be in work at once", work.slots as f64),
+                ("generator_slots_used", "Generations in work", work.slots_used as f64),
+                ("generator_waiting", "Generations that wait", work.waiting as f64),
+                ("generator_cache_bytes", "The cache of all slots", work.cache_bytes as f64),
+                (
+                    "generator_written_tokens_per_second",
+                    "Tokens written a second, lately",
+                    work.written_tokens_per_second,
+                ),
+                (
+                    "generator_first_token_p50_ms",
+                    "To the first token, of the last generations",
+                    work.first_token_ms.p50,
+                ),
+                (
+                    "generator_first_token_p95_ms",
+                    "To the first token, of the last generations",
+                    work.first_token_ms.p95,
+                ),
+                ("generator_inter_token_p50_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p50),
+                ("generator_inter_token_p95_ms", "Between two tokens of a stream, lately", work.inter_token_ms.p95),
+            ]);
+            counters.extend([
+                ("generator_accepted", "Generations that were accepted", work.accepted),
+                ("generator_busy", "Generations that found no place to wait", work.busy),
+                ("generator_finished", "Generations that ended well", work.finished),
+                ("generator_cancelled", "Generations whose reader left", work.cancelled),
+                ("generator_failed", "Generations that ended in an error", work.failed),
+                ("generator_prompt_tokens_read", "Prompt tokens computed", work.prompt_tokens_read),
+                ("generator_prompt_tokens_reused", "Prompt tokens that were in the cache", work.prompt_tokens_reused),
+                ("generator_tokens_written", "Tokens written", work.tokens_written),
+            ]);
+        }
+        for (name, help, value) in gauges {
+            page(&mut self.gauges, name, help).get_or_create(&labels).set(value);
+        }
+        for (name, help, value) in counters {
+            page(&mut self.counters, name, help).get_or_create(&labels).inc_by(value);
+        }
     }
-    let counters = [
-        ("generator_accepted", "Generations that were accepted", work.accepted),
-        ("generator_busy", "Generations that found no place to wait", work.busy),
-        ("generator_finished", "Generations that ended well", work.finished),
-        ("generator_cancelled", "Generations whose reader left", work.cancelled),
-        ("generator_failed", "Generations that ended in an error", work.failed),
-        ("generator_prompt_tokens_read", "Prompt tokens computed", work.prompt_tokens_read),
-        ("generator_prompt_tokens_reused", "Prompt tokens that were in the cache", work.prompt_tokens_reused),
-        ("generator_tokens_written", "Tokens written", work.tokens_written),
-    ];
-    for (name, help, value) in counters {
-        registry.register(name, help, ConstCounter::new(value));
+
+    fn register(self, registry: &mut Registry) {
+        self.gauges.into_iter().for_each(|(name, help, family)| registry.register(name, help, family));
+        self.counters.into_iter().for_each(|(name, help, family)| registry.register(name, help, family));
     }
+}
+
+/// The family of a name, made where it is new.
+fn page<'a, F: Default>(
+    pages: &'a mut Vec<(&'static str, &'static str, F)>,
+    name: &'static str,
+    help: &'static str,
+) -> &'a F {
+    let place = pages.iter().position(|(known, ..)| *known == name).unwrap_or_else(|| {
+        pages.push((name, help, F::default()));
+        pages.len() - 1
+    });
+    &pages[place].2
 }
 
 /// A method by its name, where it is one of HTTP's own.

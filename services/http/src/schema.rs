@@ -11,8 +11,8 @@ pub mod search;
 pub mod webhook;
 
 pub use answer::{
-    Answer, AnswerMode, AnswerStatus, AnswerStyle, CheckedSentence, Citation, LookedAt, Place, PlaceMark, Position,
-    Spent, Support, Usage, Verify,
+    Answer, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation, LookedAt, Place, PlaceMark,
+    Position, Spent, Support, Usage, Verify,
 };
 
 /// A run of characters; half-open, in Unicode code points and in UTF-8 bytes.

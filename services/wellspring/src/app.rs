@@ -80,7 +80,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let program = std::env::current_exe().context("could not find the program's own path")?;
     let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
-    let generator = generator::start(&config, program)?;
+    let generators = generator::start(&config, &program)?;
     let mut retriever = HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone())
         .balanced(Balance::of_keyword_percent(config.search_keyword_percent));
     if let Some(reranking) = reranker::load(&config, &embedder_name).await? {
@@ -90,11 +90,13 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let answerer = Arc::new(Answerer::new(AnswererParts {
         retriever: retriever.clone(),
         embedder: embedder.clone(),
-        generator: generator.generator.clone(),
+        steps: generators.steps.clone(),
         settings: AnswerSettings {
             sufficiency_min: config.answer_sufficiency_percent as f32 / 100.0,
             style: config.answer_style,
             verify: config.answer_verify,
+            busy: config.answer_busy,
+            first_token: config.answer_first_token,
             ..AnswerSettings::default()
         },
     }));
@@ -114,7 +116,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let sources = sources::registry(&config, parts).await?;
     let webhooks = hooks::webhooks(catalog.clone(), &intake, client);
     let (readiness, ready) = watch::channel(Readiness::ready().without("indexes", "being brought up to date"));
-    let status = Status::new(catalog.clone(), generator.generator.clone(), &config, &space, Arc::new(sources.clone()));
+    let status = Status::new(catalog.clone(), generators.steps.clone(), &config, &space, Arc::new(sources.clone()));
     let service = Service {
         writes: Arc::new(seams::IntakeWrites {
             intake: intake.clone(),
@@ -181,7 +183,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         }
         stop.cancel();
     }
-    tokio::time::timeout(limits::DRAIN_TIMEOUT, generator.stop()).await.ok();
+    tokio::time::timeout(limits::DRAIN_TIMEOUT, generators.stop()).await.ok();
     tracing::info!("stopped");
     outcome
 }

@@ -220,6 +220,16 @@ pub(crate) struct ServiceFlags {
     /// What becomes of unsupported sentences where the caller does not say: off, mark or strict [default: mark].
     #[arg(long, global = true, value_name = "VERIFY")]
     answer_verify: Option<String>,
+    /// What a question waits for others at the generator before an extract answers it [default: 2000].
+    #[arg(long, global = true, value_name = "N")]
+    answer_busy_ms: Option<String>,
+    /// The wanted time to the first token, from which the evidence in a prompt follows; 0 gives each the same [default: 0].
+    #[arg(long, global = true, value_name = "N")]
+    answer_first_token_ms: Option<String>,
+    /// The generators of the configuration file that are asked one after the other, small to large: names with commas
+    /// between, those of one step with `+` between.
+    #[arg(long, global = true, value_name = "NAMES")]
+    answer_cascade: Option<String>,
     /// The generator: a name in the model manifest, the path of a GGUF file, or `off`.
     #[arg(long, global = true, value_name = "MODEL")]
     generator_model: Option<String>,
@@ -266,6 +276,9 @@ impl ServiceFlags {
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("answer.style", &self.answer_style),
             ("answer.verify", &self.answer_verify),
+            ("answer.busy_ms", &self.answer_busy_ms),
+            ("answer.first_token_ms", &self.answer_first_token_ms),
+            ("answer.cascade", &self.answer_cascade),
             ("generator.model", &self.generator_model),
             ("generator.threads", &self.generator_threads),
             ("generator.context_tokens", &self.generator_context_tokens),

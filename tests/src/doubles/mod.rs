@@ -7,4 +7,5 @@ pub mod embedder;
 pub mod fetch;
 pub mod generator;
 pub mod keyword;
+pub mod openai;
 pub mod vector;

@@ -5,6 +5,7 @@ mod commands;
 mod eval;
 mod folder;
 mod generator;
+mod generators;
 mod life;
 mod locks;
 mod loopback;

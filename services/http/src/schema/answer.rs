@@ -94,8 +94,23 @@ pub struct Answer {
     pub looked_at: Option<Vec<LookedAt>>,
     /// The generator's model, where one wrote.
     pub model: Option<String>,
+    /// The generators that were asked one after the other, small to large, where more than one could be; else absent.
+    pub cascade: Option<Vec<CascadeStep>>,
     /// What it cost.
     pub spent: Spent,
+}
+
+/// A generator's turn where several are asked one after the other.
+#[derive(Debug, ToSchema)]
+pub struct CascadeStep {
+    /// Its model.
+    pub model: String,
+    /// What it took, waiting included.
+    pub ms: f64,
+    /// Whether what it wrote is the answer.
+    pub is_kept: bool,
+    /// Why the next one was asked, or why there is nothing of it.
+    pub reason: Option<String>,
 }
 
 /// Characters of a document that support characters of the answer.
@@ -197,6 +212,8 @@ pub struct Spent {
     pub total_ms: f64,
     /// The generator's tokens.
     pub usage: Usage,
+    /// The most tokens of evidence that the prompt could have.
+    pub evidence_tokens_max: u64,
 }
 
 /// Tokens of a generated answer; zeros for an extract.

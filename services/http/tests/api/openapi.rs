@@ -171,6 +171,7 @@ fn schemas_are_what_is_written() {
     same_fields("Decision", decision);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
+    same_fields("CascadeStep", answer().cascade.remove(0));
     same_fields("CheckedSentence", answer().sentences.remove(0));
     same_fields("Position", answer().positions.remove(0));
     same_fields("Place", Place::Row { sheet: Some("s".into()), number: 1 });

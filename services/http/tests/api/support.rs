@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, AnswerStyle, CheckedSentence, Citation, LookedAt,
-    Position, Question, Spent, Support,
+    Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation,
+    LookedAt, Position, Question, Spent, Support,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
@@ -121,6 +121,7 @@ pub(crate) fn answer() -> Answer {
         rewritten: Some("How long is the Danube?".into()),
         style: Some(AnswerStyle::Short),
         citations: vec![citation()],
+        cascade: vec![CascadeStep { model: "small".into(), ms: 800.0, is_kept: false, reason: Some("r".into()) }],
         sentences: vec![CheckedSentence { answer_span: Span::of("2850 km", 0..7), support: Support::Supported }],
         positions: vec![Position {
             says: "2850 km".into(),
@@ -178,6 +179,7 @@ impl Answers for Answerer {
             code: "generator_unavailable".into(),
             message: "the model is being loaded".into(),
             hint: "ask again in a moment".into(),
+            retry_after: None,
         };
         let ending = *self.ending.lock().unwrap();
         match ending {

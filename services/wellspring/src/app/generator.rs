@@ -1,45 +1,91 @@
-//! Which generator writes answers, and from where?
+//! Which generators write answers, and from where?
+//!
+//! Invariants:
+//! - A generator that is configured and cannot be asked at all, for want of its file or for a wrong address, ends the start.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use async_trait::async_trait;
-use wellspring_core::generator::{
-    GenerateError, GenerateErrorKind, Generation, GenerationRequest, Generator, GeneratorStatus,
-};
-use wellspring_generate::{Supervisor, SupervisorConfig, WorkerCommand};
+use wellspring_answer::Pool;
+use wellspring_core::generator::Generator;
+use wellspring_generate::{Client, Remote, Supervisor, SupervisorConfig, WorkerCommand};
 
-use crate::config::{Config, GeneratorChoice};
+use crate::config::{Config, GeneratorChoice, GeneratorEntry, GeneratorPlace, OWN};
 use crate::models::{Manifest, ModelStore};
 
 /// A socket's path must fit into the kernel's address structure; a longer data folder gets a temporary one.
 const SOCKET_FOLDER_BYTES_MAX: usize = 70;
 
-/// The running generator, or the absence of one.
-pub(super) struct RunningGenerator {
-    pub(super) generator: Arc<dyn Generator>,
-    supervisor: Option<Arc<Supervisor>>,
+/// The running generators.
+pub(super) struct RunningGenerators {
+    /// The steps in which they are asked, small to large.
+    pub(super) steps: Vec<Arc<Pool>>,
+    supervisors: Vec<Arc<Supervisor>>,
     /// Removed with this.
-    _socket_folder: Option<tempfile::TempDir>,
+    _socket_folders: Vec<tempfile::TempDir>,
 }
 
-impl RunningGenerator {
-    /// Ends the child.
+impl RunningGenerators {
+    /// Ends the children.
     pub(super) async fn stop(&self) {
-        if let Some(supervisor) = &self.supervisor {
+        for supervisor in &self.supervisors {
             supervisor.shutdown().await;
         }
     }
 }
 
-/// Starts the generator's process, or none when it is off.
-pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<RunningGenerator> {
-    let (name, model) = match &config.generator_model {
-        GeneratorChoice::Off => {
-            return Ok(RunningGenerator { generator: Arc::new(Off), supervisor: None, _socket_folder: None });
-        }
+/// Starts the processes of our own, and begins to ask the others for their health.
+pub(super) fn start(config: &Config, program: &Path) -> anyhow::Result<RunningGenerators> {
+    let (mut supervisors, mut socket_folders) = (Vec::new(), Vec::new());
+    let mut generators: Vec<(String, Arc<dyn Generator>)> = Vec::new();
+    for GeneratorEntry { name, place } in &config.generators {
+        let generator: Arc<dyn Generator> = match place {
+            GeneratorPlace::Own(GeneratorChoice::Off) => continue,
+            GeneratorPlace::Own(choice) => {
+                let (folder, temporary) = socket_folder(config, name)?;
+                let supervisor = Arc::new(supervise(config, program.to_owned(), choice, folder)?);
+                socket_folders.extend(temporary);
+                supervisors.push(Arc::clone(&supervisor));
+                supervisor
+            }
+            GeneratorPlace::Url { url, model, key, .. } => {
+                let client = Client::http(url, key.as_ref().map(|key| key.reveal()));
+                let client = client.with_context(|| format!("could not set up the generator `{name}`"))?;
+                Arc::new(Remote::start(name, client.of_model(model.clone())))
+            }
+        };
+        generators.push((name.clone(), generator));
+    }
+    let step = |places: &Vec<usize>| {
+        Arc::new(Pool::new(places.iter().filter_map(|&place| generators.get(place).cloned()).collect()))
+    };
+    let steps = config.generator_steps.iter().map(step).collect();
+    Ok(RunningGenerators { steps, supervisors, _socket_folders: socket_folders })
+}
+
+/// Where the socket of a generator is: each has a folder to itself.
+fn socket_folder(config: &Config, name: &str) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    let run = config.data_dir.join("run");
+    let folder = if name == OWN { run } else { run.join(name) };
+    if folder.as_os_str().len() <= SOCKET_FOLDER_BYTES_MAX {
+        return Ok((folder, None));
+    }
+    let made = tempfile::Builder::new().prefix("wellspring-").tempdir();
+    let made = made.context("could not make a folder for the generator's socket")?;
+    Ok((made.path().to_owned(), Some(made)))
+}
+
+/// Starts a generator's process and keeps it alive.
+fn supervise(
+    config: &Config,
+    program: PathBuf,
+    choice: &GeneratorChoice,
+    folder: PathBuf,
+) -> anyhow::Result<Supervisor> {
+    let (name, model) = match choice {
+        GeneratorChoice::Off => anyhow::bail!("no model is named"),
         GeneratorChoice::Named(name) => {
             let (manifest, store) = (Manifest::builtin(), ModelStore::new(&config.models_dir));
             manifest.generator(name)?;
@@ -54,14 +100,6 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
             (name, path)
         }
     };
-    let mut folder = config.data_dir.join("run");
-    let mut temporary = None;
-    if folder.as_os_str().len() > SOCKET_FOLDER_BYTES_MAX {
-        let made = tempfile::Builder::new().prefix("wellspring-").tempdir();
-        let made = made.context("could not make a folder for the generator's socket")?;
-        folder = made.path().to_owned();
-        temporary = Some(made);
-    }
     let (threads, context_tokens) = (config.generator_threads, config.generator_context_tokens);
     let (slots, cache_type) = (config.generator_slots, config.generator_cache_type.as_str());
     let gpu_layers = config.generator_gpu_layers.map(|layers| format!("--gpu-layers={layers}"));
@@ -90,20 +128,5 @@ pub(super) fn start(config: &Config, program: PathBuf) -> anyhow::Result<Running
         environment: Vec::new(),
     };
     let supervisor = Supervisor::start(SupervisorConfig { directory: folder, command: Box::new(command) });
-    let supervisor = Arc::new(supervisor.context("could not start the generator's supervisor")?);
-    Ok(RunningGenerator { generator: supervisor.clone(), supervisor: Some(supervisor), _socket_folder: temporary })
-}
-
-/// No generator: every answer is an extract.
-struct Off;
-
-#[async_trait]
-impl Generator for Off {
-    fn status(&self) -> GeneratorStatus {
-        GeneratorStatus::Off
-    }
-
-    async fn generate(&self, _request: GenerationRequest) -> Result<Generation, GenerateError> {
-        Err(GenerateError::new(GenerateErrorKind::Unavailable, "no generator is configured"))
-    }
+    supervisor.context("could not start the generator's supervisor")
 }

@@ -5,51 +5,72 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use wellspring_answer::Pool;
 use wellspring_core::catalog::{CatalogError, CatalogReader};
 use wellspring_core::embedding::EmbeddingSpace;
-use wellspring_core::generator::Generator;
+use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::source::{SourceAdmin, SourceError};
 use wellspring_http::{ServiceStatus, StatusSource};
 
-use crate::config::{Config, GeneratorChoice};
+use crate::config::{Config, GeneratorChoice, GeneratorPlace};
 
 /// Gathers the status from the parts.
 pub(super) struct Status {
     started: Instant,
     reader: Arc<dyn CatalogReader>,
-    generator: Arc<dyn Generator>,
+    steps: Vec<Arc<Pool>>,
     sources: Arc<dyn SourceAdmin>,
-    models: Vec<Value>,
+    embedder: Value,
+    /// What is configured for each generator.
+    configured: Vec<(String, Value)>,
 }
 
 impl Status {
     /// Remembers where to ask.
     pub(super) fn new(
         reader: Arc<dyn CatalogReader>,
-        generator: Arc<dyn Generator>,
+        steps: Vec<Arc<Pool>>,
         config: &Config,
         space: &EmbeddingSpace,
         sources: Arc<dyn SourceAdmin>,
     ) -> Self {
-        let writer = match &config.generator_model {
-            GeneratorChoice::Off => Value::Null,
-            GeneratorChoice::Named(name) => json!(name),
-            GeneratorChoice::File(path) => json!(path),
+        let model = |place: &GeneratorPlace| match place {
+            GeneratorPlace::Own(GeneratorChoice::Off) => Value::Null,
+            GeneratorPlace::Own(GeneratorChoice::Named(name)) => json!(name),
+            GeneratorPlace::Own(GeneratorChoice::File(path)) => json!(path),
+            GeneratorPlace::Url { model, .. } => json!(model),
         };
-        let models = vec![
-            json!({ "kind": "embedder", "model": space.model, "dimension": space.dimension, "space": space.id() }),
-            json!({ "kind": "generator", "model": writer }),
-        ];
-        Self { started: Instant::now(), reader, generator, sources, models }
+        let configured = config.generators.iter().map(|entry| (entry.name.clone(), model(&entry.place))).collect();
+        let embedder =
+            json!({ "kind": "embedder", "model": space.model, "dimension": space.dimension, "space": space.id() });
+        Self { started: Instant::now(), reader, steps, sources, embedder, configured }
     }
-}
 
-impl Status {
-    /// The models, the generator's with its work in numbers while its process tells them.
+    /// Whether a generator can be asked: the best that any says.
+    fn generator(&self) -> GeneratorStatus {
+        let said: Vec<GeneratorStatus> = self.steps.iter().map(|pool| pool.status()).collect();
+        let ready = said.iter().find(|status| matches!(status, GeneratorStatus::Ready { .. }));
+        let loading = || said.iter().find(|status| matches!(status, GeneratorStatus::Loading));
+        ready.or_else(loading).or(said.first()).cloned().unwrap_or(GeneratorStatus::Off)
+    }
+
+    /// The models; each generator's with its work in numbers, step by step.
     fn models(&self) -> Vec<Value> {
-        let mut models = self.models.clone();
-        if let (Some(writer), Some(statistics)) = (models.last_mut(), self.generator.statistics()) {
-            writer["statistics"] = json!(statistics);
+        let mut models = vec![self.embedder.clone()];
+        for (step, pool) in self.steps.iter().enumerate() {
+            for member in pool.members() {
+                let configured = self.configured.iter().find(|(name, _)| *name == member.name);
+                let mut model = json!(member);
+                model["kind"] = json!("generator");
+                model["step"] = json!(step + 1);
+                if model.get("model").is_none() {
+                    model["model"] = configured.map_or(Value::Null, |(_, model)| model.clone());
+                }
+                models.push(model);
+            }
+        }
+        if self.steps.is_empty() {
+            models.push(json!({ "kind": "generator", "model": null }));
         }
         models
     }
@@ -69,7 +90,7 @@ impl StatusSource for Status {
             uptime_seconds: self.started.elapsed().as_secs(),
             memory_bytes: memory_bytes(),
             catalog: self.reader.status().await?,
-            generator: self.generator.status(),
+            generator: self.generator(),
             sources,
             models: self.models(),
         })

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::{ConfigAction, ConfigArguments};
-use crate::config::{Config, Layers, SETTINGS};
+use crate::config::{Config, GeneratorEntry, Layers, SETTINGS};
 use crate::{environment, output};
 
 /// Shows the configuration, after checking it.
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()>
 
 fn show(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
     let layers = Layers::read(&arguments.service.flags())?;
-    Config::validate(&layers)?;
+    let config = Config::validate(&layers)?;
     let key = if layers.key().is_some() { "(set)" } else { "(not set)" };
     if json {
         let mut settings: serde_json::Map<_, _> = SETTINGS
@@ -29,6 +29,8 @@ fn show(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
                 (setting.name.to_owned(), json!({ "value": value, "origin": origin.to_string() }))
             })
             .collect();
+        let generators: Vec<_> = config.generators.iter().map(GeneratorEntry::as_written).collect();
+        settings.insert("generators".to_owned(), json!({ "value": generators }));
         settings.insert("key".to_owned(), json!({ "value": key, "origin": environment::KEY }));
         return output::json(&settings);
     }
@@ -39,6 +41,9 @@ fn show(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
             vec![setting.name.to_owned(), value.to_string(), origin.to_string()]
         })
         .collect();
+    for entry in &config.generators {
+        rows.push(vec!["generators".to_owned(), entry.as_written().to_string().replace('\n', " "), String::new()]);
+    }
     rows.push(vec!["key".to_owned(), key.to_owned(), format!("the environment variable {}", environment::KEY)]);
     output::table(&["setting", "value", "from"], rows);
     Ok(())

@@ -16,7 +16,7 @@ use serde_json::Value;
 use wellspring_core::generator::GeneratorStatus;
 
 use crate::client::Client;
-use crate::config::{Config, EmbedderChoice, GeneratorChoice};
+use crate::config::{Config, EmbedderChoice, GeneratorChoice, GeneratorEntry, GeneratorPlace, OWN};
 
 /// Between two looks at whether it is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
@@ -54,14 +54,22 @@ impl MeasuredService {
         let path = kept.or(folder.as_ref().map(tempfile::TempDir::path)).context("there is a folder")?.to_owned();
         // A file of its own, since one that is not named is looked for where people have theirs.
         let settings = path.join("wellspring.toml");
-        std::fs::write(&settings, "").with_context(|| format!("could not write {}", settings.display()))?;
+        std::fs::write(&settings, listed_generators(config)?)
+            .with_context(|| format!("could not write {}", settings.display()))?;
         let mut command = program()?;
         for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("WELLSPRING_") {
+            let is_key = |entry: &GeneratorEntry| match &entry.place {
+                GeneratorPlace::Url { key_env: Some(name), .. } => variable.to_str() == Some(name),
+                _ => false,
+            };
+            if variable.to_string_lossy().starts_with("WELLSPRING_") && !config.generators.iter().any(is_key) {
                 command.env_remove(variable);
             }
         }
+        // The flag names it, so that it is asked beside those that are listed, or not at all.
+        let own = config.generators.iter().any(|entry| entry.name == OWN);
         let generator: OsString = match &config.generator_model {
+            _ if !own => "off".into(),
             GeneratorChoice::Off => "off".into(),
             GeneratorChoice::Named(name) => name.into(),
             // Absolute, since a name is told from a path by what it looks like.
@@ -75,6 +83,12 @@ impl MeasuredService {
             ("--vector-quantisation", config.vector_quantisation.to_string().into()),
             ("--generator-model", generator),
             ("--generator-threads", config.generator_threads.to_string().into()),
+            ("--generator-slots", config.generator_slots.to_string().into()),
+            ("--answer-busy-ms", config.answer_busy.as_millis().to_string().into()),
+            (
+                "--answer-first-token-ms",
+                config.answer_first_token.map_or(0, |time| time.as_millis()).to_string().into(),
+            ),
             ("--generator-context-tokens", config.generator_context_tokens.to_string().into()),
         ];
         // Where nobody named one, a kept folder keeps the embedder that it was built with.
@@ -84,7 +98,9 @@ impl MeasuredService {
         for (flag, value) in flags {
             command.arg(flag).arg(value);
         }
-        command.arg("--offline");
+        if !config.generators.iter().any(GeneratorEntry::is_elsewhere) {
+            command.arg("--offline");
+        }
         Self::launch(&path, folder, command).await
     }
 
@@ -163,6 +179,23 @@ impl MeasuredService {
         }
         self.child.kill().await.ok();
     }
+}
+
+/// The generators that a configuration file lists, and their order, as a file of their own.
+fn listed_generators(config: &Config) -> anyhow::Result<String> {
+    let listed = config.generators.iter().filter(|entry| entry.name != OWN);
+    let listed: Vec<toml::Value> = listed.map(|entry| entry.as_written().into()).collect();
+    let mut file = toml::Table::new();
+    if config.generator_steps.len() > 1 {
+        let name = |&place: &usize| config.generators.get(place).map(|entry| entry.name.as_str());
+        let step = |places: &Vec<usize>| places.iter().filter_map(name).collect::<Vec<_>>().join("+");
+        let steps: Vec<toml::Value> = config.generator_steps.iter().map(|places| step(places).into()).collect();
+        file.insert("answer".to_owned(), toml::Table::from_iter([("cascade".to_owned(), steps.into())]).into());
+    }
+    if !listed.is_empty() {
+        file.insert("generators".to_owned(), listed.into());
+    }
+    toml::to_string(&file).context("could not write the list of generators")
 }
 
 /// This very program, about to serve.

@@ -8,8 +8,8 @@ use toml::Value;
 use wellspring_core::source::SourceSettings;
 use wellspring_ingest::screen::ScreenSettings;
 
-use super::ConfigError;
 use super::settings::{Kind, SETTINGS, Setting};
+use super::{ConfigError, RawGenerator};
 use crate::environment;
 
 /// Where a value came from.
@@ -55,6 +55,10 @@ pub(crate) struct Layers {
     key: Option<String>,
     sources: Vec<SourceSettings>,
     screen: ScreenSettings,
+    generators: Vec<RawGenerator>,
+    generators_origin: Origin,
+    /// The keys of generators, by the variables that the file names.
+    generator_keys: BTreeMap<String, String>,
 }
 
 impl Layers {
@@ -85,12 +89,24 @@ impl Layers {
         environment: impl Iterator<Item = (String, String)>,
         flags: &Values,
     ) -> Result<Self, ConfigError> {
-        let mut layers = Self { values: defaults(), key: None, sources: Vec::new(), screen: ScreenSettings::default() };
+        let mut layers = Self {
+            values: defaults(),
+            key: None,
+            sources: Vec::new(),
+            screen: ScreenSettings::default(),
+            generators: Vec::new(),
+            generators_origin: Origin::Default,
+            generator_keys: BTreeMap::new(),
+        };
         if let Some((path, text)) = file {
             layers.add_file(&path, &text)?;
         }
-        for (variable, value) in environment.filter(|(name, _)| name.starts_with("WELLSPRING_")) {
-            layers.add_variable(variable, value)?;
+        for (variable, value) in environment {
+            if layers.generators.iter().any(|generator| generator.key_env.as_ref() == Some(&variable)) {
+                layers.generator_keys.insert(variable, value);
+            } else if variable.starts_with("WELLSPRING_") {
+                layers.add_variable(variable, value)?;
+            }
         }
         for (name, values) in flags {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.name == *name) else { continue };
@@ -115,6 +131,11 @@ impl Layers {
         for (name, value) in flatten(table) {
             if name == "key" {
                 return Err(ConfigError::SecretInFile { origin });
+            }
+            if name == GENERATORS {
+                self.generators_origin = origin.clone();
+                self.generators = self.read_generators(value)?;
+                continue;
             }
             if name == SOURCES {
                 self.sources = sources(value, path.parent().unwrap_or(Path::new("")), &origin)?;
@@ -150,6 +171,41 @@ impl Layers {
     /// The screening rules of the file; no other layer has any.
     pub(crate) fn screen(&self) -> &ScreenSettings {
         &self.screen
+    }
+
+    /// Reads the file's generators.
+    fn read_generators(&self, value: Value) -> Result<Vec<RawGenerator>, ConfigError> {
+        let Value::Array(tables) = value else {
+            let expected = "expected a list of tables, each beginning with [[generators]]";
+            return Err(self.generator_refused(1, expected.to_owned()));
+        };
+        let read = |(place, table): (usize, Value)| {
+            let unread = |error: toml::de::Error| self.generator_refused(place + 1, error.message().to_owned());
+            table.try_into().map_err(unread)
+        };
+        tables.into_iter().enumerate().map(read).collect()
+    }
+
+    /// The generators that the file names; no other layer has any.
+    pub(crate) fn generators(&self) -> &[RawGenerator] {
+        &self.generators
+    }
+
+    /// The key of a generator, by the variable that the file names for it.
+    pub(crate) fn generator_key(&self, variable: &str) -> Option<&str> {
+        self.generator_keys.get(variable).map(String::as_str)
+    }
+
+    /// An error about one of the file's generators.
+    pub(crate) fn generator_refused(&self, number: usize, reason: String) -> ConfigError {
+        ConfigError::Generator { number, origin: self.generators_origin.clone(), reason }
+    }
+
+    /// Several names.
+    pub(crate) fn names(&self, name: &'static str) -> Result<Vec<&str>, ConfigError> {
+        let refused = || self.refused(name, "expected a list of names".to_owned());
+        let list = self.shown(name).as_array().ok_or_else(refused)?;
+        list.iter().map(|value| value.as_str().ok_or_else(refused)).collect()
     }
 
     /// The sources that the file names; no other layer has any.
@@ -249,6 +305,10 @@ fn from_text(setting: &Setting, text: &str) -> Value {
             let paths = std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty());
             Value::Array(paths.map(|path| path_value(&path)).collect())
         }
+        Kind::Names => {
+            let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+            Value::Array(names.map(|name| Value::String(name.to_owned())).collect())
+        }
         Kind::Boolean => text.parse().map_or_else(|_| as_text(), Value::Boolean),
         Kind::Integer => text.parse().map_or_else(|_| as_text(), Value::Integer),
     }
@@ -288,6 +348,9 @@ fn sources(value: Value, folder: &Path, origin: &Origin) -> Result<Vec<SourceSet
     }
     Ok(sources)
 }
+
+/// The name of the list of generators, a table each; the environment and the flags have no form for it.
+const GENERATORS: &str = "generators";
 
 /// The name of the table of screening rules; the environment and the flags have no form for it.
 const SCREEN: &str = "screen";

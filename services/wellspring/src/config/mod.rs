@@ -8,11 +8,13 @@
 //! - Everything is validated before a port is bound or a file is written.
 //! - The key never appears in `Debug` output or in `config show`.
 
+mod generators;
 mod layers;
 mod settings;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wellspring_core::answer::{AnswerStyle, Verify};
 use wellspring_core::document::CollectionName;
@@ -23,6 +25,7 @@ use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
 use wellspring_vector::Quantisation;
 
+pub(crate) use generators::{GeneratorEntry, GeneratorPlace, OWN, RawGenerator};
 pub(crate) use layers::{Flags, Layers, Origin};
 pub(crate) use settings::SETTINGS;
 
@@ -88,6 +91,16 @@ pub(crate) enum ConfigError {
     /// A source that cannot be read.
     #[error("source number {number} in {origin} cannot be read: {reason}")]
     Source {
+        /// Its place in the file, from 1.
+        number: usize,
+        /// Where.
+        origin: Origin,
+        /// Why.
+        reason: String,
+    },
+    /// A generator that cannot be asked.
+    #[error("generator number {number} in {origin}: {reason}")]
+    Generator {
         /// Its place in the file, from 1.
         number: usize,
         /// Where.
@@ -191,8 +204,12 @@ pub(crate) struct Config {
     pub(crate) embedder_threads: usize,
     /// The reranker.
     pub(crate) reranker: RerankerConfig,
-    /// The generator.
+    /// The generator that `generator.model` names.
     pub(crate) generator_model: GeneratorChoice,
+    /// Every generator that is asked.
+    pub(crate) generators: Vec<GeneratorEntry>,
+    /// The steps in which they are asked, small to large, by their places.
+    pub(crate) generator_steps: Vec<Vec<usize>>,
     /// Generator threads.
     pub(crate) generator_threads: usize,
     /// Prompt and output of one generation, in tokens.
@@ -207,6 +224,10 @@ pub(crate) struct Config {
     pub(crate) generator_cache_type: CacheType,
     /// How much evidence an answer needs, in hundredths.
     pub(crate) answer_sufficiency_percent: u32,
+    /// What a question waits for others at the generator before it is answered by an extract.
+    pub(crate) answer_busy: Duration,
+    /// The wanted time to the first token of a generated answer; `None` for a fixed budget of evidence.
+    pub(crate) answer_first_token: Option<Duration>,
     /// How long an answer is where the caller does not say; `None` for a choice by question and model.
     pub(crate) answer_style: Option<AnswerStyle>,
     /// What becomes of unsupported sentences where the caller does not say.
@@ -223,6 +244,13 @@ impl Config {
         Self::validate(&Layers::read(flags)?)
     }
 
+    /// The same for what needs no generator.
+    pub(crate) fn without_generators(&mut self) {
+        self.generator_model = GeneratorChoice::Off;
+        self.generators.clear();
+        self.generator_steps.clear();
+    }
+
     /// Validates read layers.
     pub(crate) fn validate(layers: &Layers) -> Result<Self, ConfigError> {
         let key = layers.key().map(str::trim);
@@ -234,6 +262,10 @@ impl Config {
             return Err(ConfigError::OpenDoor { listen });
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let offline = layers.boolean("offline")?;
+        let generator_model = generator(layers.text("generator.model")?);
+        let generators = generators::generators(layers, &generator_model, offline)?;
+        let milliseconds = |name, max| layers.integer(name, 0, max).map(i64::unsigned_abs).map(Duration::from_millis);
         let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
         Ok(Self {
             listen,
@@ -246,7 +278,7 @@ impl Config {
                 .map_err(|error| layers.refused("collection", format!("a collection name {error}")))?,
             sources: layers.sources().to_vec(),
             screen: layers.screen().clone(),
-            offline: layers.boolean("offline")?,
+            offline,
             public_url: public_url(layers)?,
             poll_requests_per_hour: layers.integer("poll.requests_per_hour", 1, 1_000_000)? as f64,
             poll_embedding_seconds_per_hour: layers.integer("poll.embedding_seconds_per_hour", 1, 1_000_000)? as f64,
@@ -255,7 +287,9 @@ impl Config {
             embedder_model: embedder(layers)?,
             embedder_threads: threads("embedder.threads")?,
             reranker: reranker(layers)?,
-            generator_model: generator(layers.text("generator.model")?),
+            generator_steps: generators::steps(layers, &generators)?,
+            generator_model,
+            generators,
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
             search_keyword_percent: layers.integer("search.keyword_percent", 0, 100)? as u32,
@@ -266,6 +300,8 @@ impl Config {
             generator_slots: layers.integer("generator.slots", 1, limits::GENERATOR_SLOTS_MAX as i64)? as usize,
             generator_cache_type: cache_type(layers)?,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
+            answer_busy: milliseconds("answer.busy_ms", 600_000)?,
+            answer_first_token: Some(milliseconds("answer.first_token_ms", 60_000)?).filter(|time| !time.is_zero()),
             answer_style: answer_style(layers)?,
             answer_verify: answer_verify(layers)?,
             generator_gpu_layers: gpu_layers(layers)?,

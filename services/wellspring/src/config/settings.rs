@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Boolean,
     /// A whole number.
     Integer,
+    /// Several names; in the environment separated by `,`.
+    Names,
 }
 
 impl Setting {
@@ -163,6 +165,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         default: Some("mark"),
         help: "what becomes of unsupported sentences where the caller does not say: `off`, `mark` or `strict`",
+    },
+    Setting {
+        name: "answer.busy_ms",
+        kind: Kind::Integer,
+        default: Some("2000"),
+        help: "what a question in mode `auto` waits for others at the generator before the documents' own sentences answer it",
+    },
+    Setting {
+        name: "answer.first_token_ms",
+        kind: Kind::Integer,
+        default: Some("0"),
+        help: "the wanted time to the first token, from which the evidence in a prompt follows; 0 gives each the same",
+    },
+    Setting {
+        name: "answer.cascade",
+        kind: Kind::Names,
+        default: Some(""),
+        help: "the generators that are asked one after the other, small to large: names, those of one step joined by `+`",
     },
     Setting {
         name: "generator.model",

@@ -25,7 +25,7 @@ use super::collection::{Collection, Holds};
 use super::set::{Query, TestSet};
 use crate::cli::FusionArguments;
 use crate::client::Client;
-use crate::config::{Config, GeneratorChoice};
+use crate::config::Config;
 use crate::output::{self, Progress};
 
 /// Between two balances that are tried, in percent.
@@ -73,7 +73,7 @@ struct Curve {
 /// Fits and prints.
 pub(super) async fn run(arguments: &FusionArguments, json: bool) -> anyhow::Result<()> {
     let mut config = Config::load(&arguments.flags())?;
-    config.generator_model = GeneratorChoice::Off;
+    config.without_generators();
     let mut set = TestSet::load(&arguments.folder)?;
     if let Some(count) = arguments.limit {
         ensure!(count > 0, "--limit 0 leaves no query to fit on");

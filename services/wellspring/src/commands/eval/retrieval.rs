@@ -27,7 +27,7 @@ use super::run::{ArmRun, FoundDocument, QueryRun};
 use super::set::{Query, TestSet};
 use crate::cli::{Arm, RetrievalArguments};
 use crate::client::Client;
-use crate::config::{Config, GeneratorChoice};
+use crate::config::Config;
 use crate::output::Progress;
 
 /// Passages asked for, one search after the other, until enough documents are known.
@@ -38,7 +38,7 @@ const DOCUMENTS: usize = 100;
 /// Measures and prints.
 pub(super) async fn run(arguments: &RetrievalArguments, json: bool) -> anyhow::Result<()> {
     let mut config = Config::load(&arguments.flags())?;
-    config.generator_model = GeneratorChoice::Off;
+    config.without_generators();
     let mut set = TestSet::load(&arguments.folder)?;
     if let Some(count) = arguments.limit {
         ensure!(count > 0, "--limit 0 leaves no query to measure");
