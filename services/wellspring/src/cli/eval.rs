@@ -60,6 +60,9 @@ Over their citations:
   valid_citations       the quote is what stands at its span of the cited revision; those of --unanswerable count too
 With --unanswerable, over the same questions, asked again after all their documents with a positive grade were deleted:
   abstention_unanswerable, refused_unanswerable
+With several generators in the configuration file and answer.cascade, over the questions that they were asked:
+  cascade               went_on (the share for which a larger model was asked), kept_first, mean seconds of the first step
+                        and of the later ones, and seconds_saved against asking the larger one at once
 Seconds are those of the first asking, without reading documents and checking citations.
 
 Examples:

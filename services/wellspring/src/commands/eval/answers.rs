@@ -11,6 +11,7 @@
 //! - What was removed from a kept folder is added again before it is used again.
 
 mod asking;
+mod cascade;
 mod given;
 mod overlap;
 mod removal;
@@ -29,7 +30,7 @@ use super::gold;
 use super::per_query::PerQuery;
 use super::set::{Query, TestSet};
 use crate::cli::{AbstainArguments, AnswersArguments};
-use crate::config::{Config, GeneratorChoice};
+use crate::config::{Config, GeneratorChoice, GeneratorPlace};
 use crate::models::{Manifest, ModelStore};
 use crate::output::Progress;
 
@@ -38,7 +39,7 @@ pub(super) async fn run(arguments: &AnswersArguments, json: bool) -> anyhow::Res
     let mode = arguments.mode.answer_mode();
     let mut config = Config::load(&arguments.flags())?;
     if mode == AnswerMode::Extract {
-        config.generator_model = GeneratorChoice::Off;
+        config.without_generators();
     }
     check_model(&config, mode)?;
     let mut set = TestSet::load(&arguments.folder)?;
@@ -55,7 +56,7 @@ pub(super) async fn run(arguments: &AnswersArguments, json: bool) -> anyhow::Res
 /// How much evidence there is for each question: with the documents that answer it, and without them.
 pub(super) async fn sufficiencies(arguments: &AbstainArguments) -> anyhow::Result<(String, Vec<[f32; 2]>)> {
     let mut config = Config::load(&arguments.flags())?;
-    config.generator_model = GeneratorChoice::Off;
+    config.without_generators();
     let mut set = TestSet::load(&arguments.folder)?;
     let Sampled { questions, .. } = sample(&mut set, &arguments.folder, arguments.limit, arguments.seed)?;
     let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
@@ -86,17 +87,21 @@ async fn evidence_of_all(asker: Asker<'_>, questions: &[Question], unanswerable:
 
 /// Says what is missing before anything starts.
 fn check_model(config: &Config, mode: AnswerMode) -> anyhow::Result<()> {
-    match &config.generator_model {
-        GeneratorChoice::Off if mode == AnswerMode::Generate => {
-            bail!("--mode generate needs a model; name one with --model")
+    if config.generators.is_empty() && mode == AnswerMode::Generate {
+        bail!("--mode generate needs a model; name one with --model")
+    }
+    for entry in &config.generators {
+        match &entry.place {
+            GeneratorPlace::Own(GeneratorChoice::Named(name)) => {
+                let manifest = Manifest::builtin();
+                manifest.generator(name)?;
+                ModelStore::new(&config.models_dir).path(&manifest, name)?;
+            }
+            GeneratorPlace::Own(GeneratorChoice::File(path)) => {
+                ensure!(path.is_file(), "there is no model at {}", path.display());
+            }
+            GeneratorPlace::Own(GeneratorChoice::Off) | GeneratorPlace::Url { .. } => {}
         }
-        GeneratorChoice::Off => {}
-        GeneratorChoice::Named(name) => {
-            let manifest = Manifest::builtin();
-            manifest.generator(name)?;
-            ModelStore::new(&config.models_dir).path(&manifest, name)?;
-        }
-        GeneratorChoice::File(path) => ensure!(path.is_file(), "there is no model at {}", path.display()),
     }
     Ok(())
 }

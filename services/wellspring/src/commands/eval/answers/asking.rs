@@ -13,7 +13,7 @@ use anyhow::Context;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, AnswerStyle, Citation, Position, Verify};
+use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, Citation, Position, Verify};
 
 use super::overlap::{self, Overlap};
 use crate::client::{Client, ClientError, document_path};
@@ -83,6 +83,9 @@ pub(super) struct QuestionRun {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) positions: Vec<Position>,
     pub(super) citations: Vec<CheckedCitation>,
+    /// The generators that were asked one after the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) cascade: Vec<CascadeStep>,
     pub(super) first_text_ms: f64,
     pub(super) prompt_tokens: usize,
     /// From the request to the answer, as the client sees it.
@@ -139,6 +142,7 @@ impl Asker<'_> {
             misled: None,
             positions: Vec::new(),
             citations: Vec::new(),
+            cascade: Vec::new(),
             first_text_ms: 0.0,
             prompt_tokens: 0,
             seconds: started.elapsed().as_secs_f64(),
@@ -177,7 +181,7 @@ impl Asker<'_> {
         }
         run.answer = answer.answer;
         run.sufficiency = answer.sufficiency;
-        (run.mode, run.note) = (Some(answer.mode), answer.note);
+        (run.mode, run.note, run.cascade) = (Some(answer.mode), answer.note, answer.cascade);
         (run.first_text_ms, run.prompt_tokens) = (answer.spent.first_text_ms, answer.spent.usage.prompt_tokens);
         Ok(run)
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use wellspring_core::answer::{AnswerMode, Support};
 
 use super::asking::{Outcome, QuestionRun};
+use super::cascade::{CascadeReport, CascadeTally};
 use crate::commands::bench::quantile;
 use crate::commands::eval::set::LeftOut;
 use crate::output;
@@ -35,6 +36,7 @@ pub(super) struct Tally {
     first_text_ms: Vec<f64>,
     prompt_tokens: usize,
     seconds: f64,
+    cascade: CascadeTally,
 }
 
 impl Tally {
@@ -42,6 +44,7 @@ impl Tally {
     pub(super) fn add(&mut self, run: &QuestionRun) {
         self.questions += 1;
         self.seconds += run.seconds;
+        self.cascade.add(&run.cascade);
         match run.status {
             Outcome::InsufficientEvidence => self.abstained += 1,
             Outcome::Refused => self.refused += 1,
@@ -122,6 +125,8 @@ pub(super) struct AnswersReport {
     first_token_ms: FirstToken,
     prompt_tokens_mean: Option<f64>,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cascade: Option<CascadeReport>,
     #[serde(skip)]
     citations: [usize; 2],
     #[serde(skip)]
@@ -167,6 +172,7 @@ impl AnswersReport {
             },
             prompt_tokens_mean: share(tally.prompt_tokens, tally.answered),
             seconds: tally.seconds,
+            cascade: tally.cascade.report(),
             citations: [tally.citations, checked],
             misled_of: [tally.planted, tally.misled],
             unanswerable: without.map_or(0, |tally| tally.questions),
@@ -223,7 +229,11 @@ impl AnswersReport {
             ),
         ];
         let FirstToken { p50, p95 } = self.first_token_ms;
+        let cascade = self.cascade.as_ref();
+        let by_cascade = format!("{} questions to a cascade", cascade.map_or(0, |cascade| cascade.questions));
         let others = [
+            ("went on to a larger model", cascade.map(|cascade| format!("{:.4}", cascade.went_on)), &by_cascade),
+            ("seconds saved", cascade.and_then(|cascade| Some(format!("{:.1}", cascade.seconds_saved?))), &by_cascade),
             ("first token p50, ms", Some(format!("{p50:.0}")), &answered),
             ("first token p95, ms", Some(format!("{p95:.0}")), &answered),
             ("prompt tokens", self.prompt_tokens_mean.map(|mean| format!("{mean:.0}")), &answered),
@@ -284,6 +294,7 @@ mod tests {
             misled: (status != Outcome::Refused).then_some(f1 == 0.25),
             positions: Vec::new(),
             citations: citations.iter().map(citation).collect(),
+            cascade: Vec::new(),
             first_text_ms: 100.0 * f1,
             prompt_tokens: 300,
             seconds: 0.5,
