@@ -69,6 +69,19 @@ pub struct GenerationOptions {
     pub form: TextForm,
     /// What the messages become on their way to the model.
     pub template: Template,
+    /// Says of every written token how likely it was, and of so many of the likeliest ones in its place; `None` says nothing.
+    pub likely_tokens: Option<usize>,
+    /// What is laid over the model for this text; `None` is the model alone.
+    pub adapter: Option<Adapter>,
+}
+
+/// A LoRA adapter, by the name that the generator knows it by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// How strongly it changes the model: 0 not at all, 1 as it was trained.
+    pub scale: f32,
 }
 
 /// What a text must look like.
@@ -104,6 +117,8 @@ impl Default for GenerationOptions {
             repeat_penalty: 1.0,
             form: TextForm::Free,
             template: Template::Chat,
+            likely_tokens: None,
+            adapter: None,
         }
     }
 }
@@ -134,6 +149,8 @@ pub struct Usage {
 pub enum GenerationEvent {
     /// More text; never empty, always whole characters.
     Text(String),
+    /// Only where it was asked for, and before the text that their first bytes are in: the tokens that make it up.
+    Tokens(Vec<WrittenToken>),
     /// The end.
     Done {
         /// Why.
@@ -141,6 +158,24 @@ pub enum GenerationEvent {
         /// What it cost.
         usage: Usage,
     },
+}
+
+/// A token of a text, with how likely the model alone found it: before temperature, penalties and a grammar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenToken {
+    /// The one that was written.
+    pub token: LikelyToken,
+    /// The likeliest ones in its place, the likeliest first, as many as were asked for.
+    pub likeliest: Vec<LikelyToken>,
+}
+
+/// A token and its probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LikelyToken {
+    /// What it stands for; possibly a part of a character, empty for a token without text.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability; 0 is certain.
+    pub logprob: f32,
 }
 
 /// Why there is no text.
@@ -284,6 +319,11 @@ pub trait Generator: Send + Sync {
     /// Its work in numbers; `None` where nobody counts. Cheap, never blocks.
     fn statistics(&self) -> Option<GeneratorStatistics> {
         None
+    }
+
+    /// The names of the adapters that a request can ask for. Cheap, never blocks.
+    fn adapters(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Starts a generation.

@@ -283,7 +283,7 @@ pub const GENERATOR_SLOTS_MAX: usize = 64;
 pub const GENERATOR_QUEUE_MAX: usize = 16;
 /// How long one piece of a newcomer's prompt may keep running streams waiting: longer reads prompts a little faster,
 /// shorter keeps the streams smoother.
-pub const GENERATOR_READ_BESIDE: Duration = Duration::from_millis(100);
+pub const GENERATOR_STEP: Duration = Duration::from_millis(100);
 /// The longest time that a request may give a generator.
 pub const GENERATOR_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 /// The longest that a caller who found no place is told to stay away.
@@ -292,6 +292,14 @@ pub const GENERATOR_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub const GRAMMAR_BYTES_MAX: usize = 16 << 10;
 /// No vocabulary has more tokens.
 pub const SAMPLING_TOP_K_MAX: u32 = 1 << 20;
+/// Tokens that are named in the place of each written one, at most: the protocol's own bound for chats.
+pub const LIKELY_TOKENS_MAX: usize = 20;
+/// LoRA adapters of one generator; all of them are in memory.
+pub const ADAPTERS_MAX: usize = 16;
+/// The name of an adapter.
+pub const ADAPTER_NAME_BYTES_MAX: usize = 64;
+/// The strongest that an adapter can be laid over a model; what comes out beyond is noise.
+pub const ADAPTER_SCALE_MAX: f32 = 4.0;
 /// The name of a caller, by which turns are shared out fairly.
 pub const GENERATOR_CALLER_BYTES_MAX: usize = 256;
 /// Times to the first token, and between tokens, that percentiles are taken over.

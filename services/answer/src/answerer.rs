@@ -10,7 +10,7 @@
 //!   answered: a text without a single supported sentence is replaced by an extract, unless the caller forgoes checking.
 //! - Every answer that is not what was asked for says why in its note.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use futures::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wellspring_core::answer::{Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStyle, Question, Verify};
+use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::Embedder;
 use wellspring_core::hit::Passage;
 use wellspring_core::limits as bounds;
@@ -58,6 +59,8 @@ pub struct AnswerSettings {
     pub models_too_small: Vec<String>,
     /// Parts of names of models that write short answers unless they are asked for full ones.
     pub models_small: Vec<String>,
+    /// The generator's adapter for questions of a collection; the model alone for the others.
+    pub adapters: BTreeMap<CollectionName, String>,
     /// How long answers are where the caller does not say; `None` chooses by question and model.
     pub style: Option<AnswerStyle>,
     /// What becomes of unsupported sentences where the caller does not say.
@@ -77,6 +80,7 @@ impl Default for AnswerSettings {
             answer_tokens: bounds::ANSWER_TOKENS_MAX,
             models_too_small: vec!["135m".to_owned()],
             models_small: ["0.5b", "0.6b", "500m", "360m"].map(str::to_owned).to_vec(),
+            adapters: BTreeMap::new(),
             style: None,
             verify: Verify::default(),
             seed: 0,

@@ -216,6 +216,7 @@ pub(crate) async fn write(
                 tracing::debug!("the generator wrote more than an answer may hold; the rest was cut off");
                 break (Usage::default(), FinishReason::Length);
             }
+            Some(Ok(GenerationEvent::Tokens(_))) => continue,
             Some(Ok(GenerationEvent::Done { usage, reason })) => break (usage, reason),
             Some(Err(failure)) => failure,
             None => GenerateError::new(GenerateErrorKind::Interrupted, "the generation ended without an end"),

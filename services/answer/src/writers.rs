@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wellspring_core::answer::{AnswerMode, AnswerStyle, CascadeStep, Verify};
 use wellspring_core::generator::{
-    GenerateError, GenerateErrorKind, GenerationOptions, GenerationRequest, GeneratorStatus, Message, TextForm,
+    Adapter, GenerateError, GenerateErrorKind, GenerationOptions, GenerationRequest, GeneratorStatus, Message, TextForm,
 };
 use wellspring_core::limits;
 
@@ -152,7 +152,7 @@ impl Answerer {
     ) -> Result<Result<Draft, Silence>, Stop> {
         let verify = asked.question.verify.unwrap_or_default();
         let prompt = prompt(&asked.question.text, &found.evidence, style);
-        let request = self.request(style, prompt.messages.clone(), TextForm::Free);
+        let request = self.request(asked, style, prompt.messages.clone(), TextForm::Free);
         let draft = match self.draft(asked, found, writer, style, request, outlet).await? {
             Ok(draft) => draft,
             Err(silence) => return Ok(Err(silence)),
@@ -167,21 +167,23 @@ impl Answerer {
             None => (prompt.again(&draft.text), TextForm::Free),
         };
         asked.is_streamed |= draft.is_shown;
-        let request = self.request(style, messages, form);
+        let request = self.request(asked, style, messages, form);
         let again = self.draft(asked, found, writer, style, request, None).await?;
         let again = again.map(|again| if quotes { again.quoted() } else { again });
         Ok(again.and_then(|draft| if draft.is_supported() { Ok(draft) } else { Err(Silence::UNSUPPORTED) }))
     }
 
-    fn request(&self, style: AnswerStyle, messages: Vec<Message>, form: TextForm) -> GenerationRequest {
+    fn request(&self, asked: &Asked, style: AnswerStyle, messages: Vec<Message>, form: TextForm) -> GenerationRequest {
         let settings = &self.parts.settings;
+        let adapter = settings.adapters.get(&asked.question.collection);
+        let adapter = adapter.map(|name| Adapter { name: name.clone(), scale: 1.0 });
         GenerationRequest {
             messages,
             tokens_max: settings.answer_tokens.min(answer_tokens(style)),
             temperature: 0.0,
             seed: settings.seed,
             stop: stop(style),
-            options: GenerationOptions { form, ..GenerationOptions::default() },
+            options: GenerationOptions { form, adapter, ..GenerationOptions::default() },
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```sh
 //! make bench-generate                                    # ours
 //! make bench-generate LLAMA_SERVER=/path/to/llama-server # both, turn by turn in one run
+//! make bench-generate PEER=http://127.0.0.1:8080         # the same with a server that runs already
 //! ```
 //!
 //! Every server reads the same prompts with the same model, threads and context, and has 8 slots. A round is a number of
@@ -26,6 +27,8 @@ use wellspring_generate::{Client, Supervisor, SupervisorConfig, WorkerCommand};
 const SLOTS: usize = 8;
 const CONTEXT_TOKENS: usize = 4096;
 const TOKENS: usize = 64;
+/// Of the stream beside which a long prompt is read: it outlasts the reading.
+const DISTURBED_TOKENS: usize = 300;
 const CALLERS: [usize; 3] = [1, 4, 8];
 const START: Duration = Duration::from_secs(120);
 
@@ -60,6 +63,9 @@ async fn main() {
     if let Some(peer) = std::env::var_os("LLAMA_SERVER").filter(|peer| !peer.is_empty()) {
         servers.push(theirs(Path::new(&peer), &model, threads, port).await);
     }
+    if let Some(url) = std::env::var("PEER").ok().filter(|url| !url.is_empty()) {
+        servers.push(running(&url).await);
+    }
     println!("{}, {threads} threads, {SLOTS} slots, {rounds} rounds", model.file_name().unwrap().display());
 
     // Nobody is measured with a cold file cache, and everybody has seen the instructions once.
@@ -76,7 +82,8 @@ async fn main() {
         println!("\n{callers} callers");
         let figures: Vec<[f64; 3]> =
             servers.iter().zip(&measured).map(|(server, rounds)| show(server, rounds)).collect();
-        if let [ours, theirs] = figures.as_slice() {
+        for theirs in figures.iter().skip(1) {
+            let ours = &figures[0];
             let [rate, median, p95] = [0, 1, 2].map(|figure| ours[figure] / theirs[figure]);
             println!("  ratio: tokens/s {rate:.2}, first token median {median:.2}, p95 {p95:.2}");
         }
@@ -105,6 +112,7 @@ fn default_model() -> PathBuf {
 /// Our generator's process.
 async fn ours(program: &Path, model: &Path, threads: usize, folder: &Path) -> Server {
     let (program, model) = (program.to_owned(), model.to_owned());
+    let step_ms = std::env::var("STEP_MS").map_or(100, |text| text.parse::<u64>().expect("a number"));
     let command = move |socket: &Path| WorkerCommand {
         program: program.clone(),
         arguments: [
@@ -118,6 +126,8 @@ async fn ours(program: &Path, model: &Path, threads: usize, folder: &Path) -> Se
             format!("--context-tokens={CONTEXT_TOKENS}").into(),
             format!("--slots={SLOTS}").into(),
             "--cache-type=f16".into(),
+            "--gpu-split=layers".into(),
+            format!("--step-ms={step_ms}").into(),
         ]
         .into(),
         environment: Vec::new(),
@@ -150,6 +160,14 @@ async fn theirs(program: &Path, model: &Path, threads: usize, port: usize) -> Se
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Server { name: "llama-server", generator: Box::new(client), child: Some(child) }
+}
+
+/// A server that runs already, with whatever settings it was given.
+async fn running(url: &str) -> Server {
+    let client = Client::http(url, None).expect("PEER is a URL");
+    let status = client.probe(Duration::from_secs(5)).await;
+    assert!(matches!(status, Ok(GeneratorStatus::Ready { .. })), "the peer is not ready: {status:?}");
+    Server { name: "peer", generator: Box::new(client), child: None }
 }
 
 /// So many callers at once.
@@ -192,6 +210,7 @@ async fn request(server: &Server, content: String, tokens_max: usize) -> Taken {
                 gaps.push(last.elapsed());
                 last = Instant::now();
             }
+            GenerationEvent::Tokens(_) => {}
             GenerationEvent::Done { usage, .. } => {
                 let first = first.unwrap_or_else(|| begun.elapsed());
                 return Taken { tokens: usage.completion_tokens, first, gaps };
@@ -214,21 +233,41 @@ fn show(server: &Server, rounds: &[Round]) -> [f64; 3] {
     [rate, median, p95]
 }
 
-/// The pauses of one stream while a long prompt is read.
+/// The pauses of one stream while a long prompt is read, and what both take together against one after the other.
 async fn disturbed(server: &Server) {
-    let quiet = request(server, "Write a long story about a miller.".to_owned(), 100).await;
-    let long: String = (0..250).map(|line| format!("Mill {line} has {} sacks. ", line * 31 % 97)).collect();
-    let stream = request(server, "Write a long story about a river.".to_owned(), 300);
+    let long = |offset: usize| -> String {
+        let lines = (0..250).map(|line| format!("Mill {} has {} sacks. ", line + offset, line * 31 % 97));
+        format!("{} Which mill has most?", lines.collect::<String>())
+    };
+    let begun = Instant::now();
+    let quiet = request(server, "Write a long story about a miller.".to_owned(), DISTURBED_TOKENS).await;
+    let reading = request(server, long(300), 1).await;
+    let apart = begun.elapsed();
+    let begun = Instant::now();
+    let stream = request(server, "Write a long story about a river.".to_owned(), DISTURBED_TOKENS);
     let other = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        request(server, format!("{long} Which mill has most?"), 1).await
+        request(server, long(600), 1).await
     };
     let (stream, other) = tokio::join!(stream, other);
+    let together = begun.elapsed();
     let milliseconds = |gaps: &[Duration]| sorted(gaps.iter().skip(1).map(|gap| gap.as_secs_f64() * 1e3));
-    let (quiet, disturbed) = (milliseconds(&quiet.gaps), milliseconds(&stream.gaps));
+    // Of the gaps, those while the prompt was read.
+    let mut at_time = Duration::ZERO;
+    let (from, to) = (Duration::from_millis(1500), Duration::from_millis(1500) + other.first);
+    let beside: Vec<Duration> = stream
+        .gaps
+        .iter()
+        .filter(|gap| {
+            at_time += **gap;
+            at_time > from && at_time <= to
+        })
+        .copied()
+        .collect();
+    let (quiet, disturbed) = (milliseconds(&quiet.gaps), milliseconds(&beside));
     println!(
         "  {}: between tokens {:.0} ms at the median and {:.0} at p95 alone; {:.0} and {:.0} (most {:.0}) beside the \
-         reading; its first token after {:.1} s",
+         reading, which took {:.1} s instead of {:.1}; both took {:.1} s one after the other and {:.1} together: {:.2}",
         server.name,
         at(&quiet, 0.5),
         at(&quiet, 0.95),
@@ -236,6 +275,10 @@ async fn disturbed(server: &Server) {
         at(&disturbed, 0.95),
         disturbed.last().copied().unwrap_or_default(),
         other.first.as_secs_f64(),
+        reading.first.as_secs_f64(),
+        apart.as_secs_f64(),
+        together.as_secs_f64(),
+        apart.as_secs_f64() / together.as_secs_f64(),
     );
 }
 

@@ -52,6 +52,14 @@ fn options(options: &GenerationOptions) -> Option<String> {
         ((0.5..=2.0).contains(&options.repeat_penalty), "the repeat penalty lies outside 0.5 to 2"),
         (options.top_k <= limits::SAMPLING_TOP_K_MAX, "top_k is larger than any vocabulary"),
         (options.deadline.is_none_or(|time| time <= limits::GENERATOR_DEADLINE_MAX), "the deadline is too far"),
+        (
+            options.likely_tokens.is_none_or(|count| count <= limits::LIKELY_TOKENS_MAX),
+            "more likely tokens are asked for than can be named",
+        ),
+        (
+            options.adapter.as_ref().is_none_or(|adapter| (0.0..=limits::ADAPTER_SCALE_MAX).contains(&adapter.scale)),
+            "the adapter's scale lies outside 0 to 4",
+        ),
         (form_bytes <= limits::GRAMMAR_BYTES_MAX, "the grammar or schema is too long"),
         (
             options.caller.as_ref().is_none_or(|caller| caller.len() <= limits::GENERATOR_CALLER_BYTES_MAX),

@@ -59,6 +59,9 @@ struct Health {
     status: GeneratorStatus,
     /// Ours counts.
     statistics: Option<GeneratorStatistics>,
+    /// Ours says what it has.
+    #[serde(default)]
+    adapters: Vec<String>,
 }
 
 /// A secret; its `Debug` does not show it.
@@ -107,7 +110,8 @@ impl Client {
 
     fn new(builder: reqwest::ClientBuilder, base: String, key: Option<&str>, ours: bool) -> Result<Self, ClientError> {
         let http = builder.build().map_err(ClientError::Setup)?;
-        let told = Arc::new(Mutex::new(Health { status: GeneratorStatus::Loading, statistics: None }));
+        let told =
+            Arc::new(Mutex::new(Health { status: GeneratorStatus::Loading, statistics: None, adapters: Vec::new() }));
         Ok(Self { http, base, key: key.map(|key| Key(Arc::from(key))), model: None, ours, told })
     }
 
@@ -123,7 +127,7 @@ impl Client {
     }
 
     async fn ask(&self) -> Result<Health, GenerateError> {
-        let only = |status| Health { status, statistics: None };
+        let only = |status| Health { status, statistics: None, adapters: Vec::new() };
         let refused = || Ok(only(GeneratorStatus::Failed { reason: "the server refuses the key".to_owned() }));
         let denies = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let answer = self.get("/health").await?;
@@ -201,6 +205,10 @@ impl Generator for Client {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).statistics.clone()
     }
 
+    fn adapters(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).adapters.clone()
+    }
+
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {
         check(&request)?;
         let mut body = json!({
@@ -217,6 +225,19 @@ impl Generator for Client {
         add_options(&mut body, &request.options)?;
         if let GeneratorStatus::Ready { model } = self.status() {
             body["model"] = json!(model);
+        }
+        match &request.options.adapter {
+            None => {}
+            Some(adapter) if self.ours => {
+                body["adapter"] = json!(adapter.name);
+                body["adapter_scale"] = json!(adapter.scale);
+            }
+            // Others know an adapter as a model; none has a scale.
+            Some(adapter) if adapter.scale == 1.0 => body["model"] = json!(adapter.name),
+            Some(_) => {
+                let refused = "an adapter's scale means nothing to another server";
+                return Err(GenerateError::new(GenerateErrorKind::Refused, refused));
+            }
         }
         let answer = self
             .authorised(self.http.post(format!("{}/v1/chat/completions", self.base)))
@@ -258,6 +279,10 @@ fn add_options(body: &mut Value, options: &GenerationOptions) -> Result<(), Gene
             body["response_format"] =
                 json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } });
         }
+    }
+    if options.likely_tokens.is_some() {
+        let refused = "a client does not ask how likely tokens are";
+        return Err(GenerateError::new(GenerateErrorKind::Refused, refused));
     }
     match options.template {
         Template::Chat => Ok(()),

@@ -8,7 +8,8 @@
 //! - A greedy text is the same token for token whatever happens beside it and before it. What llama.cpp computes for a
 //!   token depends on the shape of its batch, so on a CPU no two requests share a batch, and the shapes that one
 //!   request meets follow from its prompt alone ([ADR 0013](../../../docs/adr/0013-slots-that-do-not-touch.md)).
-//! - While streams write, a piece of a prompt takes about [`limits::GENERATOR_READ_BESIDE`] and no more.
+//! - Requests under different adapters never share a batch: an adapter is laid over the whole model.
+//! - While streams write, a piece of a prompt takes about [`EngineConfig::step`](crate::EngineConfig) and no more.
 //! - A slot whose reader left costs at most the step that is running.
 
 use std::sync::Arc;
@@ -16,14 +17,15 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+use thiserror::Error;
 use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind};
-use wellspring_core::limits;
 
+use crate::adapter::Overlay;
 use crate::cache::{self, Cache, GRID_TOKENS, Place, TAIL_TOKENS_MIN, on_grid};
 use crate::meter::{End, Meter};
 use crate::queue::Caller;
-use crate::sample::Chooser;
+use crate::sample::{Chooser, told};
 use crate::slot::{Job, Outcome, Slot};
 
 /// Between two looks at readers who have not made room, when nothing else is to be done.
@@ -55,12 +57,22 @@ impl Shapes {
     }
 }
 
+/// llama.cpp does not take an adapter.
+#[derive(Debug, Error)]
+#[error("llama.cpp refuses the adapter")]
+struct LayError;
+
 /// The context and the requests in work.
 pub(crate) struct Decoder<'model> {
     model: &'model LlamaModel,
+    adapters: Vec<LlamaLoraAdapter>,
+    /// What is laid over the model now.
+    laid: Option<Overlay>,
     context: LlamaContext<'model>,
     batch: LlamaBatch<'static>,
     shapes: Shapes,
+    /// What a piece of a prompt may take beside streams.
+    step: Duration,
     meter: Arc<Meter>,
     /// One a slot.
     caches: Vec<Cache>,
@@ -74,15 +86,17 @@ impl<'model> Decoder<'model> {
     /// Takes a fresh context with a sequence for every slot.
     pub(crate) fn new(
         model: &'model LlamaModel,
+        adapters: Vec<LlamaLoraAdapter>,
         context: LlamaContext<'model>,
         slots: usize,
         shapes: Shapes,
+        step: Duration,
         meter: Arc<Meter>,
     ) -> Self {
         let batch = LlamaBatch::new(shapes.batch_tokens(slots), 1);
         let caches = (0..slots).map(|_| Cache::default()).collect();
         let slots = (0..slots).map(|_| None).collect();
-        Self { model, context, batch, shapes, meter, caches, slots, clock: 0 }
+        Self { model, adapters, laid: None, context, batch, shapes, step, meter, caches, slots, clock: 0 }
     }
 
     /// Whether nothing is in work.
@@ -116,13 +130,15 @@ impl<'model> Decoder<'model> {
                 return;
             }
         };
-        let Some(place) = cache::choose(&self.caches, |slot| self.slots[slot].is_none(), &job.prompt) else {
+        let Some(place) = cache::choose(&self.caches, |slot| self.slots[slot].is_none(), &job.prompt, job.overlay)
+        else {
             debug_assert!(false, "a request was admitted without room");
             return;
         };
         let read = self.prepare(place);
         self.clock += 1;
         self.caches[place.slot].used_at = self.clock;
+        self.caches[place.slot].overlay = job.overlay;
         self.meter.reused(read);
         self.slots[place.slot] = Some(Slot::new(job, chooser, read));
     }
@@ -130,10 +146,18 @@ impl<'model> Decoder<'model> {
     /// Does one step of everything in work.
     pub(crate) fn step(&mut self) {
         self.settle();
-        let writing: Vec<usize> = self.slots_that(Slot::is_writing);
+        let mut writing: Vec<usize> = self.slots_that(Slot::is_writing);
+        let overlay = |slots: &[Option<Slot<Chooser>>], index: usize| slots[index].as_ref()?.job.overlay;
+        // Those under one adapter follow each other: laying another one over the model takes time.
+        writing.sort_by_key(|&index| overlay(&self.slots, index));
         let begun = Instant::now();
-        for together in writing.chunks(if self.shapes.together { writing.len().max(1) } else { 1 }) {
-            self.decode(together);
+        let width = if self.shapes.together { writing.len().max(1) } else { 1 };
+        for indices in writing
+            .chunk_by(|&a, &b| overlay(&self.slots, a) == overlay(&self.slots, b))
+            .flat_map(|alike| alike.chunks(width))
+            .collect::<Vec<_>>()
+        {
+            self.decode(indices);
         }
         if !writing.is_empty() {
             self.meter.decoded(writing.len(), begun.elapsed());
@@ -187,6 +211,9 @@ impl<'model> Decoder<'model> {
     fn read(&mut self, index: usize, beside_streams: bool) {
         let Some(mut slot) = self.slots[index].take() else { return };
         let begun = Instant::now();
+        if let Err(error) = self.lay(slot.job.overlay) {
+            return self.end(index, slot, Outcome::failed("could not lay the adapter over the model", error));
+        }
         let piece = slot.read..piece_end(slot.read, slot.job.prompt.len(), self.piece_tokens(beside_streams));
         let finishes = piece.end == slot.job.prompt.len();
         self.batch.clear();
@@ -215,12 +242,16 @@ impl<'model> Decoder<'model> {
         if !beside_streams {
             return self.shapes.piece_tokens;
         }
-        let fitting = self.meter.readable_in(limits::GENERATOR_READ_BESIDE).unwrap_or(GRID_TOKENS);
+        let fitting = self.meter.readable_in(self.step).unwrap_or(GRID_TOKENS);
         on_grid(fitting).clamp(GRID_TOKENS, self.shapes.piece_tokens)
     }
 
     /// Feeds the last tokens of these slots back, in one batch, and writes the next ones.
     fn decode(&mut self, indices: &[usize]) {
+        let overlay = indices.first().and_then(|&index| self.slots[index].as_ref()?.job.overlay);
+        if let Err(error) = self.lay(overlay) {
+            return self.fail(indices, "could not lay the adapter over the model", &error);
+        }
         self.batch.clear();
         for &index in indices {
             let Some(slot) = &self.slots[index] else { continue };
@@ -265,9 +296,31 @@ impl<'model> Decoder<'model> {
         if vocabulary.is_eog(token) {
             slot.end(FinishReason::Stop);
         } else {
-            slot.write(token, &vocabulary.token_to_piece(token, false, None));
+            let told =
+                slot.job.options.likely_tokens.map(|count| told(&self.context, &vocabulary, row as i32, token, count));
+            slot.write(token, &vocabulary.token_to_piece(token, false, None), told);
         }
         slot.send()
+    }
+
+    /// Lays an adapter over the model, or takes the last one off.
+    fn lay(&mut self, overlay: Option<Overlay>) -> Result<(), LayError> {
+        if self.laid == overlay {
+            return Ok(());
+        }
+        match overlay {
+            Some(overlay) => {
+                let adapter = self.adapters.get_mut(overlay.adapter).ok_or(LayError)?;
+                self.context.lora_adapter_set(adapter, overlay.scale()).map_err(|_| LayError)?;
+            }
+            // Whichever is named, all are taken off.
+            None => {
+                let any = self.adapters.first_mut().ok_or(LayError)?;
+                self.context.lora_adapter_remove(any).map_err(|_| LayError)?;
+            }
+        }
+        self.laid = overlay;
+        Ok(())
     }
 
     /// Puts a request back into its slot, or frees the slot.

@@ -26,9 +26,10 @@ use wellspring_core::generator::{
 };
 use wellspring_core::limits;
 
+use crate::adapter::Overlay;
 use crate::admission::check;
 use crate::decode::Decoder;
-use crate::load::{EngineConfig, LoadError, decoder, load};
+use crate::load::{EngineConfig, LoadError, Loading, decoder, load};
 use crate::meter::{End, Meter};
 use crate::prompt::Prompter;
 use crate::queue::{Caller, Queue};
@@ -38,6 +39,8 @@ use crate::slot::{Job, Outcome};
 /// A model in this process.
 pub struct Engine {
     name: String,
+    /// In the order of the decoder's.
+    adapters: Vec<String>,
     jobs: mpsc::Sender<Command>,
     /// One for each request that waits or works.
     places: Arc<Semaphore>,
@@ -112,13 +115,14 @@ impl Engine {
         });
         let (report, outcome) = oneshot::channel();
         let name = config.name.clone();
+        let adapters = config.adapters.iter().map(|(name, _)| name.clone()).collect();
         let thread = std::thread::Builder::new().name("llama".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || run(&config, &shared, queue, report)
         });
         // Without a thread the report's sender is gone, and the status says so.
         let thread = thread.inspect_err(|error| tracing::error!(%error, "could not start the engine's thread")).ok();
-        (Self { name, jobs, places, places_max, shared, thread: Mutex::new(thread) }, outcome)
+        (Self { name, adapters, jobs, places, places_max, shared, thread: Mutex::new(thread) }, outcome)
     }
 }
 
@@ -144,6 +148,10 @@ impl Generator for Engine {
         Some(self.shared.meter.statistics())
     }
 
+    fn adapters(&self) -> Vec<String> {
+        self.adapters.clone()
+    }
+
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {
         let accepted = Instant::now();
         let Some(Ok(_)) = self.shared.loaded.get() else { return Err(unavailable()) };
@@ -151,6 +159,8 @@ impl Generator for Engine {
             return Err(GenerateError::new(GenerateErrorKind::Unavailable, "the generator is being stopped"));
         }
         check(&request)?;
+        let overlay = Overlay::find(&self.adapters, request.options.adapter.as_ref())
+            .map_err(|error| GenerateError::caused_by(GenerateErrorKind::Refused, error.to_string(), error))?;
         let meter = &self.shared.meter;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             meter.busy();
@@ -173,7 +183,20 @@ impl Generator for Engine {
         let (reply, events) = mpsc::channel(limits::STREAM_EVENTS_MAX);
         let caller = Caller::from(options.caller.as_deref().unwrap_or_default());
         let (_place, span) = (Some(place), Span::current());
-        let job = Job { prompt, tokens_max, temperature, seed, stop, options, caller, accepted, _place, reply, span };
+        let job = Job {
+            prompt,
+            overlay,
+            tokens_max,
+            temperature,
+            seed,
+            stop,
+            options,
+            caller,
+            accepted,
+            _place,
+            reply,
+            span,
+        };
         self.jobs.try_send(Some(job)).map_err(|_| unavailable())?;
         meter.accepted();
         Ok(ReceiverStream::new(events).boxed())
@@ -214,7 +237,7 @@ fn run(
         move || !shared.stopping.load(Ordering::Relaxed)
     });
     // Nobody waits for the report of an engine that was started without waiting.
-    let (model, prompter) = match loading {
+    let Loading { model, prompter, adapters } = match loading {
         Ok(loading) => loading,
         Err(error) => {
             let reason = chain(&error);
@@ -224,7 +247,7 @@ fn run(
             return;
         }
     };
-    let mut decoder = match decoder(&model, config, &shared.meter) {
+    let mut decoder = match decoder(&model, adapters, config, &shared.meter) {
         Ok(decoder) => decoder,
         Err(error) => {
             let _ = shared.loaded.set(Err(chain(&error)));

@@ -1,4 +1,4 @@
-//! Is this file a whole GGUF model?
+//! Is this file a whole GGUF file, and what does it hold?
 //!
 //! A small reader of the header alone, run before llama.cpp sees the file: a truncated or damaged file becomes an
 //! error with a reason.
@@ -30,8 +30,11 @@ const DIMENSIONS_MAX: u32 = 4;
 
 /// Value types of metadata.
 const TYPE_UINT32: u32 = 4;
+const TYPE_FLOAT32: u32 = 6;
 const TYPE_STRING: u32 = 8;
 const TYPE_ARRAY: u32 = 9;
+/// The longest name of an architecture or a kind that is looked at.
+const WORD_BYTES_MAX: u64 = 256;
 
 /// Why a file is no usable model.
 #[derive(Debug, Error)]
@@ -58,19 +61,50 @@ pub enum ModelFileError {
     Damaged(&'static str),
 }
 
+/// What a header says, of what is looked at here.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// `general.architecture`.
+    pub(crate) architecture: String,
+    /// `general.type`: `model` or `adapter`; models often do not say.
+    pub(crate) kind: String,
+    /// `adapter.type`.
+    pub(crate) adapter_kind: String,
+    /// Whether it names tokens that switch it on.
+    pub(crate) is_invoked: bool,
+    /// The tensors.
+    pub(crate) tensors: Vec<Tensor>,
+}
+
+/// A tensor of the list.
+#[derive(Debug)]
+pub(crate) struct Tensor {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its size in each dimension, 1 where it has none.
+    pub(crate) dimensions: [u64; DIMENSIONS_MAX as usize],
+    /// Its numbers, as ggml counts types.
+    pub(crate) kind: u32,
+}
+
 /// Reads a model file's header and checks it against the file's length. Blocking; some milliseconds for a large
 /// vocabulary.
 pub fn check(path: &Path) -> Result<(), ModelFileError> {
+    read(path).map(drop)
+}
+
+/// The same, and what the header says.
+pub(crate) fn read(path: &Path) -> Result<Contents, ModelFileError> {
     let file = File::open(path).map_err(ModelFileError::Unreadable)?;
     let metadata = file.metadata().map_err(ModelFileError::Unreadable)?;
     if !metadata.is_file() {
         return Err(ModelFileError::Damaged("it is no regular file"));
     }
-    check_header(BufReader::with_capacity(1 << 16, file), metadata.len())
+    read_header(BufReader::with_capacity(1 << 16, file), metadata.len())
 }
 
 /// The same over any reader.
-fn check_header(reader: impl Read, length: u64) -> Result<(), ModelFileError> {
+fn read_header(reader: impl Read, length: u64) -> Result<Contents, ModelFileError> {
     let mut header = Header { reader, position: 0, length };
     if header.bytes::<4>().map_err(|error| match error {
         ModelFileError::Truncated { .. } => ModelFileError::NotGguf,
@@ -88,14 +122,15 @@ fn check_header(reader: impl Read, length: u64) -> Result<(), ModelFileError> {
     if tensors == 0 {
         return Err(ModelFileError::Damaged("it holds no tensor"));
     }
-    let alignment = header.metadata(entries)?;
-    let ends_at = header.tensors(tensors, alignment)?;
+    let mut contents = Contents::default();
+    let alignment = header.metadata(entries, &mut contents)?;
+    let ends_at = header.tensors(tensors, alignment, &mut contents)?;
     let data_at = header.position.next_multiple_of(alignment);
     let promised = data_at.checked_add(ends_at).ok_or(ModelFileError::Damaged("its tensors overflow"))?;
     if promised > length {
         return Err(ModelFileError::Truncated { actual: length, promised });
     }
-    Ok(())
+    Ok(contents)
 }
 
 /// The header, read once from front to back.
@@ -106,45 +141,61 @@ struct Header<R> {
 }
 
 impl<R: Read> Header<R> {
-    /// Passes over the metadata; returns the alignment it names.
-    fn metadata(&mut self, entries: u64) -> Result<u64, ModelFileError> {
+    /// Reads the metadata that is looked at and passes over the rest; returns the alignment it names.
+    fn metadata(&mut self, entries: u64, contents: &mut Contents) -> Result<u64, ModelFileError> {
         let mut alignment = ALIGNMENT_DEFAULT;
         for _ in 0..entries {
             let key = self.string(KEY_BYTES_MAX, "a metadata key is too long")?;
             let kind = self.u32()?;
-            if key == b"general.alignment" && kind == TYPE_UINT32 {
-                alignment = u64::from(self.u32()?);
-                if !alignment.is_power_of_two() {
-                    return Err(ModelFileError::Damaged("its alignment is no power of two"));
+            let word = match key.as_slice() {
+                b"general.architecture" => &mut contents.architecture,
+                b"general.type" => &mut contents.kind,
+                b"adapter.type" => &mut contents.adapter_kind,
+                b"general.alignment" if kind == TYPE_UINT32 => {
+                    alignment = u64::from(self.u32()?);
+                    if !alignment.is_power_of_two() {
+                        return Err(ModelFileError::Damaged("its alignment is no power of two"));
+                    }
+                    continue;
                 }
-            } else {
-                self.skip_value(kind)?;
+                key => {
+                    contents.is_invoked |= key == b"adapter.alora.invocation_tokens";
+                    // llama.cpp ends the process over a value of another type.
+                    if key == b"adapter.lora.alpha" && kind != TYPE_FLOAT32 {
+                        return Err(ModelFileError::Damaged("its adapter.lora.alpha is no 32-bit number"));
+                    }
+                    self.skip_value(kind)?;
+                    continue;
+                }
+            };
+            if kind != TYPE_STRING {
+                return Err(ModelFileError::Damaged("a name in its metadata is no text"));
             }
+            let text = self.string(WORD_BYTES_MAX, "a name in its metadata is too long")?;
+            *word = String::from_utf8_lossy(&text).into_owned();
         }
         Ok(alignment)
     }
 
-    /// Checks the list of tensors; returns where the last one ends, counted from the beginning of the data.
-    fn tensors(&mut self, tensors: u64, alignment: u64) -> Result<u64, ModelFileError> {
+    /// Reads and checks the list of tensors; returns where the last one ends, counted from the beginning of the data.
+    fn tensors(&mut self, tensors: u64, alignment: u64, contents: &mut Contents) -> Result<u64, ModelFileError> {
         let overflow = ModelFileError::Damaged;
         let mut ends_at = 0u64;
         for _ in 0..tensors {
-            self.string(NAME_BYTES_MAX, "a tensor's name is too long")?;
-            let dimensions = self.u32()?;
-            if dimensions > DIMENSIONS_MAX {
+            let name = self.string(NAME_BYTES_MAX, "a tensor's name is too long")?;
+            let named = self.u32()?;
+            if named > DIMENSIONS_MAX {
                 return Err(ModelFileError::Damaged("a tensor has too many dimensions"));
             }
-            let (mut elements, mut row) = (1u64, 1u64);
-            for dimension in 0..dimensions {
-                let size = self.u64()?;
-                elements = elements.checked_mul(size).ok_or(overflow("a tensor's size overflows"))?;
-                if dimension == 0 {
-                    row = size;
-                }
+            let mut dimensions = [1; DIMENSIONS_MAX as usize];
+            for dimension in &mut dimensions[..named as usize] {
+                *dimension = self.u64()?;
             }
+            let elements = dimensions.iter().try_fold(1u64, |elements, size| elements.checked_mul(*size));
+            let elements = elements.ok_or(overflow("a tensor's size overflows"))?;
             let kind = self.u32()?;
             let (block, block_bytes) = block(kind).ok_or(overflow("a tensor is of an unknown type"))?;
-            if !row.is_multiple_of(block) {
+            if !dimensions[0].is_multiple_of(block) {
                 return Err(ModelFileError::Damaged("a tensor's row is no whole number of blocks"));
             }
             let bytes = (elements / block).checked_mul(block_bytes).ok_or(overflow("a tensor's size overflows"))?;
@@ -154,6 +205,8 @@ impl<R: Read> Header<R> {
             }
             let end = offset.checked_add(bytes).ok_or(overflow("a tensor's offset overflows"))?;
             ends_at = ends_at.max(end);
+            let name = String::from_utf8_lossy(&name).into_owned();
+            contents.tensors.push(Tensor { name, dimensions, kind });
         }
         Ok(ends_at)
     }
@@ -290,87 +343,5 @@ fn block(kind: u32) -> Option<(u64, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A model of one tensor of 64 floats, and where each part begins.
-    fn model() -> Vec<u8> {
-        let mut bytes = Vec::from(MAGIC);
-        bytes.extend(3u32.to_le_bytes());
-        bytes.extend(1u64.to_le_bytes());
-        bytes.extend(2u64.to_le_bytes());
-        string(&mut bytes, "general.architecture");
-        bytes.extend(TYPE_STRING.to_le_bytes());
-        string(&mut bytes, "llama");
-        string(&mut bytes, "tokens");
-        bytes.extend(TYPE_ARRAY.to_le_bytes());
-        bytes.extend(TYPE_STRING.to_le_bytes());
-        bytes.extend(2u64.to_le_bytes());
-        string(&mut bytes, "a");
-        string(&mut bytes, "b");
-        string(&mut bytes, "output.weight");
-        bytes.extend(2u32.to_le_bytes());
-        bytes.extend(32u64.to_le_bytes());
-        bytes.extend(2u64.to_le_bytes());
-        bytes.extend(0u32.to_le_bytes());
-        bytes.extend(0u64.to_le_bytes());
-        bytes.resize(bytes.len().next_multiple_of(32) + 64 * 4, 0);
-        bytes
-    }
-
-    fn string(bytes: &mut Vec<u8>, text: &str) {
-        bytes.extend((text.len() as u64).to_le_bytes());
-        bytes.extend(text.as_bytes());
-    }
-
-    fn result(bytes: &[u8]) -> Result<(), ModelFileError> {
-        check_header(bytes, bytes.len() as u64)
-    }
-
-    #[test]
-    fn a_whole_model_passes() {
-        result(&model()).unwrap();
-    }
-
-    #[test]
-    fn every_truncation_is_found() {
-        let bytes = model();
-        for length in 0..bytes.len() {
-            let error = result(&bytes[..length]).unwrap_err();
-            let expected = matches!(error, ModelFileError::Truncated { .. } | ModelFileError::NotGguf);
-            assert!(expected, "{length} bytes: {error}");
-        }
-    }
-
-    #[test]
-    fn any_changed_byte_is_an_answer_and_no_panic() {
-        let bytes = model();
-        for at in 0..bytes.len() {
-            for value in [0x00, 0x7F, 0xFF] {
-                let mut changed = bytes.clone();
-                changed[at] = value;
-                let _ = result(&changed);
-            }
-        }
-    }
-
-    #[test]
-    fn false_counts_take_no_memory() {
-        let mut bytes = model();
-        bytes[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(matches!(result(&bytes), Err(ModelFileError::Damaged("it lists too many tensors"))));
-        let mut bytes = model();
-        bytes[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(matches!(result(&bytes), Err(ModelFileError::Damaged("a metadata key is too long"))));
-    }
-
-    #[test]
-    fn other_files_and_versions_are_named() {
-        assert!(matches!(result(b"PK\x03\x04 a zip file"), Err(ModelFileError::NotGguf)));
-        let mut bytes = model();
-        bytes[4..8].copy_from_slice(&9u32.to_le_bytes());
-        assert!(matches!(result(&bytes), Err(ModelFileError::Version(9))));
-        assert!(matches!(check(Path::new("/nonexistent")), Err(ModelFileError::Unreadable(_))));
-        assert!(matches!(check(Path::new("/")), Err(ModelFileError::Damaged(_))));
-    }
-}
+#[path = "gguf_tests.rs"]
+mod tests;

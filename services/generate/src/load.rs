@@ -8,17 +8,19 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{LlamaContextLoadError, LlamaModelLoadError, LogOptions};
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+use llama_cpp_2::{LlamaContextLoadError, LlamaCppError, LlamaLoraAdapterInitError, LlamaModelLoadError, LogOptions};
 use thiserror::Error;
 use wellspring_core::limits;
 
+use crate::adapter::{self, AdapterError};
 use crate::decode::{Decoder, Shapes};
-use crate::device;
+use crate::device::{self, GpuSplit, UnknownDevice};
 use crate::gguf::{self, ModelFileError};
 use crate::meter::Meter;
 use crate::prompt::{PromptError, Prompter};
@@ -30,6 +32,8 @@ pub struct EngineConfig {
     pub model: PathBuf,
     /// The name it is served under.
     pub name: String,
+    /// LoRA adapters that requests can ask for: their names, no two alike and none the model's, and their GGUF files.
+    pub adapters: Vec<(String, PathBuf)>,
     /// Tokens of prompt and output together, of one request.
     pub context_tokens: u32,
     /// Requests in work at once; each has `context_tokens` of the cache's memory to itself.
@@ -41,6 +45,12 @@ pub struct EngineConfig {
     /// Layers of the model that GPUs compute; `None` leaves it to llama.cpp, which puts all there where a GPU is. Over
     /// several GPUs the layers are split by their free memory. Without a GPU, or a build for one, it means nothing.
     pub gpu_layers: Option<u32>,
+    /// The GPUs to use, by their names in [`devices`](crate::devices); none is all of them.
+    pub devices: Vec<String>,
+    /// How the model lies on several of them.
+    pub gpu_split: GpuSplit,
+    /// How long a piece of a prompt may take that is read while others write.
+    pub step: Duration,
 }
 
 /// How the numbers in the cache are kept.
@@ -78,11 +88,15 @@ impl EngineConfig {
         Self {
             model,
             name: name.into(),
+            adapters: Vec::new(),
             context_tokens: limits::GENERATOR_CONTEXT_TOKENS,
             slots: limits::GENERATOR_SLOTS,
             cache_type: CacheType::default(),
             threads,
             gpu_layers: None,
+            devices: Vec::new(),
+            gpu_split: GpuSplit::default(),
+            step: limits::GENERATOR_STEP,
         }
     }
 }
@@ -93,6 +107,30 @@ pub enum LoadError {
     /// The file is not one to load.
     #[error("could not use the model file")]
     File(#[from] ModelFileError),
+    /// An adapter's file is not one to load, or does not fit the model.
+    #[error("could not use the adapter {name}")]
+    Adapter {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: AdapterError,
+    },
+    /// llama.cpp refuses an adapter.
+    #[error("llama.cpp could not load the adapter {name}")]
+    AdapterRefused {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: LlamaLoraAdapterInitError,
+    },
+    /// A GPU is not there.
+    #[error("could not use the GPUs that are named")]
+    Device(#[from] UnknownDevice),
+    /// llama.cpp does not take so many GPUs.
+    #[error("llama.cpp refuses the GPUs that are named")]
+    Devices(#[source] LlamaCppError),
     /// llama.cpp refuses the model.
     #[error("llama.cpp could not load the model")]
     Model(#[source] LlamaModelLoadError),
@@ -114,30 +152,58 @@ pub enum LoadError {
 /// rounds nothing.
 const FLASH_ATTENTION_ON: i32 = 1;
 
-/// Reads the model, for as long as it is wanted.
-pub(crate) fn load(
-    config: &EngineConfig,
-    wanted: impl Fn() -> bool + 'static,
-) -> Result<(Arc<LlamaModel>, Prompter), LoadError> {
+/// What was read.
+pub(crate) struct Loading {
+    pub(crate) model: Arc<LlamaModel>,
+    pub(crate) prompter: Prompter,
+    /// In the order of the settings. They live in the model's memory and must not be used without it.
+    pub(crate) adapters: Vec<LlamaLoraAdapter>,
+}
+
+/// Reads the model and its adapters, for as long as they are wanted.
+pub(crate) fn load(config: &EngineConfig, wanted: impl Fn() -> bool + 'static) -> Result<Loading, LoadError> {
+    let names_are_apart = config.adapters.iter().enumerate().all(|(place, (name, _))| {
+        adapter::is_adapter_name(name) && *name != config.name && config.adapters[..place].iter().all(|o| o.0 != *name)
+    });
+    if !names_are_apart || config.adapters.len() > limits::ADAPTERS_MAX {
+        return Err(LoadError::Settings);
+    }
     if config.context_tokens == 0 || config.threads == 0 || !(1..=limits::GENERATOR_SLOTS_MAX).contains(&config.slots) {
         return Err(LoadError::Settings);
     }
     gguf::check(&config.model)?;
+    for (name, file) in &config.adapters {
+        adapter::check(&config.model, file).map_err(|source| LoadError::Adapter { name: name.clone(), source })?;
+    }
+    backend();
     // The callback ends the loading of an engine that is not wanted any more; it also keeps llama.cpp from logging
     // its progress dot by dot.
     let parameters = match config.gpu_layers {
         Some(layers) => LlamaModelParams::default().with_n_gpu_layers(layers),
         None => LlamaModelParams::default(),
     };
+    let parameters = parameters.with_split_mode(config.gpu_split.mode());
+    let parameters = match device::find(&config.devices)?.as_slice() {
+        [] => parameters,
+        devices => parameters.with_devices(devices).map_err(LoadError::Devices)?,
+    };
     let parameters = parameters.with_progress_callback(move |_| wanted());
-    let model = Arc::new(LlamaModel::load_from_file(backend(), &config.model, &parameters).map_err(LoadError::Model)?);
+    let mut model = LlamaModel::load_from_file(backend(), &config.model, &parameters).map_err(LoadError::Model)?;
+    // Before there is a context, which is made large enough for what the adapters add.
+    let mut adapters = Vec::new();
+    for (name, file) in &config.adapters {
+        let adapter = model.lora_adapter_init(file);
+        adapters.push(adapter.map_err(|source| LoadError::AdapterRefused { name: name.clone(), source })?);
+    }
+    let model = Arc::new(model);
     let prompter = Prompter::new(Arc::clone(&model)).map_err(|error: PromptError| LoadError::Template(error.into()))?;
-    Ok((model, prompter))
+    Ok(Loading { model, prompter, adapters })
 }
 
 /// Makes the context, on the thread that will use it.
 pub(crate) fn decoder<'model>(
     model: &'model LlamaModel,
+    adapters: Vec<LlamaLoraAdapter>,
     config: &EngineConfig,
     meter: &Arc<Meter>,
 ) -> Result<Decoder<'model>, LoadError> {
@@ -166,7 +232,7 @@ pub(crate) fn decoder<'model>(
         .with_no_perf(true);
     let context = model.new_context(backend(), parameters).map_err(LoadError::Context)?;
     meter.loaded(config.slots, cache_bytes(model, config));
-    Ok(Decoder::new(model, context, config.slots, shapes, Arc::clone(meter)))
+    Ok(Decoder::new(model, adapters, context, config.slots, shapes, config.step, Arc::clone(meter)))
 }
 
 /// What keys and values of all slots take together, for models whose layers are alike.

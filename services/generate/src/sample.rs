@@ -12,8 +12,9 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+use llama_cpp_2::vocab::LlamaVocab;
 use thiserror::Error;
-use wellspring_core::generator::{GenerationOptions, TextForm};
+use wellspring_core::generator::{GenerationOptions, LikelyToken, TextForm, WrittenToken};
 
 /// Written tokens that the repeat penalty looks back at.
 const PENALTY_TOKENS: i32 = 64;
@@ -75,6 +76,45 @@ impl Chooser {
     }
 }
 
+/// How likely a token of a row of the last batch was, and the likeliest ones in its place. CPU work in proportion to the
+/// vocabulary.
+pub(crate) fn told(
+    context: &LlamaContext<'_>,
+    vocabulary: &LlamaVocab<'_>,
+    row: i32,
+    token: LlamaToken,
+    count: usize,
+) -> WrittenToken {
+    let logits = context.get_logits_ith(row);
+    let likely = |token: i32, logprob: f32| LikelyToken {
+        bytes: vocabulary.token_to_piece(LlamaToken(token), true, None),
+        logprob,
+    };
+    let (mine, likeliest) = logprobs(logits, token.0, count);
+    WrittenToken {
+        token: likely(token.0, mine),
+        likeliest: likeliest.into_iter().map(|(token, logprob)| likely(token, logprob)).collect(),
+    }
+}
+
+/// The log-probability of one token, and so many of the likeliest, the likeliest first; among equals the lowest first.
+fn logprobs(logits: &[f32], token: i32, count: usize) -> (f32, Vec<(i32, f32)>) {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // In 64 bits: a sum over 150,000 small numbers.
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    let logprob = |logit: f32| (f64::from(logit - most) - sum.ln()) as f32;
+    let mut likeliest: Vec<(i32, f32)> = Vec::with_capacity(count + 1);
+    for (token, &logit) in (0..).zip(logits) {
+        let place = likeliest.partition_point(|(_, other)| *other >= logit);
+        if place < count {
+            likeliest.insert(place, (token, logit));
+            likeliest.truncate(count);
+        }
+    }
+    let mine = usize::try_from(token).ok().and_then(|token| logits.get(token)).copied().unwrap_or(f32::NEG_INFINITY);
+    (logprob(mine), likeliest.into_iter().map(|(token, logit)| (token, logprob(logit))).collect())
+}
+
 /// Says whether a form can be asked for. CPU work in proportion to it.
 pub(crate) fn check_form(model: &LlamaModel, form: &TextForm) -> Result<(), SampleError> {
     grammar(model, form).map(drop)
@@ -114,4 +154,20 @@ fn chain(model: &LlamaModel, temperature: f32, seed: u32, options: &GenerationOp
         ]);
     }
     LlamaSampler::chain(chain, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_and_the_likeliest_come_first() {
+        let logits = [1.0, 3.0, -2.0, 3.0];
+        let (mine, likeliest) = logprobs(&logits, 0, 4);
+        assert_eq!(likeliest.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [1, 3, 0, 2]);
+        assert!((likeliest.iter().map(|(_, logprob)| logprob.exp()).sum::<f32>() - 1.0).abs() < 1e-6);
+        assert_eq!(mine, likeliest[2].1);
+        assert_eq!(logprobs(&logits, 1, 0).1, []);
+        assert_eq!(logprobs(&logits, 1, 2).1.len(), 2);
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - The last event sent is [`GenerationEvent::Done`] or an error, and nothing is sent after it.
+//! - A token that is told of comes with the text that its first byte is in; those of a stop text are not told of.
 //! - Events wait for a reader who is slow, up to [`limits::GENERATOR_STALL_MAX`]; then the stream is given up, since
 //!   others wait for its slot. Nobody else waits for a slow reader.
 
@@ -13,10 +14,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::Span;
 use wellspring_core::generator::{
-    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationOptions, Usage,
+    FinishReason, GenerateError, GenerateErrorKind, GenerationEvent, GenerationOptions, Usage, WrittenToken,
 };
 use wellspring_core::limits;
 
+use crate::adapter::Overlay;
 use crate::assemble::{Assembled, Assembler};
 use crate::queue::Caller;
 
@@ -28,6 +30,8 @@ pub(crate) type Reply = mpsc::Sender<Result<GenerationEvent, GenerateError>>;
 pub(crate) struct Job {
     /// The prompt; at least one token and fewer than the context holds.
     pub(crate) prompt: Vec<LlamaToken>,
+    /// What is laid over the model for it.
+    pub(crate) overlay: Option<Overlay>,
     /// The most tokens to write; at least one, and no more than the context has room for.
     pub(crate) tokens_max: usize,
     /// 0 is greedy.
@@ -96,7 +100,11 @@ pub(crate) struct Slot<C> {
     /// The last token written, which the cache does not hold yet.
     pub(crate) last: Option<LlamaToken>,
     assembler: Assembler,
-    /// Events that are not sent yet: at most a text and the end.
+    /// Tokens to tell of when their text is let out, each with the bytes that were written before it.
+    untold: VecDeque<(usize, WrittenToken)>,
+    bytes_written: usize,
+    bytes_let_out: usize,
+    /// Events that are not sent yet: at most two texts with their tokens and the end.
     unsent: VecDeque<GenerationEvent>,
     stalled_since: Option<Instant>,
 }
@@ -114,18 +122,24 @@ impl<C> Slot<C> {
             began: Instant::now(),
             wrote: None,
             last: None,
+            untold: VecDeque::new(),
+            bytes_written: 0,
+            bytes_let_out: 0,
             unsent: VecDeque::new(),
             stalled_since: None,
         }
     }
 
-    /// Adds a token to the output; ends it at a stop text or at the limit.
-    pub(crate) fn write(&mut self, token: LlamaToken, bytes: &[u8]) {
+    /// Adds a token to the output, and what is to be told of it; ends it at a stop text or at the limit.
+    pub(crate) fn write(&mut self, token: LlamaToken, bytes: &[u8], told: Option<WrittenToken>) {
         self.usage.completion_tokens += 1;
         self.last = Some(token);
+        self.untold.extend(told.map(|told| (self.bytes_written, told)));
+        self.bytes_written += bytes.len();
         match self.assembler.push(bytes) {
             Assembled::Stopped(text) => {
                 self.queue_text(text);
+                self.untold.clear();
                 self.queue_done(FinishReason::Stop);
             }
             Assembled::Text(text) => {
@@ -141,6 +155,7 @@ impl<C> Slot<C> {
     pub(crate) fn end(&mut self, reason: FinishReason) {
         let rest = self.assembler.finish();
         self.queue_text(rest);
+        self.queue_tokens(usize::MAX);
         self.queue_done(reason);
     }
 
@@ -188,7 +203,19 @@ impl<C> Slot<C> {
 
     fn queue_text(&mut self, text: String) {
         if !text.is_empty() {
+            // Bytes that are no UTF-8 come out longer than they went in: then a token is told of a little early.
+            self.bytes_let_out += text.len();
+            self.queue_tokens(self.bytes_let_out);
             self.unsent.push_back(GenerationEvent::Text(text));
+        }
+    }
+
+    /// Tells of the tokens that begin before this byte of the output.
+    fn queue_tokens(&mut self, before: usize) {
+        let count = self.untold.iter().take_while(|(begin, _)| *begin < before).count();
+        if count > 0 {
+            let tokens = self.untold.drain(..count).map(|(_, token)| token).collect();
+            self.unsent.push_back(GenerationEvent::Tokens(tokens));
         }
     }
 
@@ -201,12 +228,15 @@ impl<C> Slot<C> {
 mod tests {
     use std::time::Duration;
 
+    use wellspring_core::generator::LikelyToken;
+
     use super::*;
 
     fn slot(tokens_max: usize, room: usize) -> (Slot<()>, mpsc::Receiver<Result<GenerationEvent, GenerateError>>) {
         let (reply, events) = mpsc::channel(room);
         let job = Job {
             prompt: vec![LlamaToken(1)],
+            overlay: None,
             tokens_max,
             temperature: 0.0,
             seed: 0,
@@ -228,9 +258,9 @@ mod tests {
     #[test]
     fn the_limit_ends_the_text_with_what_was_held_back() {
         let (mut slot, mut events) = slot(2, 8);
-        slot.write(LlamaToken(1), b"a");
+        slot.write(LlamaToken(1), b"a", None);
         assert!(matches!(slot.send(), Outcome::GoesOn));
-        slot.write(LlamaToken(1), b"bEN");
+        slot.write(LlamaToken(1), b"bEN", None);
         assert!(matches!(slot.send(), Outcome::Ended));
         let usage = Usage { prompt_tokens: 1, cached_tokens: 0, completion_tokens: 2 };
         assert_eq!(
@@ -245,11 +275,35 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_told_of_with_its_first_byte() {
+        let token = |bytes: &[u8]| {
+            let token = LikelyToken { bytes: bytes.to_vec(), logprob: -1.0 };
+            WrittenToken { token, likeliest: Vec::new() }
+        };
+        let (mut slot, mut events) = slot(9, 16);
+        for bytes in [&b"a"[..], b"\xE6\xB0", b"\xB4bE", b"N", b"D"] {
+            slot.write(LlamaToken(1), bytes, Some(token(bytes)));
+            slot.send();
+        }
+        let usage = Usage { prompt_tokens: 1, cached_tokens: 0, completion_tokens: 5 };
+        assert_eq!(
+            text(&mut events),
+            [
+                GenerationEvent::Tokens(vec![token(b"a")]),
+                GenerationEvent::Text("a".to_owned()),
+                GenerationEvent::Tokens(vec![token(b"\xE6\xB0"), token(b"\xB4bE")]),
+                GenerationEvent::Text("水b".to_owned()),
+                GenerationEvent::Done { reason: FinishReason::Stop, usage },
+            ]
+        );
+    }
+
+    #[test]
     fn a_slow_reader_is_waited_for_and_loses_nothing() {
         let (mut slot, mut events) = slot(9, 1);
-        slot.write(LlamaToken(1), b"a");
+        slot.write(LlamaToken(1), b"a", None);
         assert!(matches!(slot.send(), Outcome::GoesOn));
-        slot.write(LlamaToken(1), b"bEND");
+        slot.write(LlamaToken(1), b"bEND", None);
         assert!(matches!(slot.send(), Outcome::GoesOn) && slot.has_unsent());
         assert_eq!(text(&mut events), [GenerationEvent::Text("a".to_owned())]);
         assert!(matches!(slot.send(), Outcome::GoesOn) && slot.has_unsent());
@@ -261,7 +315,7 @@ mod tests {
     fn a_reader_who_left_ends_the_request() {
         let (mut slot, events) = slot(9, 1);
         drop(events);
-        slot.write(LlamaToken(1), b"a");
+        slot.write(LlamaToken(1), b"a", None);
         assert!(matches!(slot.send(), Outcome::Left));
         assert!(matches!(slot.job.over(), Some(Outcome::Left)));
     }

@@ -11,6 +11,7 @@
 //! - The service lives on whatever the child does (I-8): a stream in flight ends with `Interrupted`, a new one is
 //!   `Unavailable` until the next child is ready.
 //! - A child that hangs is killed; one that dies young is started again after ever longer pauses.
+//! - What was counted survives a child: the sums are kept here.
 //! - No child outlives its supervisor: it is killed on shutdown and on drop, and it ends by itself when the process
 //!   that holds its standard input dies.
 
@@ -34,6 +35,7 @@ use wellspring_core::generator::{
 use wellspring_core::limits;
 
 use crate::client::Client;
+use crate::tally::Tally;
 
 /// Between two looks at a child that is loading.
 const LOADING_POLL: Duration = Duration::from_millis(25);
@@ -73,6 +75,7 @@ pub struct Supervisor {
 /// What the task tells the askers.
 struct Shared {
     now: Mutex<Now>,
+    tally: Tally,
 }
 
 /// How the child is.
@@ -94,7 +97,7 @@ impl Supervisor {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path of the generator's socket is too long"));
         }
         let now = Now { status: GeneratorStatus::Loading, client: None, process: None };
-        let shared = Arc::new(Shared { now: Mutex::new(now) });
+        let shared = Arc::new(Shared { now: Mutex::new(now), tally: Tally::default() });
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(keep_alive(config, Arc::clone(&shared), stopped));
         Ok(Self { shared, stop, task: Mutex::new(Some(task)) })
@@ -134,13 +137,27 @@ impl Generator for Supervisor {
     }
 
     fn statistics(&self) -> Option<GeneratorStatistics> {
-        self.shared.lock().client.as_ref()?.statistics()
+        // Under the lock a child's numbers are either told by it or in the tally, never both.
+        let now = self.shared.lock();
+        Some(self.shared.tally.total(now.client.as_ref().and_then(Client::statistics)))
+    }
+
+    fn adapters(&self) -> Vec<String> {
+        self.shared.lock().client.as_ref().map(Client::adapters).unwrap_or_default()
     }
 
     async fn generate(&self, request: GenerationRequest) -> Result<Generation, GenerateError> {
         let client = self.shared.lock().client.clone();
         match client {
-            Some(client) => client.generate(request).await,
+            Some(client) => match client.generate(request).await {
+                Ok(generation) => Ok(self.shared.tally.count(generation)),
+                Err(error) => {
+                    if error.kind() == GenerateErrorKind::Busy {
+                        self.shared.tally.busy();
+                    }
+                    Err(error)
+                }
+            },
             None => Err(GenerateError::new(GenerateErrorKind::Unavailable, "the generator is not ready")),
         }
     }
@@ -158,6 +175,14 @@ impl Shared {
         }
         now.status = status;
         now.client = client;
+    }
+
+    /// A child that was ready is so no more.
+    fn lose(&self, client: &Client) {
+        let mut now = self.lock();
+        tracing::info!("the generator's process is lost");
+        (now.status, now.client) = (GeneratorStatus::Loading, None);
+        self.tally.close(client.statistics());
     }
 }
 
@@ -234,7 +259,7 @@ async fn live(
         _ = stopped.wait_for(|stopped| *stopped) => None,
     };
     if ready_since.is_some() {
-        shared.set(GeneratorStatus::Loading, None);
+        shared.lose(&client);
     }
     if child.id().is_some()
         && let Err(error) = child.kill().await

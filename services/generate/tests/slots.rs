@@ -7,18 +7,20 @@
     reason = "a test may fail loudly, and says what it counted"
 )]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use wellspring_core::generator::{
-    FinishReason, GenerateError, GenerateErrorKind, Generation, GenerationEvent, GenerationOptions, GenerationRequest,
-    Generator, GeneratorStatistics, Message, Role, Template, TextForm, Usage,
+    FinishReason, GenerateErrorKind, GenerationOptions, GenerationRequest, Generator, TextForm,
 };
 use wellspring_core::limits;
 use wellspring_generate::{Engine, EngineConfig};
+
+mod support;
+
+use support::{Answer, Chance, alone_and_cold, answer, ask, config, load, read, until};
 
 /// Interleavings of the ordinary test.
 const INTERLEAVINGS: u64 = 6;
@@ -26,60 +28,8 @@ const INTERLEAVINGS: u64 = 6;
 const INTERLEAVINGS_ASKED: &str = "WELLSPRING_TEST_INTERLEAVINGS";
 /// Another model's file, for the long test: others are computed by other routines.
 const MODEL: &str = "WELLSPRING_TEST_ISOLATION_MODEL";
-/// Requests that are begun in one interleaving.
-const REQUESTS: u64 = 6;
-
-/// A text, its end and its cost.
-#[derive(Debug, Clone, PartialEq)]
-struct Answer {
-    text: String,
-    reason: FinishReason,
-    usage: Usage,
-}
-
-/// The model for tests.
-fn model() -> PathBuf {
-    let directory = std::env::var_os("WELLSPRING_MODELS_DIR").map(PathBuf::from).unwrap_or_else(|| {
-        let home = std::env::var_os("HOME").expect("there is a home directory");
-        PathBuf::from(home).join(".local/share/wellspring/models")
-    });
-    let model = directory.join("SmolLM2-135M-Instruct.Q4_1.gguf");
-    assert!(model.is_file(), "{} is missing; run: wellspring models pull --set test", model.display());
-    model
-}
-
-/// One thread: on a busy machine several wait for each other more than they compute.
-fn config() -> EngineConfig {
-    EngineConfig { context_tokens: 1024, threads: 1, ..EngineConfig::new(model(), "smollm2-135m") }
-}
-
 async fn engine() -> Engine {
     load(config()).await
-}
-
-/// A greedy request of one turn.
-fn ask(question: impl Into<String>, tokens_max: usize) -> GenerationRequest {
-    let messages = vec![Message { role: Role::User, content: question.into() }];
-    let options = GenerationOptions::default();
-    GenerationRequest { messages, tokens_max, temperature: 0.0, seed: 1, stop: vec![], options }
-}
-
-async fn answer(generator: &dyn Generator, request: GenerationRequest) -> Result<Answer, GenerateError> {
-    read(generator.generate(request).await?).await
-}
-
-/// Numbers by chance, from a seed that is printed.
-struct Chance(u64);
-
-impl Chance {
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        // Weyl's sequence, mixed: every seed is good.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// Prompts that share beginnings of many lengths; some are longer than the cache is searched in one part.
@@ -101,107 +51,16 @@ fn isolated_config() -> EngineConfig {
     EngineConfig { model, ..config() }
 }
 
-async fn load(config: EngineConfig) -> Engine {
-    tokio::task::spawn_blocking(|| Engine::load(config)).await.unwrap().expect("the model loads")
-}
-
-/// What each prompt becomes alone, with nothing of it in the cache.
-async fn alone_and_cold(prompts: &[String], tokens_max: usize) -> BTreeMap<String, Answer> {
-    let mut answers = BTreeMap::new();
-    let engine = load(EngineConfig { slots: 1, ..isolated_config() }).await;
-    for prompt in prompts {
-        let cold = answer(&engine, ask(prompt.clone(), tokens_max)).await.unwrap();
-        assert_eq!(cold.usage.cached_tokens, 0);
-        answers.insert(prompt.clone(), cold);
-        // Another text without a template shares no token with the next prompt and takes the only slot.
-        let options = GenerationOptions { template: Template::Plain, ..GenerationOptions::default() };
-        answer(&engine, GenerationRequest { options, ..ask("Nothing of this is asked again.", 1) }).await.unwrap();
-    }
-    answers
-}
-
-/// Begins, ends and leaves requests by chance; every text that was read to its end is the one of a cold engine.
-/// Returns how many were read to their end, how many were left, and how many prompt tokens were reused.
-async fn interleave(engine: &Engine, cold: &BTreeMap<String, Answer>, seed: u64, tokens_max: usize) -> [u64; 3] {
-    let mut chance = Chance(seed);
-    let prompts: Vec<&String> = cold.keys().collect();
-    let mut ends = Vec::new();
-    for _ in 0..REQUESTS {
-        let prompt = prompts[chance.below(prompts.len() as u64) as usize].clone();
-        let (leaves, events, pause) = (chance.below(3) == 0, chance.below(4), chance.below(60));
-        let mut generation = match engine.generate(ask(prompt.clone(), tokens_max)).await {
-            Ok(generation) => generation,
-            Err(error) => panic!("seed {seed}: {}", error.chain()),
-        };
-        ends.push(tokio::spawn(async move {
-            if leaves {
-                // In the queue, in the middle of its prompt, or after some tokens.
-                let _ = tokio::time::timeout(Duration::from_millis(pause), async {
-                    for _ in 0..events {
-                        generation.next().await;
-                    }
-                })
-                .await;
-                return None;
-            }
-            Some((prompt, read(generation).await.unwrap()))
-        }));
-        tokio::time::sleep(Duration::from_millis(chance.below(40))).await;
-    }
-    let mut counts = [0; 3];
-    for end in ends {
-        let Some((prompt, answer)) = end.await.unwrap() else {
-            counts[1] += 1;
-            continue;
-        };
-        let alone = &cold[&prompt];
-        assert_eq!(answer.text, alone.text, "seed {seed}: {} tokens were reused", answer.usage.cached_tokens);
-        assert_eq!(answer.usage.completion_tokens, alone.usage.completion_tokens, "seed {seed}");
-        counts[0] += 1;
-        counts[2] += answer.usage.cached_tokens as u64;
-    }
-    counts
-}
-
-async fn read(mut generation: Generation) -> Result<Answer, GenerateError> {
-    let mut text = String::new();
-    loop {
-        match generation.next().await.expect("a stream has an end")? {
-            GenerationEvent::Text(piece) => text.push_str(&piece),
-            GenerationEvent::Done { reason, usage } => return Ok(Answer { text, reason, usage }),
-        }
-    }
-}
-
+/// All of them on one engine; says what it counted.
 async fn interleavings(count: u64, tokens_max: usize) {
-    let cold = alone_and_cold(&prompts(), tokens_max).await;
+    let requests = prompts().into_iter().map(|prompt| ask(prompt, tokens_max)).collect();
+    let cold = alone_and_cold(isolated_config(), requests).await;
     let engine = load(isolated_config()).await;
-    let mut sums = [0; 3];
-    for seed in 0..count {
-        let counts = interleave(&engine, &cold, seed, tokens_max).await;
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum += count;
-        }
-    }
-    let [finished, left, reused] = sums;
+    let [finished, left, reused] = support::interleavings(&engine, &cold, count).await;
     println!(
         "{count} interleavings: {finished} texts as alone and cold, {left} left on the way, {reused} tokens reused"
     );
     assert!(finished > count && left > 0 && reused > 0);
-    until(&engine, |now| now.slots_used == 0 && now.waiting == 0).await;
-}
-
-/// Waits until an engine's numbers are as wanted.
-async fn until(engine: &Engine, wanted: impl Fn(&GeneratorStatistics) -> bool) -> GeneratorStatistics {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        let now = engine.statistics().unwrap();
-        if wanted(&now) {
-            return now;
-        }
-        assert!(Instant::now() < deadline, "still {now:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// The same greedy text alone and cold, with a reused prefix, beside others, and after neighbours that left anywhere.
@@ -369,4 +228,26 @@ async fn a_form_is_kept_or_refused() {
         let refused = answer(&engine, with(broken)).await.unwrap_err();
         assert_eq!(refused.kind(), GenerateErrorKind::Refused, "{}", refused.chain());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_likely_tokens_were_is_told_with_their_text() {
+    let engine = engine().await;
+    let asked = |count, temperature| {
+        let options = GenerationOptions { likely_tokens: Some(count), ..GenerationOptions::default() };
+        GenerationRequest { options, temperature, ..ask("Why is the sea salty?", 12) }
+    };
+    let Answer { text, usage, tokens, .. } = answer(&engine, asked(3, 0.0)).await.unwrap();
+    assert_eq!(answer(&engine, ask("Why is the sea salty?", 12)).await.unwrap().text, text);
+    assert_eq!(tokens.len(), usage.completion_tokens);
+    let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.token.bytes.clone()).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    for token in &tokens {
+        assert_eq!(token.likeliest.len(), 3);
+        assert_eq!(token.likeliest[0], token.token, "greedy text takes the likeliest");
+        assert!(token.likeliest.is_sorted_by(|a, b| a.logprob >= b.logprob) && token.token.logprob <= 0.0);
+        assert!(token.likeliest.iter().map(|token| token.logprob.exp()).sum::<f32>() <= 1.0 + 1e-4);
+    }
+    let sampled = answer(&engine, asked(0, 1.5)).await.unwrap();
+    assert!(sampled.tokens.iter().all(|token| token.likeliest.is_empty() && token.token.logprob < 0.0));
 }

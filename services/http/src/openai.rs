@@ -29,9 +29,11 @@ use wellspring_core::generator::{
 };
 use wellspring_core::limits;
 
+mod likely;
 mod reply;
 mod request;
 
+use likely::Likely;
 use reply::{Completion, Refusal};
 use request::{CompletionRequest, Endpoint};
 
@@ -82,6 +84,8 @@ struct Health {
     status: GeneratorStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     statistics: Option<GeneratorStatistics>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    adapters: Vec<String>,
 }
 
 /// Answered at once, also while a decode is running: a supervisor kills who does not answer.
@@ -91,11 +95,11 @@ async fn health(State(generator): State<Shared>) -> Response {
         GeneratorStatus::Ready { .. } => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(Health { status, statistics: generator.statistics() })).into_response()
+    (code, Json(Health { status, statistics: generator.statistics(), adapters: generator.adapters() })).into_response()
 }
 
 async fn models(State(generator): State<Shared>) -> Response {
-    Json(reply::models(&generator.status())).into_response()
+    Json(reply::models(&generator.status(), &generator.adapters())).into_response()
 }
 
 async fn chat_completions(
@@ -120,10 +124,11 @@ async fn complete(
     let body = body.map_err(|rejection| Refusal::unreadable_body(rejection.status()))?;
     let request = CompletionRequest::parse(&body)?;
     let GeneratorStatus::Ready { model } = generator.status() else { return Err(Refusal::not_ready()) };
-    request.check_model(&model)?;
+    let adapters = generator.adapters();
+    let model = request.model_name(model, &adapters)?;
     let wants_stream = request.stream;
     let separate_usage = request.wants_separate_usage();
-    let generation = generator.generate(request.into_generation(endpoint)?).await?;
+    let generation = generator.generate(request.into_generation(endpoint, &adapters)?).await?;
     let completion = Completion::new(model, created(), endpoint);
     if wants_stream {
         let events = events(generation, completion, separate_usage);
@@ -135,11 +140,13 @@ async fn complete(
 /// The whole text as one answer.
 async fn whole(mut generation: Generation, completion: Completion) -> Result<Response, Refusal> {
     let mut text = String::new();
+    let mut tokens = Vec::new();
     while let Some(event) = generation.next().await {
         match event? {
             GenerationEvent::Text(more) => text.push_str(&more),
+            GenerationEvent::Tokens(more) => tokens.extend(more),
             GenerationEvent::Done { reason, usage } => {
-                return Ok(Json(completion.whole(&text, reason, usage)).into_response());
+                return Ok(Json(completion.whole(&text, &tokens, reason, usage)).into_response());
             }
         }
     }
@@ -155,17 +162,31 @@ fn events(
     // The protocol says who speaks in a chat only.
     let first = completion.begin();
     // The generation ends the stream, so that nothing follows its end or its error, whatever the generator does.
-    let rest = stream::unfold(Some(generation), move |generation| {
+    let likely = Likely::new(completion.endpoint());
+    let rest = stream::unfold(Some((generation, likely)), move |state| {
         let completion = completion.clone();
         async move {
-            let mut generation = generation?;
-            match generation.next().await {
-                Some(Ok(GenerationEvent::Text(text))) => Some((vec![completion.text(&text)], Some(generation))),
-                Some(Ok(GenerationEvent::Done { reason, usage })) => {
-                    Some((completion.end(reason, usage, separate_usage), None))
-                }
-                Some(Err(error)) => Some((vec![reply::event(&Refusal::from(error).body())], None)),
-                None => Some((vec![reply::event(&Refusal::ended_early().body())], None)),
+            let (mut generation, mut likely) = state?;
+            let mut tokens = Vec::new();
+            loop {
+                let events = match generation.next().await {
+                    Some(Ok(GenerationEvent::Tokens(more))) => {
+                        tokens.extend(more);
+                        continue;
+                    }
+                    Some(Ok(GenerationEvent::Text(text))) => {
+                        let event = completion.text(&text, likely.body(&tokens));
+                        return Some((vec![event], Some((generation, likely))));
+                    }
+                    Some(Ok(GenerationEvent::Done { reason, usage })) => {
+                        // Tokens at the end that have no text.
+                        let told = (!tokens.is_empty()).then(|| completion.text("", likely.body(&tokens)));
+                        told.into_iter().chain(completion.end(reason, usage, separate_usage)).collect()
+                    }
+                    Some(Err(error)) => vec![reply::event(&Refusal::from(error).body())],
+                    None => vec![reply::event(&Refusal::ended_early().body())],
+                };
+                return Some((events, None));
             }
         }
     });

@@ -92,6 +92,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         embedder: embedder.clone(),
         steps: generators.steps.clone(),
         settings: AnswerSettings {
+            adapters: config.answer_adapters.clone(),
             sufficiency_min: config.answer_sufficiency_percent as f32 / 100.0,
             style: config.answer_style,
             verify: config.answer_verify,

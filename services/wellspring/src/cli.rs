@@ -245,9 +245,24 @@ pub(crate) struct ServiceFlags {
     /// How the generator's cache keeps its numbers: `f16` or `q8_0` [default: f16].
     #[arg(long, global = true, value_name = "TYPE")]
     generator_cache_type: Option<String>,
+    /// Milliseconds that a piece of a new prompt may keep running streams waiting [default: 100].
+    #[arg(long, global = true, value_name = "N")]
+    generator_step_ms: Option<String>,
+    /// A LoRA adapter beside the model; may be given several times.
+    #[arg(long, global = true, value_name = "NAME=FILE")]
+    generator_adapters: Vec<String>,
+    /// The adapter for questions of a collection; may be given several times.
+    #[arg(long, global = true, value_name = "COLLECTION=ADAPTER")]
+    answer_adapters: Vec<String>,
     /// Layers of the model that GPUs compute: a number, or `auto` for as many as there are [default: auto].
     #[arg(long, global = true, value_name = "N", alias = "gpu-layers")]
     generator_gpu_layers: Option<String>,
+    /// The GPUs to use, separated by commas; all when none is named.
+    #[arg(long, global = true, value_name = "NAMES")]
+    generator_devices: Option<String>,
+    /// How the model lies on several GPUs: `layers`, `rows` or `off` [default: layers].
+    #[arg(long, global = true, value_name = "SPLIT")]
+    generator_gpu_split: Option<String>,
     /// What is logged: error, warn, info, debug, or a filter.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -285,13 +300,21 @@ impl ServiceFlags {
             ("generator.slots", &self.generator_slots),
             ("generator.cache_type", &self.generator_cache_type),
             ("generator.gpu_layers", &self.generator_gpu_layers),
+            ("generator.devices", &self.generator_devices),
+            ("generator.gpu_split", &self.generator_gpu_split),
+            ("generator.step_ms", &self.generator_step_ms),
             ("log", &self.log),
         ];
         let mut values: BTreeMap<_, _> =
             one.into_iter().filter_map(|(name, value)| Some((name, vec![value.clone()?]))).collect();
-        if !self.watch.is_empty() {
-            values.insert("watch", self.watch.clone());
-        }
+        let several = [
+            ("watch", &self.watch),
+            ("generator.adapters", &self.generator_adapters),
+            ("answer.adapters", &self.answer_adapters),
+        ];
+        values.extend(
+            several.into_iter().filter(|(_, given)| !given.is_empty()).map(|(name, given)| (name, given.clone())),
+        );
         if self.offline {
             values.insert("offline", vec!["true".to_owned()]);
         }
@@ -550,9 +573,21 @@ pub(crate) struct GeneratorWorkerArguments {
     /// Numbers in the cache.
     #[arg(long)]
     pub(crate) cache_type: String,
+    /// LoRA adapters, each a name, `=` and a file.
+    #[arg(long)]
+    pub(crate) adapter: Vec<String>,
     /// Layers for GPUs; llama.cpp's own choice when not given.
     #[arg(long)]
     pub(crate) gpu_layers: Option<u32>,
+    /// The GPUs to use; all when none is given.
+    #[arg(long)]
+    pub(crate) device: Vec<String>,
+    /// How the model lies on several GPUs.
+    #[arg(long)]
+    pub(crate) gpu_split: String,
+    /// Milliseconds of a piece of a prompt beside running streams.
+    #[arg(long)]
+    pub(crate) step_ms: u64,
 }
 
 #[cfg(test)]

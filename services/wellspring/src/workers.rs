@@ -3,12 +3,14 @@
 //! Invariants:
 //! - A worker dies with its parent: it ends when its standard input closes, however the parent went.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use wellspring_core::limits;
-use wellspring_generate::{CacheType, Engine, EngineConfig, worker};
+use wellspring_generate::{Engine, EngineConfig, worker};
 
 use crate::cli::GeneratorWorkerArguments;
 
@@ -21,11 +23,23 @@ pub(crate) fn parse() -> ExitCode {
 pub(crate) fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<ExitCode> {
     crate::logging::start("warn");
     worker::end_with_parent().context("could not watch for the parent's end")?;
-    let GeneratorWorkerArguments { socket, model, name, threads, context_tokens, slots, cache_type, gpu_layers } =
-        arguments;
-    let cache_type = cache_type.parse::<CacheType>().map_err(|()| anyhow::anyhow!("there is no such cache type"))?;
-    let config =
-        EngineConfig { threads, context_tokens, slots, cache_type, gpu_layers, ..EngineConfig::new(model, name) };
+    let adapters = arguments.adapter.iter().map(|adapter| {
+        let (name, file) = adapter.split_once('=').context("an adapter is a name, `=` and a file")?;
+        Ok((name.to_owned(), PathBuf::from(file)))
+    });
+    let config = EngineConfig {
+        adapters: adapters.collect::<anyhow::Result<_>>()?,
+        context_tokens: arguments.context_tokens,
+        slots: arguments.slots,
+        cache_type: arguments.cache_type.parse().map_err(|()| anyhow::anyhow!("there is no such cache type"))?,
+        threads: arguments.threads,
+        gpu_layers: arguments.gpu_layers,
+        devices: arguments.device,
+        gpu_split: arguments.gpu_split.parse().map_err(|()| anyhow::anyhow!("there is no such split"))?,
+        step: Duration::from_millis(arguments.step_ms),
+        ..EngineConfig::new(arguments.model, arguments.name)
+    };
+    let socket = arguments.socket;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let engine = Arc::new(Engine::load(config).context("could not load the generator's model")?);
     runtime.block_on(async move {

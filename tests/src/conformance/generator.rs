@@ -68,6 +68,7 @@ pub async fn answer(generator: &dyn Generator, request: GenerationRequest) -> Re
                 assert!(!piece.is_empty(), "an empty piece of text");
                 text.push_str(&piece);
             }
+            GenerationEvent::Tokens(_) => panic!("nobody asked how likely the tokens were"),
             GenerationEvent::Done { reason, usage } => {
                 assert!(generation.next().await.is_none(), "something follows the end");
                 return Ok(Answer { text, reason, usage });

@@ -139,11 +139,14 @@ async fn i8_a_killed_child_costs_its_stream_and_is_back() {
     }
     assert_eq!(end.expect("a stream has an end").unwrap_err().kind(), GenerateErrorKind::Interrupted);
     until(&supervisor, Duration::from_secs(2), |status| *status == GeneratorStatus::Loading).await;
+    let counts = || supervisor.statistics().map(|told| [told.accepted, told.finished, told.failed]).unwrap();
+    assert_eq!(counts(), [1, 0, 1], "what was in flight has failed");
     assert_eq!(supervisor.generate(ask("?", 1)).await.err().unwrap().kind(), GenerateErrorKind::Unavailable);
     let back = until_ready(&supervisor, Duration::from_secs(60)).await;
     assert!(back < loading + Duration::from_secs(2), "{back:?} after a kill, {loading:?} at the start");
     assert_ne!(supervisor.process(), Some(killed));
     answer(&supervisor, ask("?", 1)).await.unwrap();
+    assert_eq!(counts(), [2, 1, 1], "counts go on where the killed child left them");
     supervisor.shutdown().await;
 }
 
@@ -208,6 +211,41 @@ async fn the_protocol_has_its_form() {
     assert_eq!(events.last(), Some(&"data: [DONE]"));
     let last: Value = serde_json::from_str(&events[events.len() - 2]["data: ".len()..]).unwrap();
     assert_eq!((&last["choices"][0]["finish_reason"], &last["usage"]["total_tokens"]), (&json!("stop"), &json!(5)));
+}
+
+/// Tokens with their likelihoods, whole and streamed, of a chat and of a text; and the list of models.
+#[tokio::test(flavor = "multi_thread")]
+async fn likelihoods_have_the_protocols_form() {
+    let served = serve(Arc::new(engine().await)).await;
+    let mut chat = json!({ "messages": [{ "role": "user", "content": "Why is the sea salty?" }], "temperature": 0,
+        "max_tokens": 6, "logprobs": true, "top_logprobs": 2 });
+    let whole: Value = serde_json::from_str(&post(&served, &chat).await.1).unwrap();
+    let tokens = whole["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    assert_eq!(tokens.len(), 6, "{whole}");
+    assert!(tokens.iter().all(|token| token["top_logprobs"].as_array().unwrap().len() == 2));
+    assert!(tokens.iter().all(|token| token["top_logprobs"][0]["token"] == token["token"]), "{whole}");
+    let text: String = tokens.iter().map(|token| token["token"].as_str().unwrap()).collect();
+    assert_eq!(whole["choices"][0]["message"]["content"], text);
+
+    chat["stream"] = json!(true);
+    let (_, stream) = post(&served, &chat).await;
+    let chunks = stream.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    let (mut streamed, mut told) = (String::new(), Vec::new());
+    for chunk in chunks {
+        let chunk: Value = serde_json::from_str(chunk).unwrap();
+        streamed.push_str(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
+        told.extend(chunk["choices"][0]["logprobs"]["content"].as_array().into_iter().flatten().cloned());
+    }
+    assert_eq!((&streamed, &told), (&text, tokens));
+
+    let plain = json!({ "prompt": "Once upon a time", "temperature": 0, "max_tokens": 4, "logprobs": 1 });
+    let whole: Value = serde_json::from_str(&post_to(&served, "/v1/completions", &plain).await.1).unwrap();
+    let logprobs = &whole["choices"][0]["logprobs"];
+    assert_eq!((logprobs["tokens"].as_array().unwrap().len(), &logprobs["text_offset"][0]), (4, &json!(0)));
+    assert!(logprobs["token_logprobs"][3].as_f64().unwrap() <= 0.0);
+    assert_eq!(logprobs["top_logprobs"].as_array().unwrap().len(), 4);
+    let outside = json!({ "prompt": "Once", "logprobs": 6 });
+    assert_eq!(post_to(&served, "/v1/completions", &outside).await.0, 400);
 }
 
 #[tokio::test]
@@ -280,7 +318,11 @@ fn signal(name: &str, process: u32) {
 
 /// The status and the text of an answer to a completion request.
 async fn post(served: &Served, body: &Value) -> (u16, String) {
+    post_to(served, "/v1/chat/completions", body).await
+}
+
+async fn post_to(served: &Served, path: &str, body: &Value) -> (u16, String) {
     let http = reqwest::Client::builder().unix_socket(served.directory.path().join("generator.sock")).build().unwrap();
-    let answer = http.post("http://generator/v1/chat/completions").json(body).send().await.unwrap();
+    let answer = http.post(format!("http://generator{path}")).json(body).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }

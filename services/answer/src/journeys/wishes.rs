@@ -1,6 +1,9 @@
 //! Do style, checking, disagreement and conversations find their whole way?
 
+use std::collections::BTreeMap;
+
 use wellspring_core::answer::{AnswerStyle, Turn, Verify};
+use wellspring_core::document::CollectionName;
 use wellspring_core::generator::TextForm;
 
 use super::*;
@@ -165,4 +168,19 @@ async fn a_question_that_leans_on_the_one_before_is_completed_and_says_so() {
     assert_eq!((answer.answer.as_str(), answer.citations[0].document.as_str()), ("1,230 km", "rhine.md"));
     let prompt = setting.generator.requests.lock().unwrap()[0].messages.last().unwrap().content.clone();
     assert!(prompt.contains("How long is the Rhine?") && !prompt.contains("and the Rhine?"));
+}
+
+#[tokio::test]
+async fn a_collection_has_its_adapter_and_others_have_none() {
+    for (collection, wanted) in [("default", Some("tone")), ("other", None)] {
+        let adapters = BTreeMap::from([(collection.parse::<CollectionName>().unwrap(), "tone".to_owned())]);
+        let settings = AnswerSettings { adapters, ..AnswerSettings::default() };
+        let embedder = Arc::new(BagOfWords::speaking(&["en"]));
+        let generator = ScriptedGenerator::ready(vec![text("2,850 km"), done()]);
+        let setting = setting_with(rivers(), generator, embedder, settings);
+        told(events(&setting, ask(QUESTION, AnswerMode::Auto)).await).2.unwrap();
+        let requests = setting.generator.requests.lock().unwrap();
+        let adapter = requests[0].options.adapter.as_ref().map(|adapter| (adapter.name.as_str(), adapter.scale));
+        assert_eq!(adapter, wanted.map(|name| (name, 1.0)));
+    }
 }

@@ -10,8 +10,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
-use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind, GeneratorStatus, Usage};
+use wellspring_core::generator::{
+    FinishReason, GenerateError, GenerateErrorKind, GeneratorStatus, Usage, WrittenToken,
+};
 
+use super::likely::Likely;
 use super::reason_name;
 use super::request::Endpoint;
 
@@ -140,8 +143,9 @@ impl Completion {
     }
 
     /// One answer.
-    pub(super) fn whole(&self, text: &str, reason: FinishReason, usage: Usage) -> Value {
-        let mut choice = json!({ "index": 0, "logprobs": null, "finish_reason": reason_name(reason) });
+    pub(super) fn whole(&self, text: &str, tokens: &[WrittenToken], reason: FinishReason, usage: Usage) -> Value {
+        let mut choice = json!({ "index": 0, "finish_reason": reason_name(reason) });
+        choice["logprobs"] = Likely::new(self.endpoint).body(tokens);
         let object = match self.endpoint {
             Endpoint::Chat => {
                 choice["message"] = json!({ "role": "assistant", "content": text });
@@ -163,12 +167,18 @@ impl Completion {
         (self.endpoint == Endpoint::Chat).then(|| event(&chunk()))
     }
 
-    /// A chunk of text.
-    pub(super) fn text(&self, text: &str) -> Event {
-        let said = match self.endpoint {
+    /// Which of the two it is.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// A chunk of text, and what is told of its tokens.
+    pub(super) fn text(&self, text: &str, likely: Value) -> Event {
+        let mut said = match self.endpoint {
             Endpoint::Chat => json!({ "delta": { "content": text } }),
             Endpoint::Text => json!({ "text": text }),
         };
+        said["logprobs"] = likely;
         event(&self.chunk(said, None))
     }
 
@@ -211,14 +221,18 @@ impl Completion {
     }
 }
 
-/// The list of models: the one that is loaded, if any.
-pub(super) fn models(status: &GeneratorStatus) -> Value {
-    let data = match status {
-        GeneratorStatus::Ready { model } => {
-            json!([{ "id": model, "object": "model", "created": 0, "owned_by": "wellspring" }])
-        }
-        _ => json!([]),
-    };
+/// The list of models: the one that is loaded, if any, and what it becomes under each adapter.
+pub(super) fn models(status: &GeneratorStatus, adapters: &[String]) -> Value {
+    let entry = |id: &str| json!({ "id": id, "object": "model", "created": 0, "owned_by": "wellspring" });
+    let mut data = Vec::new();
+    if let GeneratorStatus::Ready { model } = status {
+        data.push(entry(model));
+        data.extend(adapters.iter().map(|adapter| {
+            let mut entry = entry(adapter);
+            entry["parent"] = json!(model);
+            entry
+        }));
+    }
     json!({ "object": "list", "data": data })
 }
 

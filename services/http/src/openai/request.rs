@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
-use wellspring_core::generator::{GenerationOptions, GenerationRequest, Message, Role, Template, TextForm};
+use wellspring_core::generator::{Adapter, GenerationOptions, GenerationRequest, Message, Role, Template, TextForm};
 use wellspring_core::limits;
 
 use super::reply::Refusal;
@@ -18,6 +18,9 @@ use super::reply::Refusal;
 const TOKENS_DEFAULT: u64 = 512;
 /// What the protocol says when the client names none.
 const TEMPERATURE_DEFAULT: f64 = 1.0;
+
+/// The protocol's bound for texts; that for chats is larger.
+const LIKELY_TOKENS_OF_TEXT_MAX: usize = 5;
 
 /// A grammar for JSON objects of any kind.
 const ANY_OBJECT: &str = r#"{"type":"object"}"#;
@@ -47,6 +50,11 @@ pub(super) struct CompletionRequest {
     /// The protocol's name for who asks.
     user: Option<String>,
     deadline_ms: Option<i64>,
+    /// Whether the likelihood of tokens is wanted: a truth value of a chat, a number of a text.
+    logprobs: Option<Value>,
+    top_logprobs: Option<i64>,
+    adapter: Option<String>,
+    adapter_scale: Option<f64>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     temperature: Option<f64>,
@@ -123,12 +131,13 @@ impl CompletionRequest {
         }
     }
 
-    /// Refuses a request for another model: it would be answered by one the client did not choose.
-    pub(super) fn check_model(&self, served: &str) -> Result<(), Refusal> {
+    /// The model that answers: the one that is served, or one of its adapters by its name. A request for another one is
+    /// refused: it would be answered by one the client did not choose.
+    pub(super) fn model_name(&self, served: String, adapters: &[String]) -> Result<String, Refusal> {
         match self.model.as_deref() {
-            None | Some("") => Ok(()),
-            Some(model) if model == served => Ok(()),
-            Some(_) => Err(Refusal::no_such_model(served)),
+            None | Some("") => Ok(served),
+            Some(model) if model == served || adapters.iter().any(|adapter| adapter == model) => Ok(model.to_owned()),
+            Some(_) => Err(Refusal::no_such_model(&served)),
         }
     }
 
@@ -138,8 +147,12 @@ impl CompletionRequest {
     }
 
     /// The request in our words.
-    pub(super) fn into_generation(mut self, endpoint: Endpoint) -> Result<GenerationRequest, Refusal> {
-        let options = self.options(endpoint)?;
+    pub(super) fn into_generation(
+        mut self,
+        endpoint: Endpoint,
+        adapters: &[String],
+    ) -> Result<GenerationRequest, Refusal> {
+        let options = GenerationOptions { adapter: self.adapter(adapters)?, ..self.options(endpoint)? };
         let tokens_max = self.max_completion_tokens.or(self.max_tokens).unwrap_or(TOKENS_DEFAULT);
         let context = u64::from(u32::MAX);
         if !(1..=context).contains(&tokens_max) {
@@ -214,11 +227,68 @@ impl CompletionRequest {
             min_p: within("min_p", self.min_p, defaults.min_p, 0.0, 1.0)?,
             repeat_penalty: within("repeat_penalty", self.repeat_penalty, defaults.repeat_penalty, 0.5, 2.0)?,
             form: self.form()?,
+            likely_tokens: self.likely_tokens(endpoint)?,
+            adapter: None,
             template: match endpoint {
                 Endpoint::Chat => Template::Chat,
                 Endpoint::Text => Template::Plain,
             },
         })
+    }
+
+    /// How many of the likeliest tokens are told of beside each written one, if any is told of.
+    fn likely_tokens(&self, endpoint: Endpoint) -> Result<Option<usize>, Refusal> {
+        let refused = |message: String, name| Err(Refusal::invalid(message, Some(name)));
+        let within = |count: i64, most: usize| usize::try_from(count).ok().filter(|count| *count <= most);
+        match (endpoint, &self.logprobs, self.top_logprobs) {
+            (_, None, None) => Ok(None),
+            (Endpoint::Chat, Some(Value::Bool(true)), None) => Ok(Some(0)),
+            (Endpoint::Chat, Some(Value::Bool(true)), Some(count)) => match within(count, limits::LIKELY_TOKENS_MAX) {
+                Some(count) => Ok(Some(count)),
+                None => {
+                    refused(format!("top_logprobs must lie from 0 to {}", limits::LIKELY_TOKENS_MAX), "top_logprobs")
+                }
+            },
+            (Endpoint::Chat, None | Some(Value::Bool(false)), Some(_)) => {
+                refused("top_logprobs needs logprobs to be true".to_owned(), "top_logprobs")
+            }
+            (_, Some(Value::Bool(false)), None) => Ok(None),
+            (Endpoint::Chat, Some(_), _) => refused("logprobs must be true or false".to_owned(), "logprobs"),
+            (Endpoint::Text, Some(count), None) => {
+                match count.as_i64().and_then(|count| within(count, LIKELY_TOKENS_OF_TEXT_MAX)) {
+                    Some(count) => Ok(Some(count)),
+                    None => refused(format!("logprobs must lie from 0 to {LIKELY_TOKENS_OF_TEXT_MAX}"), "logprobs"),
+                }
+            }
+            (Endpoint::Text, _, Some(_)) => Err(Refusal::unsupported("top_logprobs")),
+        }
+    }
+
+    /// What is laid over the model: by its name, or by the name of the model that is asked for.
+    fn adapter(&mut self, adapters: &[String]) -> Result<Option<Adapter>, Refusal> {
+        let known = |name: &String| adapters.contains(name);
+        let by_model = self.model.take().filter(known);
+        let name = match (self.adapter.take(), by_model) {
+            (Some(name), _) if !known(&name) => {
+                return Err(Refusal::invalid("this server has no adapter of that name", Some("adapter")));
+            }
+            (Some(name), Some(model)) if name != model => {
+                return Err(Refusal::invalid("model and adapter name different adapters", Some("adapter")));
+            }
+            (name, model) => name.or(model),
+        };
+        match (name, self.adapter_scale) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Refusal::invalid("adapter_scale needs an adapter", Some("adapter_scale"))),
+            (Some(name), scale) => {
+                let scale = scale.unwrap_or(1.0) as f32;
+                if (0.0..=limits::ADAPTER_SCALE_MAX).contains(&scale) {
+                    return Ok(Some(Adapter { name, scale }));
+                }
+                let message = format!("adapter_scale must lie from 0 to {}", limits::ADAPTER_SCALE_MAX);
+                Err(Refusal::invalid(message, Some("adapter_scale")))
+            }
+        }
     }
 
     /// What the text must look like.
@@ -309,13 +379,12 @@ fn asks_for_what_is_missing(name: &str, value: &Value) -> bool {
     let asks_for_nothing = match name {
         "n" | "best_of" => value.as_f64() == Some(1.0),
         "frequency_penalty" | "presence_penalty" => value.as_f64() == Some(0.0),
-        "logprobs" => value.as_bool() == Some(false),
         "echo" => value.as_bool() == Some(false),
         "suffix" => value.as_str() == Some(""),
         "tools" | "functions" => value.as_array().is_some_and(Vec::is_empty),
         "tool_choice" | "function_call" => value.as_str() == Some("none"),
         "logit_bias" => value.as_object().is_some_and(serde_json::Map::is_empty),
-        "top_logprobs" | "modalities" | "audio" | "json_schema" => false,
+        "modalities" | "audio" | "json_schema" => false,
         _ => true,
     };
     !asks_for_nothing && !value.is_null()
@@ -328,7 +397,7 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<GenerationRequest, Refusal> {
-        CompletionRequest::parse(body.to_string().as_bytes())?.into_generation(Endpoint::Chat)
+        CompletionRequest::parse(body.to_string().as_bytes())?.into_generation(Endpoint::Chat, &["tone".to_owned()])
     }
 
     fn with(name: &str, value: Value) -> Value {
@@ -372,6 +441,10 @@ mod tests {
             ("min_p", json!(-0.1)),
             ("repeat_penalty", json!(3)),
             ("deadline_ms", json!(0)),
+            ("logprobs", json!(3)),
+            ("top_logprobs", json!(2)),
+            ("adapter", json!("other")),
+            ("adapter_scale", json!(1)),
             ("user", json!("x".repeat(257))),
             ("grammar", json!("x".repeat(limits::GRAMMAR_BYTES_MAX + 1))),
             ("response_format", json!({ "type": "json_schema" })),
@@ -396,7 +469,7 @@ mod tests {
             ("n", json!(2)),
             ("tools", json!([{}])),
             ("response_format", json!({ "type": "xml" })),
-            ("logprobs", json!(true)),
+            ("echo", json!(true)),
         ] {
             let refusal = read(&with(name, value)).unwrap_err();
             assert_eq!(refusal.body()["error"]["param"], name);
@@ -424,7 +497,7 @@ mod tests {
     fn a_plain_prompt_is_one_text() {
         let read = |prompt: Value| {
             let body = json!({ "prompt": prompt, "max_tokens": 3 }).to_string();
-            CompletionRequest::parse(body.as_bytes()).unwrap().into_generation(Endpoint::Text)
+            CompletionRequest::parse(body.as_bytes()).unwrap().into_generation(Endpoint::Text, &[])
         };
         for prompt in [json!("once"), json!(["once"])] {
             let request = read(prompt).unwrap();
@@ -438,7 +511,56 @@ mod tests {
     #[test]
     fn another_model_is_not_answered_by_this_one() {
         let request = CompletionRequest::parse(with("model", json!("large")).to_string().as_bytes()).unwrap();
-        assert!(request.check_model("large").is_ok());
-        assert_eq!(request.check_model("small").unwrap_err().status(), axum::http::StatusCode::NOT_FOUND);
+        let name = |served: &str, adapters: &[String]| request.model_name(served.to_owned(), adapters);
+        assert_eq!(name("large", &[]).unwrap(), "large");
+        assert_eq!(name("small", &["large".to_owned()]).unwrap(), "large");
+        assert_eq!(name("small", &[]).unwrap_err().status(), axum::http::StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn an_adapter_is_named_by_itself_or_as_a_model() {
+        let adapter = |body: Value| read(&body).map(|request| request.options.adapter);
+        let tone = |scale| Some(Adapter { name: "tone".to_owned(), scale });
+        assert_eq!(adapter(with("model", json!("tone"))).unwrap(), tone(1.0));
+        let mut named = with("adapter", json!("tone"));
+        assert_eq!(adapter(named.clone()).unwrap(), tone(1.0));
+        named["adapter_scale"] = json!(0.5);
+        assert_eq!(adapter(named.clone()).unwrap(), tone(0.5));
+        for scale in [json!(-1), json!(4.1), json!(1e300)] {
+            named["adapter_scale"] = scale;
+            assert!(adapter(named.clone()).is_err());
+        }
+    }
+
+    #[test]
+    fn how_many_likely_tokens_are_told_of_is_bounded() {
+        let read = |endpoint, logprobs: Value, top: Value| {
+            let body = json!({ "messages": [{ "role": "user", "content": "a" }], "prompt": "a", "logprobs": logprobs,
+                "top_logprobs": top });
+            let request = CompletionRequest::parse(body.to_string().as_bytes())?.into_generation(endpoint, &[])?;
+            Ok::<_, Refusal>(request.options.likely_tokens)
+        };
+        for (endpoint, logprobs, top, told) in [
+            (Endpoint::Chat, Value::Null, Value::Null, None),
+            (Endpoint::Chat, json!(false), Value::Null, None),
+            (Endpoint::Chat, json!(true), Value::Null, Some(0)),
+            (Endpoint::Chat, json!(true), json!(20), Some(20)),
+            (Endpoint::Text, json!(0), Value::Null, Some(0)),
+            (Endpoint::Text, json!(5), Value::Null, Some(5)),
+        ] {
+            assert_eq!(read(endpoint, logprobs.clone(), top.clone()).unwrap(), told, "{logprobs} {top}");
+        }
+        for (endpoint, logprobs, top) in [
+            (Endpoint::Chat, json!(true), json!(21)),
+            (Endpoint::Chat, json!(true), json!(-1)),
+            (Endpoint::Chat, json!(false), json!(1)),
+            (Endpoint::Chat, json!(2), Value::Null),
+            (Endpoint::Text, json!(6), Value::Null),
+            (Endpoint::Text, json!(-1), Value::Null),
+            (Endpoint::Text, json!(true), Value::Null),
+            (Endpoint::Text, json!(1), json!(1)),
+        ] {
+            assert!(read(endpoint, logprobs.clone(), top.clone()).is_err(), "{logprobs} {top}");
+        }
     }
 }

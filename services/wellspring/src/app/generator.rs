@@ -100,10 +100,18 @@ fn supervise(
             (name, path)
         }
     };
+    if config.generator_gpu_layers.is_some_and(|layers| layers > 0) && wellspring_generate::gpu_backends().is_empty() {
+        tracing::warn!("generator.gpu_layers means nothing to this build, which computes on the processor alone");
+    }
+    // The adapters were made for the model that `generator.model` names.
+    let mut more = if *choice == config.generator_model { adapters(config, &name, &model)? } else { Vec::new() };
+    more.extend(config.generator_gpu_layers.map(|layers| format!("--gpu-layers={layers}").into()));
+    more.extend(config.generator_devices.iter().map(|device| format!("--device={device}").into()));
+    more.push(format!("--gpu-split={}", config.generator_gpu_split.as_str()).into());
+    more.push(format!("--step-ms={}", config.generator_step_ms).into());
     let (threads, context_tokens) = (config.generator_threads, config.generator_context_tokens);
     let (slots, cache_type) = (config.generator_slots, config.generator_cache_type.as_str());
-    let gpu_layers = config.generator_gpu_layers.map(|layers| format!("--gpu-layers={layers}"));
-    let command = move |socket: &std::path::Path| WorkerCommand {
+    let command = move |socket: &Path| WorkerCommand {
         program: program.clone(),
         arguments: [
             OsString::from("generator-worker"),
@@ -123,10 +131,25 @@ fn supervise(
             cache_type.into(),
         ]
         .into_iter()
-        .chain(gpu_layers.clone().map(OsString::from))
+        .chain(more.iter().cloned())
         .collect(),
         environment: Vec::new(),
     };
     let supervisor = Supervisor::start(SupervisorConfig { directory: folder, command: Box::new(command) });
     supervisor.context("could not start the generator's supervisor")
+}
+
+/// The arguments that name the adapters, all of which fit the model.
+fn adapters(config: &Config, name: &str, model: &Path) -> anyhow::Result<Vec<OsString>> {
+    let mut arguments = Vec::new();
+    for (adapter, file) in &config.generator_adapters {
+        anyhow::ensure!(adapter != name, "the adapter {adapter} has the name of the generator's model");
+        let file = file.canonicalize().with_context(|| format!("could not find the adapter {}", file.display()))?;
+        wellspring_generate::check_adapter_file(model, &file)
+            .with_context(|| format!("the generator's adapter {} cannot be used", file.display()))?;
+        let mut argument = OsString::from(format!("--adapter={adapter}="));
+        argument.push(file);
+        arguments.push(argument);
+    }
+    Ok(arguments)
 }

@@ -41,9 +41,17 @@ async fn devices(json: bool) -> anyhow::Result<()> {
     });
     output::table(&["name", "backend", "device", "memory free"], rows.collect());
     if !devices.iter().any(|device| device.gpu) {
-        output::note(
-            "no GPU: this build has none of the features `cuda`, `vulkan` and `metal`, or the machine has none",
-        );
+        match wellspring_generate::gpu_backends().as_slice() {
+            [] => output::note(
+                "this build computes on the processor alone; one for GPUs is made by \
+                 `cargo build --release --locked -p wellspring --features vulkan` (or `cuda`, or `metal`): \
+                 docs/how-to/use-a-gpu.md says what that needs",
+            ),
+            built => output::note(format!(
+                "this build speaks to GPUs by {}, and finds none: is the vendor's driver installed?",
+                built.join(", ")
+            )),
+        }
     }
     Ok(())
 }

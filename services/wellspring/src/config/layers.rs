@@ -112,7 +112,9 @@ impl Layers {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.name == *name) else { continue };
             let origin = Origin::Flag(setting.flag());
             let value = match setting.kind {
-                Kind::Paths => Value::Array(values.iter().cloned().map(Value::String).collect()),
+                Kind::Paths | Kind::NamedTexts | Kind::NamedPaths => {
+                    Value::Array(values.iter().cloned().map(Value::String).collect())
+                }
                 _ => from_text(setting, values.last().map(String::as_str).unwrap_or_default()),
             };
             layers.values.insert(setting.name, (value, origin));
@@ -255,6 +257,22 @@ impl Layers {
         list.iter().map(|value| value.as_str().map(PathBuf::from).ok_or_else(refused)).collect()
     }
 
+    /// Several pairs of a name and a value that is not empty, no two with one name.
+    pub(crate) fn named(&self, name: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
+        let refused = || self.refused(name, "expected a list of texts such as `name=value`, each name once".to_owned());
+        let list = self.shown(name).as_array().ok_or_else(refused)?;
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for value in list {
+            let pair = value.as_str().and_then(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty());
+            let (key, value) = pair.ok_or_else(refused)?;
+            if pairs.iter().any(|(other, _)| other == key) {
+                return Err(refused());
+            }
+            pairs.push((key.to_owned(), value.to_owned()));
+        }
+        Ok(pairs)
+    }
+
     /// A truth value.
     pub(crate) fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
         self.shown(name).as_bool().ok_or_else(|| self.refused(name, "expected true or false".to_owned()))
@@ -301,7 +319,7 @@ fn from_text(setting: &Setting, text: &str) -> Value {
     let as_text = || Value::String(text.to_owned());
     match setting.kind {
         Kind::Text | Kind::Path => as_text(),
-        Kind::Paths => {
+        Kind::Paths | Kind::NamedTexts | Kind::NamedPaths => {
             let paths = std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty());
             Value::Array(paths.map(|path| path_value(&path)).collect())
         }
@@ -320,6 +338,13 @@ fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
         (Kind::Path, Value::String(path)) => path_value(&folder.join(path)),
         (Kind::Paths, Value::Array(paths)) => {
             Value::Array(paths.into_iter().map(|path| relative_to(folder, Kind::Path, path)).collect())
+        }
+        (Kind::NamedPaths, Value::Array(pairs)) => {
+            let joined = |pair: Value| match pair.as_str().and_then(|pair| pair.split_once('=')) {
+                Some((name, path)) => Value::String(format!("{name}={}", folder.join(path).display())),
+                None => pair,
+            };
+            Value::Array(pairs.into_iter().map(joined).collect())
         }
         (_, value) => value,
     }

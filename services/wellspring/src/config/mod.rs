@@ -12,6 +12,7 @@ mod generators;
 mod layers;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use wellspring_core::answer::{AnswerStyle, Verify};
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
 use wellspring_core::source::SourceSettings;
-use wellspring_generate::CacheType;
+use wellspring_generate::{CacheType, GpuSplit, is_adapter_name};
 use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
 use wellspring_vector::Quantisation;
@@ -210,6 +211,10 @@ pub(crate) struct Config {
     pub(crate) generators: Vec<GeneratorEntry>,
     /// The steps in which they are asked, small to large, by their places.
     pub(crate) generator_steps: Vec<Vec<usize>>,
+    /// The generator's adapters and their files.
+    pub(crate) generator_adapters: Vec<(String, PathBuf)>,
+    /// The adapter for questions of a collection.
+    pub(crate) answer_adapters: BTreeMap<CollectionName, String>,
     /// Generator threads.
     pub(crate) generator_threads: usize,
     /// Prompt and output of one generation, in tokens.
@@ -234,6 +239,12 @@ pub(crate) struct Config {
     pub(crate) answer_verify: Verify,
     /// Layers for GPUs; `None` for llama.cpp's own choice.
     pub(crate) generator_gpu_layers: Option<u32>,
+    /// The GPUs to use; none for all.
+    pub(crate) generator_devices: Vec<String>,
+    /// How the model lies on several GPUs.
+    pub(crate) generator_gpu_split: GpuSplit,
+    /// Milliseconds of a piece of a prompt beside running streams.
+    pub(crate) generator_step_ms: u64,
     /// The log filter.
     pub(crate) log: String,
 }
@@ -266,6 +277,7 @@ impl Config {
         let generator_model = generator(layers.text("generator.model")?);
         let generators = generators::generators(layers, &generator_model, offline)?;
         let milliseconds = |name, max| layers.integer(name, 0, max).map(i64::unsigned_abs).map(Duration::from_millis);
+        let generator_adapters = generator_adapters(layers)?;
         let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
         Ok(Self {
             listen,
@@ -290,6 +302,8 @@ impl Config {
             generator_steps: generators::steps(layers, &generators)?,
             generator_model,
             generators,
+            answer_adapters: answer_adapters(layers, &generator_adapters)?,
+            generator_adapters,
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
             search_keyword_percent: layers.integer("search.keyword_percent", 0, 100)? as u32,
@@ -305,6 +319,9 @@ impl Config {
             answer_style: answer_style(layers)?,
             answer_verify: answer_verify(layers)?,
             generator_gpu_layers: gpu_layers(layers)?,
+            generator_devices: devices(layers)?,
+            generator_gpu_split: gpu_split(layers)?,
+            generator_step_ms: layers.integer("generator.step_ms", 10, 60_000)?.unsigned_abs(),
             log: log(layers)?,
         })
     }
@@ -330,6 +347,38 @@ fn answer_verify(layers: &Layers) -> Result<Verify, ConfigError> {
     }
 }
 
+/// Adapters by names that they can have.
+fn generator_adapters(layers: &Layers) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+    let name = "generator.adapters";
+    let adapters = layers.named(name)?;
+    if adapters.len() > limits::ADAPTERS_MAX || !adapters.iter().all(|(name, _)| is_adapter_name(name)) {
+        let expected =
+            format!("expected at most {} adapters, named by letters, digits, `-`, `_` and `.`", limits::ADAPTERS_MAX);
+        return Err(layers.refused(name, expected));
+    }
+    Ok(adapters.into_iter().map(|(name, path)| (name, PathBuf::from(path))).collect())
+}
+
+/// Adapters for collections, each of them one of the generator's.
+fn answer_adapters(
+    layers: &Layers,
+    known: &[(String, PathBuf)],
+) -> Result<BTreeMap<CollectionName, String>, ConfigError> {
+    let name = "answer.adapters";
+    let pair = |(collection, adapter): (String, String)| {
+        let collection = collection
+            .parse()
+            .map_err(|error| layers.refused(name, format!("a collection name {error}, and {collection} is none")))?;
+        match known.iter().any(|(name, _)| *name == adapter) {
+            true => Ok((collection, adapter)),
+            false => {
+                Err(layers.refused(name, format!("expected adapters of generator.adapters, and {adapter} is none")))
+            }
+        }
+    };
+    layers.named(name)?.into_iter().map(pair).collect()
+}
+
 /// How the numbers in the generator's cache are kept.
 fn cache_type(layers: &Layers) -> Result<CacheType, ConfigError> {
     let name = "generator.cache_type";
@@ -349,6 +398,18 @@ fn gpu_layers(layers: &Layers) -> Result<Option<u32>, ConfigError> {
             _ => Err(layers.refused(name, format!("expected `auto` or a whole number from 0 to {GPU_LAYERS_MAX}"))),
         },
     }
+}
+
+/// Names, separated by commas.
+fn devices(layers: &Layers) -> Result<Vec<String>, ConfigError> {
+    let names = layers.text("generator.devices")?.split(',').map(str::trim).filter(|name| !name.is_empty());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// How the model lies on several GPUs.
+fn gpu_split(layers: &Layers) -> Result<GpuSplit, ConfigError> {
+    let name = "generator.gpu_split";
+    layers.text(name)?.parse().map_err(|()| layers.refused(name, "expected `layers`, `rows` or `off`".to_owned()))
 }
 
 /// What the commands over model files need: they neither listen nor let anybody in.
@@ -555,6 +616,24 @@ mod tests {
         let chosen = |file: &str| Config::validate(&layers(file, &[], &[]).unwrap()).unwrap().embedder_model;
         let EmbedderChoice::Default(name) = chosen("") else { panic!("nobody named one") };
         assert_eq!(chosen(&format!("[embedder]\nmodel = \"{name}\"")), EmbedderChoice::Named(name));
+    }
+
+    #[test]
+    fn adapters_are_names_with_files_beside_the_configuration() {
+        let adapters = |file: &str, environment: &[(&str, &str)]| {
+            let merged = layers(file, environment, &[]).unwrap();
+            Config::validate(&merged).map(|config| (config.generator_adapters, config.answer_adapters))
+        };
+        let file = "[generator]\nadapters = [\"tone=a/tone.gguf\"]\n[answer]\nadapters = [\"law=tone\"]";
+        let (named, chosen) = adapters(file, &[]).unwrap();
+        assert_eq!(named, [("tone".to_owned(), PathBuf::from("a/tone.gguf"))]);
+        assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [("law".parse().unwrap(), "tone".to_owned())]);
+        let (named, _) = adapters("", &[("WELLSPRING_GENERATOR_ADAPTERS", "a=x.gguf:b=y.gguf")]).unwrap();
+        assert_eq!(named.len(), 2);
+        for wrong in ["tone", "tone=", "=x.gguf", "a b=x.gguf", "a=x:a=y"] {
+            assert!(adapters("", &[("WELLSPRING_GENERATOR_ADAPTERS", wrong)]).is_err(), "{wrong}");
+        }
+        assert!(adapters("[answer]\nadapters = [\"law=tone\"]", &[]).is_err());
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub(crate) enum Kind {
     Path,
     /// Several paths; in the environment separated by `:`.
     Paths,
+    /// Several `name=value` pairs with texts; in the environment separated by `:`.
+    NamedTexts,
+    /// The same with paths; in the file they are relative to the file.
+    NamedPaths,
     /// `true` or `false`.
     Boolean,
     /// A whole number.
@@ -185,6 +189,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "the generators that are asked one after the other, small to large: names, those of one step joined by `+`",
     },
     Setting {
+        name: "answer.adapters",
+        kind: Kind::NamedTexts,
+        default: None,
+        help: "the generator's adapter for questions of a collection, as `collection=adapter`",
+    },
+    Setting {
         name: "generator.model",
         kind: Kind::Text,
         default: Some("qwen2.5-coder-0.5b-instruct"),
@@ -215,10 +225,34 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "how the generator's cache keeps its numbers: `f16`, or `q8_0` for half the memory at some loss",
     },
     Setting {
+        name: "generator.step_ms",
+        kind: Kind::Integer,
+        default: Some("100"),
+        help: "milliseconds that a piece of a new prompt may keep running streams waiting; more reads prompts faster",
+    },
+    Setting {
+        name: "generator.adapters",
+        kind: Kind::NamedPaths,
+        default: None,
+        help: "LoRA adapters beside the generator's model, each as `name=file.gguf`; requests and `answer.adapters` name them",
+    },
+    Setting {
         name: "generator.gpu_layers",
         kind: Kind::Text,
         default: Some("auto"),
         help: "layers of the model that GPUs compute: a number, or `auto` for all that there are; needs a build for GPUs",
+    },
+    Setting {
+        name: "generator.devices",
+        kind: Kind::Text,
+        default: Some(""),
+        help: "the GPUs to use, by their names in `wellspring models devices`, separated by commas; none named is all",
+    },
+    Setting {
+        name: "generator.gpu_split",
+        kind: Kind::Text,
+        default: Some("layers"),
+        help: "how the model lies on several GPUs: `layers` by free memory, `rows` of every matrix, or `off` for the first alone",
     },
     Setting {
         name: "log",
