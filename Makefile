@@ -16,7 +16,7 @@ PORT ?= 7700
 QUESTION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build run check test bench bench-embed bench-generate deny compose-check
+.PHONY: help packages build run check test bench bench-embed bench-generate isolation deny compose-check
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,9 +53,14 @@ bench-embed: build ## Measures how many passages a second the embedder alone mak
 	cargo run --release --locked -p wellspring-embed --example embed_rate
 
 bench-generate: export LLAMA_SERVER := $(LLAMA_SERVER)
-bench-generate: build ## Measures the generator, against llama.cpp's server where one is named (LLAMA_SERVER=/path, ROUNDS=5, THREADS=2, MODEL=/path).
+bench-generate: export PEER := $(PEER)
+bench-generate: build ## Measures the generator, against llama.cpp's server where one is named (LLAMA_SERVER=/path or PEER=URL, ROUNDS=5, THREADS=2, MODEL=/path).
 	"$(WELLSPRING_BIN)" models pull
 	cargo run --release --locked -p wellspring-generate --example bench_generate
+
+isolation: ## Interleaves requests by chance and compares every text with the one written alone (COUNT=1000, MODEL=/path).
+	WELLSPRING_TEST_INTERLEAVINGS=$(or $(COUNT),1000) $(if $(MODEL),WELLSPRING_TEST_ISOLATION_MODEL="$(MODEL)") \
+		cargo test --release --workspace --locked --test slots -- --ignored --nocapture many
 
 deny: ## Checks licences, known holes, sources and vendors of the dependency tree.
 	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny: install it first: cargo install cargo-deny --locked' >&2; exit 1; }

@@ -1,11 +1,12 @@
 //! Does a token's arithmetic depend on what else is in the batch?
 //!
 //! ```sh
-//! cargo run --release --locked -p wellspring-generate --example batch_shapes -- model.gguf [threads]
+//! cargo run --release --locked -p wellspring-generate --example batch_shapes -- model.gguf [threads] [arrangement]
 //! ```
 //!
 //! For every arrangement of the cache: the bits of a stream's logits when it is decoded alone, against beside one to
-//! seven others of other lengths; the same prompt read in other pieces; and the milliseconds of a step.
+//! seven others of other lengths; the same prompt read in other pieces; and the milliseconds of a step. With `deep` for the
+//! arrangement: what a piece of a long prompt takes, by what was read before it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that a person runs")]
 
@@ -50,6 +51,12 @@ fn main() {
         Arrangement { name: "no f16 f16", flash: false, unified: false, keys: F16, values: F16 },
         Arrangement { name: "fa unified", flash: true, unified: true, keys: F16, values: F16 },
     ];
+    if only.as_deref() == Some("deep") {
+        for arrangement in [&arrangements[0], &arrangements[2], &arrangements[3]] {
+            deep(&backend, &model, threads, arrangement);
+        }
+        return;
+    }
     for arrangement in arrangements {
         if only.as_deref().is_some_and(|only| !arrangement.name.contains(only)) {
             continue;
@@ -119,6 +126,42 @@ fn read(
     }
     let logits = context.get_logits_ith(batch.n_tokens() - 1).to_vec();
     (logits, cpu_time() - begun)
+}
+
+/// What pieces of a long prompt take, and one token behind them.
+fn deep(backend: &LlamaBackend, model: &LlamaModel, threads: i32, arrangement: &Arrangement) {
+    println!("== {}", arrangement.name);
+    let mut context = context(backend, model, threads, arrangement);
+    let mut batch = LlamaBatch::new(512, 1);
+    for depth in [0, 512, 1024, 1536, 1920] {
+        let mut times = Vec::new();
+        for piece in [1, 8, 16, 32, 48, 64] {
+            let mut taken: Vec<f64> = (0..5)
+                .map(|_| {
+                    context.clear_kv_cache_seq(Some(0), Some(depth as u32), None).unwrap();
+                    batch.clear();
+                    for position in depth..depth + piece {
+                        let last = position + 1 == depth + piece;
+                        batch.add(token(0, position), position as i32, &[0], last).unwrap();
+                    }
+                    let begun = cpu_time();
+                    context.decode(&mut batch).unwrap();
+                    cpu_time() - begun
+                })
+                .collect();
+            taken.sort_by(f64::total_cmp);
+            times.push(format!("{piece}: {:.0} ms", taken[2]));
+        }
+        println!("  behind {depth}: {}", times.join(", "));
+        context.clear_kv_cache_seq(Some(0), Some(depth as u32), None).unwrap();
+        for from in (depth..CONTEXT_TOKENS as usize - 64).take(512).step_by(64) {
+            batch.clear();
+            for position in from..from + 64 {
+                batch.add(token(0, position), position as i32, &[0], position == from + 63).unwrap();
+            }
+            context.decode(&mut batch).unwrap();
+        }
+    }
 }
 
 /// Decodes one token of each of these streams; returns each one's logits and milliseconds.
