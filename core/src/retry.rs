@@ -1,7 +1,7 @@
 //! When is what failed tried again?
 //!
 //! Invariants:
-//! - Pauses grow and are bounded; so is the number of attempts.
+//! - Pauses grow and are bounded; so is the number of attempts. Whoever waits brings the waiting along.
 //! - What failed together does not come back together: each pause is spread by the thing it is of.
 
 use std::time::Duration;
@@ -51,6 +51,26 @@ impl Patience {
         // 53 bits are a fraction of 1 that a float holds exactly.
         let fraction = spread as f64 / (1_u64 << 53) as f64;
         Some(whole.mul_f64(0.5 + fraction / 2.0))
+    }
+}
+
+/// Takes something that another may be about to give up, such as a file's lock: `attempt` is repeated while its error
+/// `is_held`, with [`limits::LOCK_POLL`] in between for `pause` to wait, for [`limits::LOCK_WAIT`] at most. What the last
+/// attempt came to is the result.
+pub fn until_free<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_held: impl Fn(&E) -> bool,
+    mut pause: impl FnMut(Duration),
+) -> Result<T, E> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match attempt() {
+            Err(error) if is_held(&error) && waited < limits::LOCK_WAIT => {
+                pause(limits::LOCK_POLL);
+                waited += limits::LOCK_POLL;
+            }
+            result => return result,
+        }
     }
 }
 
@@ -109,5 +129,23 @@ mod tests {
                 prop_assert!(pause >= limits::RETRY_PAUSE_MIN / 2 && pause <= limits::RETRY_PAUSE_MAX);
             }
         }
+    }
+
+    #[test]
+    fn what_is_held_is_tried_again_until_it_is_free_or_long_enough() {
+        let attempts = |free_after: usize, is_held: bool| {
+            let (mut tried, mut waited) = (0, Duration::ZERO);
+            let attempt = || {
+                tried += 1;
+                if tried > free_after { Ok(()) } else { Err(()) }
+            };
+            let result = until_free(attempt, |()| is_held, |pause| waited += pause);
+            (result, tried, waited)
+        };
+        assert_eq!(attempts(0, true), (Ok(()), 1, Duration::ZERO));
+        assert_eq!(attempts(2, true), (Ok(()), 3, 2 * limits::LOCK_POLL));
+        assert_eq!(attempts(2, false), (Err(()), 1, Duration::ZERO), "another error is no reason to wait");
+        let (result, _, waited) = attempts(usize::MAX, true);
+        assert_eq!((result, waited), (Err(()), limits::LOCK_WAIT));
     }
 }

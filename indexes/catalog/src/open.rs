@@ -11,7 +11,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -22,6 +22,7 @@ use sqlx::{ConnectOptions, Connection};
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, Sequence};
 use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
+use wellspring_core::retry::until_free;
 use wellspring_core::source::DATA_FOLDER_MARK;
 
 use crate::trouble::{Trouble, while_migrating};
@@ -177,17 +178,9 @@ fn prepare(data_dir: &Path) -> Result<File, CatalogError> {
     }
 }
 
-/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+/// Takes a lock, waiting for whoever is about to give it up. Blocks.
 fn take_lock(file: &File) -> Result<(), TryLockError> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
-                std::thread::sleep(limits::LOCK_POLL);
-            }
-            taken => return taken,
-        }
-    }
+    until_free(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock), std::thread::sleep)
 }
 
 /// Puts a directory's entries on the disk, so that a new file in it survives a power cut (I-1).

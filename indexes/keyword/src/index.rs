@@ -11,7 +11,6 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,7 @@ use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::hit::Hit;
 use wellspring_core::limits;
+use wellspring_core::retry::until_free;
 use wellspring_core::view::{
     Change, KeywordEntry, KeywordSearch, Publication, ViewError, ViewErrorKind, ViewName, ViewWriter,
 };
@@ -114,17 +114,9 @@ impl TantivyKeywords {
     }
 }
 
-/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+/// Takes a lock, waiting for whoever is about to give it up. Blocks.
 fn take_lock(file: &File) -> Result<(), TryLockError> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
-                std::thread::sleep(limits::LOCK_POLL);
-            }
-            taken => return taken,
-        }
-    }
+    until_free(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock), std::thread::sleep)
 }
 
 /// Whether the folder may be opened as it is: empty, or committed by this version. One that was never committed holds

@@ -9,10 +9,9 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use wellspring_core::limits;
+use wellspring_core::retry::until_free;
 use wellspring_core::view::{ViewError, ViewErrorKind};
 
 use crate::shape::Quantisation;
@@ -102,17 +101,9 @@ pub(crate) fn lock(dir: &Path) -> Result<File, ViewError> {
     Ok(file)
 }
 
-/// Takes a lock, waiting for whoever is about to give it up, at most [`limits::LOCK_WAIT`]. Blocks.
+/// Takes a lock, waiting for whoever is about to give it up. Blocks.
 fn take_lock(file: &File) -> Result<(), TryLockError> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < limits::LOCK_WAIT => {
-                std::thread::sleep(limits::LOCK_POLL);
-            }
-            taken => return taken,
-        }
-    }
+    until_free(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock), std::thread::sleep)
 }
 
 /// Marks the folder's index as being rearranged; durable when this returns.
@@ -233,7 +224,7 @@ mod tests {
         let (asked, going) = std::sync::mpsc::channel::<()>();
         let holder = std::thread::spawn(move || {
             going.recv().unwrap();
-            std::thread::sleep(2 * limits::LOCK_POLL);
+            std::thread::sleep(2 * wellspring_core::limits::LOCK_POLL);
             drop(held);
         });
         asked.send(()).unwrap();
