@@ -72,7 +72,7 @@ pub enum Write {
     },
     /// A document's source has a version of it that cannot be taken in: too large, or not readable there. It is the
     /// newest revision, fails at [`Stage::Receive`] and holds nothing; the readable one before it stays, outdated. Where
-    /// there is no document, or it says so already, nothing is written.
+    /// it says so already, nothing is written.
     Unread {
         /// Its collection.
         collection: CollectionName,
@@ -82,6 +82,26 @@ pub enum Write {
         source: SourceName,
         /// Why, for people; the same words for the same trouble.
         reason: String,
+        /// The format that its name promises, where a document is made even if there never was one, so that it is found by
+        /// its state; `None` writes nothing there.
+        media_type: Option<MediaType>,
+    },
+    /// Something of a source whose name promises a document and that is none: a link, a pipe, a name that no key can
+    /// carry. Its newest revision is skipped for that reason and holds nothing; what was there before is deleted. Where
+    /// it says so already, nothing is written.
+    PassOver {
+        /// Its collection.
+        collection: CollectionName,
+        /// Its name, or one that stands in for it.
+        key: DocumentKey,
+        /// Whose it is.
+        source: SourceName,
+        /// The format that its name promises.
+        media_type: MediaType,
+        /// Why, for people; the same words for the same trouble.
+        reason: String,
+        /// Kept as that of a draft is.
+        fingerprint: Option<String>,
     },
 }
 
@@ -90,7 +110,7 @@ impl Write {
     pub fn source(&self) -> &SourceName {
         match self {
             Self::Put(draft) => &draft.source,
-            Self::Delete { source, .. } | Self::Unread { source, .. } => source,
+            Self::Delete { source, .. } | Self::Unread { source, .. } | Self::PassOver { source, .. } => source,
         }
     }
 
@@ -98,9 +118,9 @@ impl Write {
     pub fn document(&self) -> DocumentId {
         match self {
             Self::Put(draft) => draft.id(),
-            Self::Delete { collection, key, .. } | Self::Unread { collection, key, .. } => {
-                DocumentId::of(collection, key)
-            }
+            Self::Delete { collection, key, .. }
+            | Self::Unread { collection, key, .. }
+            | Self::PassOver { collection, key, .. } => DocumentId::of(collection, key),
         }
     }
 
@@ -111,6 +131,9 @@ impl Write {
             Self::Delete { .. } => None,
             Self::Unread { reason, .. } => {
                 Some(ContentHash::derive("wellspring unread version 1", &[reason.as_bytes()]))
+            }
+            Self::PassOver { reason, .. } => {
+                Some(ContentHash::derive("wellspring passed over version 1", &[reason.as_bytes()]))
             }
         }
     }
@@ -152,6 +175,9 @@ pub struct Accepted {
 pub enum Refusal {
     /// The document belongs to another source.
     OwnedBySource(SourceName),
+    /// There is no such document, and keys of this kind are this source's to give: what is pushed there would stand in
+    /// the way of what the source finds.
+    KeyOfSource(SourceName),
     /// The write's condition does not hold; the newest revision, where there is a document.
     Changed(Option<Revision>),
 }
@@ -182,7 +208,7 @@ pub fn lane_of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Lane {
         count += 1;
         bytes += match write {
             Write::Put(draft) => draft.content.len(),
-            Write::Delete { .. } | Write::Unread { .. } => 0,
+            Write::Delete { .. } | Write::Unread { .. } | Write::PassOver { .. } => 0,
         };
     }
     match count <= limits::INTERACTIVE_WRITES_MAX && bytes <= limits::INTERACTIVE_BYTES_MAX {
@@ -248,7 +274,8 @@ pub enum EntryState {
         /// Why.
         reason: String,
     },
-    /// Screening dropped it: it is not searchable, and neither is the revision before it.
+    /// It is left out: screening dropped it, it holds no text, or its source passed it over. It is not searchable, and
+    /// neither is the revision before it.
     Skipped {
         /// Why.
         reason: String,

@@ -134,6 +134,25 @@ pub trait Fetch: Send + Sync {
     fn pause_at_least(&self, _url: &str, _pause: Duration) {}
 }
 
+/// Why an address would not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// What stands in the way, to be read after the setting's name.
+    pub why: String,
+    /// The host that would have to be named as private for the address to be asked; `None` where nothing would help.
+    pub private_host: Option<String>,
+}
+
+/// Says whether an address would be asked, before anybody does. Contract for implementors:
+///
+/// - Nothing is connected to, and a name that cannot be looked up now is admitted.
+/// - It is no lock: whoever asks the address later judges it anew.
+#[async_trait]
+pub trait Admit: Send + Sync {
+    /// Judges one address, given the hosts that may lie in a private network.
+    async fn admit(&self, url: &str, private_hosts: &[String]) -> Result<(), NotAdmitted>;
+}
+
 /// Something to tell one address.
 #[derive(Debug, Clone)]
 pub struct PostRequest {

@@ -186,8 +186,12 @@ pub struct Visit {
     pub changed: u64,
     /// Documents deleted.
     pub deleted: u64,
-    /// Items passed over, with a reason each in `errors` as far as there is room.
+    /// Items that could not be taken, with a reason each in `errors` as far as there is room.
     pub failed: u64,
+    /// Items that were left out and are documents with a state that says why: links, pipes, files that are too large or
+    /// have names that no key can carry.
+    #[serde(default)]
+    pub passed_over: u64,
     /// Why the visit, or items of it, failed; each short, at most [`crate::limits::VISIT_ERRORS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,

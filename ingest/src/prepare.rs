@@ -21,7 +21,7 @@ use wellspring_core::source::SourceName;
 
 use crate::chunk::chunk;
 use crate::diff::{ChunkDiff, diff};
-use crate::parse::{ParseError, ParsePool, Parsed};
+use crate::parse::{NO_TEXT, ParseError, ParsePool, Parsed};
 use crate::retry::until_done;
 use crate::screen::{Screener, Subject};
 
@@ -135,6 +135,10 @@ impl Preparer {
             Err(error @ ParseError::Killed { .. }) => {
                 return Some(Err(End::Quarantined { reason: error.to_string() }));
             }
+            Err(ParseError::Refused { reason }) if reason == NO_TEXT => {
+                let (text, title, screening) = (String::new(), attributes.title, Vec::new());
+                return Some(Ok(Readable { text, title, screening, chunks: Err(reason) }));
+            }
             Err(error) => return Some(Err(End::Failed { stage: Stage::Parse, reason: error.to_string() })),
         };
         let document = subject.document;
@@ -148,7 +152,9 @@ impl Preparer {
         let embedder = self.embedder.clone();
         let cut = move || {
             let chunks = chunk(document, title.as_deref(), &parsed, &|text| embedder.count_tokens(text))?;
-            Ok(Readable { text: parsed.text, title, screening, chunks: Ok(chunks) })
+            // There is nothing to find: a document that could be searched would be a promise that nothing keeps.
+            let chunks = if chunks.is_empty() { Err(NO_TEXT.to_owned()) } else { Ok(chunks) };
+            Ok(Readable { text: parsed.text, title, screening, chunks })
         };
         let failed = |reason: String| End::Failed { stage: Stage::Parse, reason };
         Some(match tokio::task::spawn_blocking(cut).await {

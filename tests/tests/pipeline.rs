@@ -285,6 +285,17 @@ async fn i8_documents_that_cannot_be_read_are_recorded_and_block_nobody() {
 }
 
 #[tokio::test]
+async fn a_document_without_text_is_left_out_and_comes_in_when_text_arrives() {
+    let path = Path::start().await;
+    let no_text = EntryState::Skipped { reason: "it holds no text".to_owned() };
+    assert_eq!(path.put("a", " \n\t").await, no_text);
+    assert_eq!(path.put("a", "goldammer").await, EntryState::Published);
+    assert_eq!(path.found("goldammer").await, 1);
+    assert_eq!(path.put("a", "\n").await, no_text);
+    assert_eq!(path.found("goldammer").await, 0, "it says nothing any more");
+}
+
+#[tokio::test]
 async fn an_edit_overtakes_an_import() {
     let path = Path::start().await;
     let texts: Vec<String> = (0..20).map(|number| format!("a slow import, number {number}")).collect();

@@ -12,10 +12,15 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use wellspring_core::catalog::{
     Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Stage, Write, lane_of,
 };
-use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::document::{
+    Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision,
+};
 use wellspring_core::embedding::Lane;
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
 use wellspring_core::source::SourceName;
+
+mod hollow;
+mod owners;
 
 use crate::claim::lane_name;
 use crate::events::trim_events;
@@ -23,6 +28,8 @@ use crate::open::SqliteCatalog;
 use crate::repeat;
 use crate::rows::{self, integer, json_array, json_list, json_pair};
 use crate::trouble::Trouble;
+use hollow::{Hollow, mark_unread, pass_over};
+use owners::Owners;
 
 /// Rows of one insert: well below SQLite's bound on parameters, and enough to make a batch few statements.
 const INSERT_ROWS_MAX: usize = 128;
@@ -101,7 +108,17 @@ struct Entry {
 enum Says {
     Draft(Draft),
     Ends,
-    Unread(String),
+    Nothing(Nothing),
+}
+
+/// A version without content, which ended when it was accepted.
+struct Nothing {
+    /// Its state, as the catalog writes it.
+    state: &'static str,
+    stage: Option<Stage>,
+    reason: String,
+    /// The format of a document that has no earlier revision to take it from.
+    media_type: Option<MediaType>,
 }
 
 impl SqliteCatalog {
@@ -138,19 +155,26 @@ impl SqliteCatalog {
             return Ok(before);
         }
         let mut heads = load_heads(&mut transaction, writes.iter().map(|(document, ..)| *document)).await?;
+        let owners = Owners::load(&mut transaction, writes.iter().map(|(.., write)| write)).await?;
         let mut last = last_sequence(&mut transaction).await?;
         let mut entries = Vec::new();
         let mut answers = Vec::with_capacity(writes.len());
         for (document, content_hash, condition, write) in writes {
+            if let Some(refusal) = refused(&heads, &owners, document, condition, &write) {
+                answers.push(Err(refusal));
+                continue;
+            }
             let answer = match write {
-                write if changed(&heads, document, condition, &write) => {
-                    Err(Refusal::Changed(current(&heads, document)))
-                }
                 Write::Put(draft) => put(&mut heads, &mut entries, &mut last, document, content_hash, draft),
                 Write::Delete { key, source, .. } => delete(&mut heads, &mut entries, &mut last, document, key, source),
-                Write::Unread { key, source, reason, .. } => {
-                    let unread = Unread { document, content_hash, key, source, reason };
+                Write::Unread { collection, key, source, reason, media_type } => {
+                    let unread = Hollow { document, content_hash, collection, key, source, reason, media_type };
                     mark_unread(&mut heads, &mut entries, &mut last, unread)
+                }
+                Write::PassOver { collection, key, source, reason, media_type, fingerprint } => {
+                    let media_type = Some(media_type);
+                    let hollow = Hollow { document, content_hash, collection, key, source, reason, media_type };
+                    pass_over(&mut heads, &mut entries, &mut last, hollow, fingerprint)
                 }
             };
             answers.push(answer);
@@ -183,10 +207,23 @@ fn current(heads: &HashMap<DocumentId, Head>, document: DocumentId) -> Option<Re
     heads.get(&document).filter(|head| !head.deleted).map(|head| head.revision)
 }
 
-/// Whether a write's condition does not hold. Who may not write at all is told that first.
-fn changed(heads: &HashMap<DocumentId, Head>, document: DocumentId, condition: Condition, write: &Write) -> bool {
-    let foreign = heads.get(&document).is_some_and(|head| !head.deleted && head.source != *write.source());
-    !foreign && !condition.holds(current(heads, document))
+/// Why a write is refused before it is looked at closer: the key is a source's to give, or the condition does not hold.
+/// Who may not write at all is told that first.
+fn refused(
+    heads: &HashMap<DocumentId, Head>,
+    owners: &Owners,
+    document: DocumentId,
+    condition: Condition,
+    write: &Write,
+) -> Option<Refusal> {
+    let live = heads.get(&document).filter(|head| !head.deleted);
+    if live.is_none()
+        && let Some(owner) = owners.of(write)
+    {
+        return Some(Refusal::KeyOfSource(owner));
+    }
+    let foreign = live.is_some_and(|head| head.source != *write.source());
+    (!foreign && !condition.holds(current(heads, document))).then(|| Refusal::Changed(current(heads, document)))
 }
 
 fn put(
@@ -270,44 +307,6 @@ fn delete(
     head.changed = true;
     entries.push(Entry { sequence: *last, document, revision: head.revision, says: Says::Ends });
     Ok(Accepted { key, document, revision: head.revision, sequence: Some(*last), outcome: Outcome::Deleted })
-}
-
-/// A version that cannot be taken in.
-struct Unread {
-    document: DocumentId,
-    content_hash: Option<ContentHash>,
-    key: DocumentKey,
-    source: SourceName,
-    reason: String,
-}
-
-/// What is pending of the document goes its way: it may be the last version that can be read.
-fn mark_unread(
-    heads: &mut HashMap<DocumentId, Head>,
-    entries: &mut Vec<Entry>,
-    last: &mut Sequence,
-    Unread { document, content_hash, key, source, reason }: Unread,
-) -> Answer {
-    let Some(head) = heads.get_mut(&document).filter(|head| !head.deleted) else {
-        let revision = heads.get(&document).map_or(Revision(0), |head| head.revision);
-        return Ok(Accepted { key, document, revision, sequence: None, outcome: Outcome::Absent });
-    };
-    if head.belongs_to_another_than(&source) {
-        return Err(Refusal::OwnedBySource(head.source.clone()));
-    }
-    let is_known = head.state == "failed" && head.content_hash == content_hash;
-    if !is_known {
-        last.0 += 1;
-        head.revision = Revision(head.revision.0 + 1);
-        head.sequence = *last;
-        head.state = "failed".to_owned();
-        head.content_hash = content_hash;
-        head.fingerprint = None;
-        head.changed = true;
-        entries.push(Entry { sequence: *last, document, revision: head.revision, says: Says::Unread(reason) });
-    }
-    let outcome = if is_known { Outcome::Unchanged } else { Outcome::Updated };
-    Ok(Accepted { key, document, revision: head.revision, sequence: Some(head.sequence), outcome })
 }
 
 async fn load_heads(
@@ -407,11 +406,13 @@ async fn save_entries(connection: &mut SqliteConnection, entries: &[Entry], lane
         insert.build().execute(&mut *connection).await?;
     }
     for entry in entries {
-        let Says::Unread(reason) = &entry.says else { continue };
-        // An entry that is made pending and then fails is told of as any other that fails.
-        sqlx::query("UPDATE journal SET state = 'failed', stage = ?, reason = ?, attempt = 1 WHERE sequence = ?")
-            .bind(rows::stage_word(Stage::Receive))
+        let Says::Nothing(Nothing { state, stage, reason, .. }) = &entry.says else { continue };
+        // An entry that is made pending and then ends is told of as any other that ends.
+        sqlx::query("UPDATE journal SET state = ?, stage = ?, reason = ?, attempt = ? WHERE sequence = ?")
+            .bind(*state)
+            .bind(stage.map(rows::stage_word))
             .bind(reason)
+            .bind(i64::from(stage.is_some()))
             .bind(integer(entry.sequence.0))
             .execute(&mut *connection)
             .await?;
@@ -457,11 +458,11 @@ async fn save_revisions(
     entries: Vec<Entry>,
     accepted_at: i64,
 ) -> Result<(), Trouble> {
-    let (mut drafts, mut unread) = (Vec::new(), Vec::new());
+    let (mut drafts, mut hollow) = (Vec::new(), Vec::new());
     for Entry { document, revision, says, .. } in entries {
         match says {
             Says::Draft(draft) => drafts.push((document, revision, draft)),
-            Says::Unread(_) => unread.push((document, revision)),
+            Says::Nothing(Nothing { media_type, .. }) => hollow.push((document, revision, media_type)),
             Says::Ends => {}
         }
     }
@@ -484,16 +485,21 @@ async fn save_revisions(
         });
         insert.build().execute(&mut *connection).await?;
     }
-    for (document, revision) in unread {
-        // What is said about the document, and who may read it, holds on.
+    for (document, revision, media_type) in hollow {
+        let media_type = media_type.map(|media_type| media_type.as_str());
+        // What is said about the document, and who may read it, holds on; where there was none, nothing is said.
         sqlx::query(
             "INSERT INTO revision (document, revision, media_type, bytes, attributes, title, accepted_at)
-             SELECT document, ?2, media_type, 0, attributes, title, ?3 FROM revision
-             WHERE document = ?1 AND revision < ?2 ORDER BY revision DESC LIMIT 1",
+             SELECT ?1, ?2, coalesce(?4, before.media_type), 0, coalesce(before.attributes, ?5), before.title, ?3
+             FROM (SELECT 1) LEFT JOIN (
+                 SELECT media_type, attributes, title FROM revision
+                 WHERE document = ?1 AND revision < ?2 AND ?4 IS NULL ORDER BY revision DESC LIMIT 1) AS before",
         )
         .bind(document.as_bytes().as_slice())
         .bind(integer(revision.0))
         .bind(accepted_at)
+        .bind(media_type)
+        .bind(serde_json::to_string(&Attributes::default()).expect("attributes are representable in JSON"))
         .execute(&mut *connection)
         .await?;
     }

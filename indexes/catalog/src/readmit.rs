@@ -18,7 +18,10 @@ pub(crate) async fn skipped_of(
     key: Option<&DocumentKey>,
 ) -> Result<u64, Trouble> {
     let documents = sqlx::query(
-        "SELECT id FROM document WHERE deleted = 0 AND state = 'skipped' AND collection = ?1 AND (?2 IS NULL OR key = ?2)",
+        "SELECT id FROM document WHERE deleted = 0 AND state = 'skipped' AND collection = ?1 AND (?2 IS NULL OR key = ?2)
+             AND EXISTS (SELECT 1 FROM revision
+                         WHERE revision.document = document.id AND revision.revision = document.accepted_revision
+                           AND coalesce(revision.content, revision.text) IS NOT NULL)",
     )
     .bind(collection.as_str())
     .bind(key.map(DocumentKey::as_str))

@@ -316,6 +316,7 @@ async fn sources_and_what_is_remembered_of_them_survive_a_restart() {
         changed: 1,
         deleted: 0,
         failed: 0,
+        passed_over: 0,
         errors: Vec::new(),
         complete: true,
         not_before: None,

@@ -97,6 +97,7 @@ fn planned(world: &World, requests_per_hour: f64, seed: u64) -> Result<Visits, S
             changed: (until(now_ms) - until(last_ms)) as u64,
             deleted: 0,
             failed: 0,
+            passed_over: 0,
             errors: Vec::new(),
             complete: true,
             not_before: None,

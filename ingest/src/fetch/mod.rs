@@ -18,6 +18,7 @@
 //! - Waiting is bounded everywhere but in front of a host's line, where it is fair and can be given up.
 
 mod address;
+mod admit;
 mod decode;
 mod exchange;
 mod headers;
@@ -44,6 +45,8 @@ use self::resolve::{CheckedResolver, Lookup, SystemLookup};
 use self::target::{Gate, Target};
 use self::turns::{Turn, Turns};
 
+pub use self::admit::ByItsForm;
+pub(crate) use self::admit::{admit_address, admit_source};
 pub use self::robots::{Allowance, Robots, RobotsRules};
 
 /// The name by which we are known to servers and in a robots.txt.
@@ -100,6 +103,7 @@ pub enum FetchOptionsError {
 pub struct HttpFetch {
     options: FetchOptions,
     rule: AddressRule,
+    lookup: Arc<dyn Lookup>,
     public: Client,
     private: Client,
     turns: Turns,
@@ -132,7 +136,7 @@ impl HttpFetch {
         };
         let (public, private) = (client(Some(rule))?, client(None)?);
         let turns = Turns::new(options.requests_max.max(1));
-        Ok(Self { options, rule, public, private, turns })
+        Ok(Self { options, rule, lookup, public, private, turns })
     }
 
     async fn turn(&self, target: &Target) -> Result<Turn, FetchError> {

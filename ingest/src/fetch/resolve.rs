@@ -78,7 +78,7 @@ impl Resolve for CheckedResolver {
     }
 }
 
-fn open_ones(found: Vec<IpAddr>, rule: AddressRule) -> Result<Vec<IpAddr>, Forbidden> {
+pub(super) fn open_ones(found: Vec<IpAddr>, rule: AddressRule) -> Result<Vec<IpAddr>, Forbidden> {
     let mut why = None;
     let mut open = found;
     open.retain(|&address| rule(address).map_err(|forbidden| why = why.or(Some(forbidden))).is_ok());

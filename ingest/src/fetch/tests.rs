@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use futures::FutureExt;
 use tokio::net::TcpListener;
+use wellspring_core::fetch::Admit;
 
 use super::address::Forbidden;
 use super::decode::tests::{brotli, gzip, zlib};
@@ -506,4 +507,22 @@ async fn without_leave_this_machine_is_out_of_reach() {
     let named =
         FetchRequest { private_hosts: vec!["LocalHost".into()], ..public_request(format!("http://localhost:{port}/")) };
     assert_eq!(body(client.fetch(named).await), b"secret");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_into_a_private_network_is_refused_when_it_is_named() {
+    let private: IpAddr = "10.0.0.7".parse().unwrap();
+    let (client, lookup) = client_with(options(), &[&[private]]);
+    let refused = client.admit("http://Wiki.internal./x", &[]).await.unwrap_err();
+    assert_eq!(refused.private_host.as_deref(), Some("wiki.internal"));
+    assert_eq!(refused.why, "leads to `wiki.internal` (10.0.0.7): the address is private");
+    assert_eq!(*lookup.asked.lock().unwrap(), ["wiki.internal"]);
+    assert!(client.admit("http://wiki.internal/x", &["wiki.internal".to_owned()]).await.is_ok());
+    assert!(client.admit("http://127.0.0.2/", &[]).await.is_err());
+    assert_eq!(lookup.asked.lock().unwrap().len(), 1, "what is named or literal is not looked up");
+
+    let (client, _) = client_with(options(), &[&[private, PUBLIC]]);
+    assert!(client.admit("http://both.example/", &[]).await.is_ok(), "the private address is left out at a request");
+    let (client, _) = client_with(options(), &[]);
+    assert!(client.admit("http://nobody.example/", &[]).await.is_ok(), "it may be there by the first visit");
 }

@@ -129,6 +129,9 @@ pub enum ParseError {
     },
 }
 
+/// What a reader says of a document that is whole and has nothing to read: it is left out, not failed.
+pub(crate) const NO_TEXT: &str = "it holds no text";
+
 /// A reader's refusal, in words for people and without the document's text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]

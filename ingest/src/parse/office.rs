@@ -82,7 +82,7 @@ pub(super) fn first_heading(blocks: &[Block]) -> Option<String> {
 /// Refuses a document without text: its owner must learn that nothing of it can be found.
 pub(super) fn with_text(parsed: Parsed) -> Result<Parsed, Refused> {
     match parsed.blocks.is_empty() {
-        true => Err(Refused::because("it holds no text")),
+        true => Err(Refused::because(super::NO_TEXT)),
         false => Ok(parsed),
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Parsed, Refused> {
         title = title.or(own_title);
     }
     if !says_anything {
-        return Err(Refused::because("it holds no text"));
+        return Err(Refused::because(super::NO_TEXT));
     }
     let (text, blocks, _) = builder.finish();
     let place = |(block, number): (usize, u32)| {

@@ -88,7 +88,7 @@ impl TableText {
     /// The whole document, or a refusal when it has no row.
     pub(super) fn finish(self, title: Option<String>) -> Result<Parsed, Refused> {
         if self.rows == 0 {
-            return Err(Refused::because("it holds no text"));
+            return Err(Refused::because(super::NO_TEXT));
         }
         Ok(Parsed { text: self.text, title, blocks: self.blocks, places: self.places })
     }

@@ -18,6 +18,7 @@ fn visit(hour: f64, changed: u64) -> Visit {
         changed,
         deleted: 0,
         failed: 0,
+        passed_over: 0,
         errors: Vec::new(),
         complete: true,
         not_before: None,

@@ -29,6 +29,7 @@ fn visit(now: Timestamp, requests: u64, changed: u64) -> Visit {
         changed,
         deleted: 0,
         failed: 0,
+        passed_over: 0,
         errors: Vec::new(),
         complete: true,
         not_before: None,

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use wellspring_core::catalog::Journal;
+use wellspring_core::fetch::Admit;
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, SourceRecord, SourceSettings, SourceStore, UrlMemory, Visit};
 use wellspring_core::websub::SubscriptionInfo;
@@ -132,6 +133,8 @@ pub struct RegistryParts {
     pub journal: Arc<dyn Journal>,
     /// Visits what is not a folder.
     pub visitor: Arc<dyn WebVisitor>,
+    /// Says whether an address that is named would be asked.
+    pub admit: Arc<dyn Admit>,
     /// Says when.
     pub planner: Arc<dyn VisitPlanner>,
     /// Knows which sources have a hub that tells of changes.

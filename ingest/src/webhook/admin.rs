@@ -13,6 +13,7 @@ use wellspring_core::webhook::{
 use super::message::Message;
 use super::send::{Outcome, attempt};
 use super::{Webhooks, held, sign};
+use crate::fetch::admit_address;
 use crate::source::settings::{address, hosts};
 
 #[async_trait]
@@ -23,8 +24,12 @@ impl WebhookAdmin for Webhooks {
     }
 
     async fn add(&self, settings: WebhookSettings) -> Result<(WebhookInfo, String), WebhookError> {
-        let _changes = self.inner.changes.lock().await;
         let settings = checked(settings)?;
+        // Before the lock: a name that is looked up slowly holds up no other change.
+        admit_address(&*self.inner.parts.admit, "url", &settings.url, &settings.private_hosts)
+            .await
+            .map_err(WebhookError::Invalid)?;
+        let _changes = self.inner.changes.lock().await;
         let known = self.inner.parts.store.webhooks().await?;
         if let Some(same) = known.iter().find(|record| record.settings == settings) {
             return Err(WebhookError::Exists(same.id.clone()));

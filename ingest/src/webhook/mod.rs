@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wellspring_core::fetch::Post;
+use wellspring_core::fetch::{Admit, Post};
 use wellspring_core::limits;
 use wellspring_core::retry::Patience;
 use wellspring_core::trace::Traces;
@@ -45,6 +45,8 @@ pub struct WebhookParts {
     pub changes: watch::Receiver<u64>,
     /// Sends; `None` offline.
     pub post: Option<Arc<dyn Post>>,
+    /// Says whether an address that is named would be told.
+    pub admit: Arc<dyn Admit>,
     /// Tells the time.
     pub clock: fn() -> Timestamp,
     /// With an endpoint that takes nothing; [`Patience::WEBHOOKS`] in the service.

@@ -21,6 +21,7 @@ use wellspring_core::source::{
     DocumentCounts, Remains, SourceName, SourceRecord, SourceSettings, SourceStore, UrlMemory, Visit,
 };
 use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
+use wellspring_ingest::fetch::ByItsForm;
 use wellspring_ingest::source::Accept;
 use wellspring_ingest::source::registry::{
     HubWatcher, Plan, RegistryParts, SourceRegistry, VisitOutcome, VisitPlanner, WebVisitor,
@@ -167,7 +168,9 @@ impl Accept for Store {
                     assert_eq!(documents.remove(key.as_str()).map(|(owner, _)| owner), Some(source));
                     (collection, key, Outcome::Deleted)
                 }
-                Write::Unread { .. } => unreachable!("every file of these tests can be read"),
+                Write::Unread { .. } | Write::PassOver { .. } => {
+                    unreachable!("every file of these tests can be read")
+                }
             };
             let document = DocumentId::of(&collection, &key);
             Ok(Accepted { key, document, revision: Revision(1), sequence: Some(Sequence(1)), outcome })
@@ -256,6 +259,7 @@ pub(crate) fn visit(complete: bool) -> Visit {
         changed: 1,
         deleted: 0,
         failed: 0,
+        passed_over: 0,
         errors: if complete { vec![] } else { vec!["cut off".to_owned()] },
         complete,
         not_before: None,
@@ -393,6 +397,7 @@ impl Running {
             accept: store.clone(),
             journal: store.clone(),
             visitor: visitor.clone(),
+            admit: Arc::new(ByItsForm),
             planner: Arc::new(FixedInterval::of(interval)),
             hubs: hubs.clone(),
             clock: Timestamp::now,

@@ -229,6 +229,7 @@ impl Store {
                 };
                 (collection, key, outcome)
             }
+            Write::PassOver { .. } => unreachable!("only a folder passes over"),
         };
         self.log.lock().unwrap().push(format!("{outcome:?} {key}"));
         let document = DocumentId::of(&collection, &key);

@@ -148,8 +148,14 @@ codes! {
     DocumentFailed = "document_failed", UNPROCESSABLE_ENTITY;
     /// The document killed its parser and is not tried again.
     DocumentQuarantined = "document_quarantined", UNPROCESSABLE_ENTITY;
-    /// The document was accepted and screening dropped it.
+    /// The document was accepted and is left out: screening dropped it, or it holds no text.
     DocumentSkipped = "document_skipped", UNPROCESSABLE_ENTITY;
+    /// What came is no request that HTTP/1.1 knows.
+    InvalidRequest = "invalid_request", BAD_REQUEST;
+    /// The URL is longer than is read.
+    UrlTooLong = "url_too_long", URI_TOO_LONG;
+    /// The headers are more or longer than are read.
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE;
     /// More lines than one stream may have.
     TooManyLines = "too_many_lines", PAYLOAD_TOO_LARGE;
     /// One line of a stream is longer than the limit.
@@ -280,8 +286,8 @@ impl ApiError {
             )),
             EntryState::Skipped { reason } => Some(Self::new(
                 Code::DocumentSkipped,
-                format!("the document was accepted but screening dropped it: {reason}"),
-                "its content is kept: change the rule in the service's settings, then retry the document",
+                format!("the document was accepted and is left out of searches: {reason}"),
+                "send it again with text; or, where a rule of the screening left it out, change the rule and retry it",
             )),
             EntryState::Pending
             | EntryState::Parsed
@@ -326,6 +332,11 @@ impl From<Refusal> for ApiError {
                 Code::OwnedBySource,
                 format!("the document belongs to the source `{source}`"),
                 "change or delete it where it comes from, or use another key",
+            ),
+            Refusal::KeyOfSource(source) => Self::new(
+                Code::OwnedBySource,
+                format!("keys that begin with `{source}/` belong to the source `{source}`; nothing was written"),
+                "put the document where that source finds it, or use a key that begins otherwise",
             ),
             Refusal::Changed(Some(revision)) => Self {
                 current: Some(revision),

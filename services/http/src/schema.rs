@@ -238,7 +238,7 @@ pub struct CatalogStatus {
     pub failed: u64,
     /// Documents whose newest revision is quarantined.
     pub quarantined: u64,
-    /// Documents whose newest revision screening dropped.
+    /// Documents whose newest revision is left out.
     pub skipped: u64,
     /// Vectors kept, spare ones included.
     pub vectors: u64,
@@ -390,8 +390,10 @@ pub struct Visit {
     pub changed: u64,
     /// Documents deleted.
     pub deleted: u64,
-    /// Items passed over.
+    /// Items that could not be taken.
     pub failed: u64,
+    /// Items that were left out and are documents with a state that says why.
+    pub passed_over: u64,
     /// Why the visit, or items of it, failed; some of them, absent when there are none.
     pub errors: Option<Vec<String>>,
     /// Whether the source as a whole was reached.

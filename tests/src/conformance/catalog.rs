@@ -60,6 +60,8 @@ macro_rules! catalog_conformance {
                 a_document_belongs_to_its_source,
                 a_batch_is_taken_in_order,
                 what_cannot_be_taken_in_leaves_the_last_readable_revision,
+                what_was_never_readable_can_have_a_state,
+                what_its_source_passes_over_is_skipped,
                 i4_what_is_pending_before_a_version_that_cannot_be_taken_in_is_published,
                 a_deletion_takes_the_place_of_pending_writes);
             $crate::catalog_conformance!(@cases $fresh, claiming,

@@ -30,6 +30,7 @@ fn visit(began_at: Timestamp, complete: bool) -> Visit {
         changed: 1,
         deleted: 1,
         failed: 0,
+        passed_over: 0,
         errors: if complete { Vec::new() } else { vec!["it was not there".to_owned()] },
         complete,
         not_before: None,
@@ -194,6 +195,37 @@ pub async fn documents_of_a_removed_source_belong_to_nobody(subject: impl Subjec
     assert_eq!(items.into_iter().map(|(_, key, _)| key).collect::<Vec<_>>(), [key("d")]);
 }
 
+/// Keys below a source's name are that source's to give, in the collection that it fills.
+pub async fn what_is_pushed_takes_no_key_of_a_source(subject: impl Subject) {
+    let catalog = subject.catalog();
+    assert_eq!(accept(catalog, put_of("blog/before", "push")).await.outcome, Outcome::Created);
+    catalog.put_source(&page("blog"), at(0)).await.unwrap();
+    let refused = Err(Refusal::KeyOfSource(source("blog")));
+    let one = async |write| catalog.accept(vec![write]).await.unwrap().remove(0);
+    assert_eq!(one(put_of("blog/a", "push")).await, refused);
+    accept(catalog, put_of("blog/a", "blog")).await;
+    assert_eq!(one(put_of("blog/a", "push")).await, Err(Refusal::OwnedBySource(source("blog"))));
+    accept(catalog, delete_of("blog/a", source("blog"))).await;
+    assert_eq!(one(put_of("blog/a", "push")).await, refused, "a key that was freed is still the source's");
+    for free in ["blog", "blogs/a", "Blog/a", "a/blog/b"] {
+        assert_eq!(one(put_of(free, "push")).await.unwrap().outcome, Outcome::Created, "{free}");
+    }
+    let Write::Put(mut elsewhere) = put_of("blog/a", "push") else { panic!("a put") };
+    elsewhere.collection = "other".parse().unwrap();
+    assert_eq!(one(Write::Put(elsewhere)).await.unwrap().outcome, Outcome::Created);
+
+    // What was there before the source is its sender's until it is deleted, and then the source's.
+    let mut changed = draft("blog/before", "said anew");
+    changed.source = SourceName::push();
+    assert_eq!(one(Write::Put(changed)).await.unwrap().outcome, Outcome::Updated);
+    assert_eq!(one(delete_of("blog/before", SourceName::push())).await.unwrap().outcome, Outcome::Deleted);
+    assert_eq!(one(put_of("blog/before", "push")).await, refused);
+    assert_eq!(one(put_of("blog/before", "blog")).await.unwrap().outcome, Outcome::Created);
+
+    assert!(catalog.remove_source(&source("blog")).await.unwrap());
+    assert_eq!(one(put_of("blog/b", "push")).await.unwrap().outcome, Outcome::Created);
+}
+
 /// Writes one test for each case, in a module named `$name`, over subjects that `$fresh().await` makes.
 #[macro_export]
 macro_rules! sources_conformance {
@@ -208,7 +240,8 @@ macro_rules! sources_conformance {
                 an_unknown_source_is_no_error,
                 addresses_are_remembered_and_forgotten,
                 documents_are_counted_by_state,
-                documents_of_a_removed_source_belong_to_nobody);
+                documents_of_a_removed_source_belong_to_nobody,
+                what_is_pushed_takes_no_key_of_a_source);
         }
     };
     (@cases $fresh:path, $($case:ident),+) => {

@@ -109,6 +109,8 @@ struct Stored {
     text: Option<String>,
     screening: Vec<Decision>,
     accepted_at: Timestamp,
+    /// It came without content, and there is nothing to try again.
+    hollow: bool,
 }
 
 #[derive(Debug)]

@@ -148,6 +148,75 @@ async fn a_folders_documents_are_not_changed_behind_its_back() {
 }
 
 #[tokio::test]
+async fn a_push_takes_no_key_that_a_folder_would_give() {
+    let folder = Folder::new();
+    let put = |service: &Service| {
+        service.request(reqwest::Method::PUT, "/v1/documents/docs/new.txt").body("A pushed wiedehopf.")
+    };
+    let text = |request: reqwest::RequestBuilder| request.header("content-type", "text/plain");
+    // Without the folder the key is anybody's.
+    let service = Service::start(folder.data.path(), &Start::default()).await;
+    let (status, body) = service.json(text(put(&service))).await;
+    assert!(status.is_success(), "{body}");
+    service.stop();
+
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    fs::write(folder.root.join("new.txt"), "The file's pirol.").unwrap();
+    fs::write(folder.root.join("other.txt"), "Another girlitz.").unwrap();
+    found(&service, "girlitz", &["docs/other.txt"]).await;
+    let (status, body) = service.json(service.request(reqwest::Method::DELETE, "/v1/documents/docs/new.txt")).await;
+    assert!(status.is_success(), "{body}");
+    let (status, body) = service.json(text(put(&service))).await;
+    assert_eq!(status, reqwest::StatusCode::CONFLICT, "{body}");
+    assert_eq!(body["error"]["code"], "owned_by_source");
+    assert!(body["error"]["message"].as_str().unwrap().contains("`docs`"), "{body}");
+    // The file comes back by itself at the next look.
+    let (status, _) = service.json(service.request(reqwest::Method::POST, "/v1/sources/docs/refresh")).await;
+    assert!(status.is_success());
+    found(&service, "pirol", &["docs/new.txt"]).await;
+    service.stop();
+}
+
+#[tokio::test]
+async fn every_file_whose_name_promises_a_document_has_a_state_and_the_source_is_well() {
+    let folder = Folder::new();
+    fs::write(folder.root.join("good.md"), "A wendehals turns.").unwrap();
+    fs::write(folder.root.join("blank.md"), " \n").unwrap();
+    std::os::unix::fs::symlink(folder.root.join("good.md"), folder.root.join("link.md")).unwrap();
+    fs::write(folder.root.join("line\nbreak.md"), "A name that no key carries.").unwrap();
+    fs::File::create(folder.root.join("large.md")).unwrap().set_len((16 << 20) + 1).unwrap();
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    found(&service, "wendehals", &["docs/good.md"]).await;
+    service.settle().await;
+    let states = async |state: &str| -> Vec<(String, String)> {
+        let listed = service.get(&format!("/v1/documents?state={state}")).await;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let documents = listed["documents"].as_array().unwrap().iter();
+        documents.map(|document| (text(&document["key"]), text(&document["reason"]))).collect()
+    };
+    let skipped = states("skipped").await;
+    let reasons: Vec<&str> = skipped.iter().map(|(_, reason)| reason.as_str()).collect();
+    let expected =
+        ["it holds no text", "its name is too long or holds control characters", "a link, a pipe or a device"];
+    assert_eq!(reasons, expected, "{skipped:?}");
+    assert!(skipped[1].0.starts_with("docs/line%0Abreak.md~"), "{skipped:?}");
+    assert_eq!(states("failed").await, [("docs/large.md".into(), "larger than a document may be".into())]);
+    let source = service.get("/v1/sources/docs").await;
+    assert_eq!((&source["last_error"], &source["last_visit"]["passed_over"]), (&serde_json::Value::Null, &3.into()));
+    assert_eq!(source["documents"], serde_json::json!({ "failed": 1, "published": 1, "skipped": 3 }));
+
+    // What becomes a document is one, and what goes is gone.
+    fs::write(folder.root.join("blank.md"), "A ziegenmelker calls.").unwrap();
+    fs::remove_file(folder.root.join("link.md")).unwrap();
+    fs::write(folder.root.join("link.md"), "A steinschmaetzer bobs.").unwrap();
+    fs::remove_file(folder.root.join("large.md")).unwrap();
+    found(&service, "ziegenmelker", &["docs/blank.md"]).await;
+    found(&service, "steinschmaetzer", &["docs/link.md"]).await;
+    service.eventually("no failure", async || states("failed").await.is_empty()).await;
+    service.stop();
+}
+
+#[tokio::test]
 async fn the_services_own_folder_is_never_a_document() {
     let folder = Folder::new();
     let data = folder.root.join("data");

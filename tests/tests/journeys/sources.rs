@@ -171,21 +171,26 @@ async fn a_site_is_crawled_within_its_rules_and_a_removed_source_takes_its_docum
 }
 
 #[tokio::test]
-async fn addresses_of_this_machine_are_refused_unless_the_source_names_them() {
+async fn addresses_of_this_machine_are_refused_when_they_are_added_unless_the_source_names_them() {
     let folder = tempfile::tempdir().unwrap();
     let web = Web::default();
     let root = web.serve();
     web.put("/secret", "text/html", "<p>The interna of the neighbour.</p>");
-    let mut service = online(&folder).await;
-    service.expect_log("visit");
-    let source = json!({ "name": "page", "origin": { "kind": "page", "url": format!("{root}/secret") } });
-    let (status, body) = service.json(service.request(Method::POST, "/v1/sources").json(&source)).await;
-    assert!(status.is_success(), "{body}");
-    service
-        .eventually("a refused visit", async || service.get("/v1/sources/page").await["last_error"].is_string())
-        .await;
+    let service = online(&folder).await;
+    for url in [format!("{root}/secret"), format!("{root}/secret").replace("127.0.0.1", "localhost")] {
+        let host = if url.contains("localhost") { "localhost" } else { "127.0.0.1" };
+        let source = json!({ "name": "page", "origin": { "kind": "page", "url": url } });
+        let (status, body) = service.json(service.request(Method::POST, "/v1/sources").json(&source)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        assert_eq!(body["error"]["code"], "invalid_field");
+        assert!(body["error"]["message"].as_str().unwrap().contains(host), "{body}");
+        assert!(body["error"]["hint"].as_str().unwrap().contains("private_hosts"), "{body}");
+        let webhook = json!({ "url": url });
+        let (status, body) = service.json(service.request(Method::POST, "/v1/webhooks").json(&webhook)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    }
+    assert_eq!(service.get("/v1/sources").await["sources"], json!([]));
     assert_eq!(web.sent("/secret"), 0);
-    assert_eq!(service.number("/catalog/documents").await, 0);
     service.stop();
 }
 

@@ -11,6 +11,8 @@
 //! Invariants:
 //! - A folder that is missing or unreadable deletes nothing: its documents stay, and the error is reported.
 //! - Every change is found: at once through the kernel, or by the next audit.
+//! - A file whose name promises a document ends as one, with a state: what cannot be taken is failed or skipped, and its
+//!   reason is told.
 
 mod read;
 mod reconcile;
@@ -323,6 +325,7 @@ fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> V
         changed: report.changed - before.0,
         deleted: report.deleted - before.1,
         failed: report.failed(),
+        passed_over: report.passed_over(),
         errors: report.errors(),
         complete: true,
         not_before: None,

@@ -6,6 +6,7 @@
 //!   [`limits::FOLDER_DELETIONS_PERCENT_MAX`] percent of the documents gone at once looks like a lost disk, and is
 //!   held until a person says that it is meant. A deletion that the kernel reported is explicit and is applied at once.
 //! - A file that is there and cannot be taken takes nothing away: its document stays, and is marked as outdated.
+//! - What is no document although its name promises one is recorded once, with its reason.
 //! - A fingerprint is remembered only for what was read at rest and accepted.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -50,7 +51,15 @@ pub(super) enum Deletions {
 enum Wrote {
     Content,
     Mark,
+    Pass,
     End,
+}
+
+/// How the fingerprint of something that was passed over begins: no file's begins so.
+const PASSED: &str = "passed over: ";
+
+fn is_passed(fingerprint: Option<&String>) -> bool {
+    fingerprint.is_some_and(|fingerprint| fingerprint.starts_with(PASSED))
 }
 
 /// What was changing while it was read.
@@ -96,29 +105,38 @@ impl Reconciler {
 
     /// Applies a look. Returns the paths that were changing while they were read and must be looked at again.
     pub(super) async fn settle(&mut self, look: Look, deletions: Deletions) -> Result<Vec<String>, CatalogError> {
-        let gone: Vec<String> = self.known.keys().filter(|path| look.shows_gone(path)).cloned().collect();
+        let is_gone = |path: &str, fingerprint: &Option<String>| {
+            look.shows_gone(path) && !(is_passed(fingerprint.as_ref()) && look.passed.contains_key(path))
+        };
+        let gone = self.known.iter().filter(|(path, fingerprint)| is_gone(path, fingerprint));
+        let gone: Vec<String> = gone.map(|(path, _)| path.clone()).collect();
         let held =
             deletions == Deletions::Found && !self.status.take_release() && self.looks_like_a_lost_disk(gone.len());
         {
             let mut report = self.status.edit();
             report.look_anew(&look.examined);
             look.skipped.iter().for_each(|(path, reason)| report.skip(path, *reason));
-            look.unread.iter().for_each(|(path, reason)| report.skip(path, *reason));
+            look.unread.iter().chain(&look.passed).for_each(|(path, reason)| report.skip(path, *reason));
         }
         if deletions == Deletions::Found {
             self.status.edit().held_deletions = if held { gone.len() } else { 0 };
         }
-        let mut gone: VecDeque<String> = if held { VecDeque::new() } else { gone.into() };
+        let passing = look.passed.iter().filter_map(|(path, reason)| self.pass_over(path, *reason, held));
+        let mut marks: VecDeque<(Write, Option<String>)> = passing.collect();
+        let mut gone: VecDeque<String> = match held {
+            true => VecDeque::new(),
+            // Passing something over deletes what was there.
+            false => gone.into_iter().filter(|path| !look.passed.contains_key(path)).collect(),
+        };
         let mut strays: VecDeque<_> = match deletions {
             Deletions::Found => self.strays.drain(..).collect(),
             Deletions::Reported => VecDeque::new(),
         };
-        let mut unread: VecDeque<Write> =
-            look.unread.iter().filter_map(|(path, reason)| self.unread(path, *reason)).collect();
+        marks.extend(look.unread.iter().filter_map(|(path, reason)| Some((self.unread(path, *reason)?, None))));
         let mut again = Again::default();
         let mut changed: VecDeque<(String, FileSeen)> =
             look.files.into_iter().filter(|(path, seen)| self.is_news(path, seen)).collect();
-        while !(changed.is_empty() && unread.is_empty() && gone.is_empty() && strays.is_empty()) {
+        while !(changed.is_empty() && marks.is_empty() && gone.is_empty() && strays.is_empty()) {
             if self.looker.stop.is_cancelled() {
                 break;
             }
@@ -130,15 +148,18 @@ impl Reconciler {
                 }
                 let mut room = limits::ACCEPT_BATCH_DOCUMENTS_MAX.saturating_sub(batch.len());
                 while room > 0
-                    && let Some(write) = unread.pop_front().or_else(|| self.next_delete(&mut gone, &mut strays))
+                    && let Some(write) = marks
+                        .pop_front()
+                        .or_else(|| self.next_delete(&mut gone, &mut strays).map(|write| (write, None)))
                 {
-                    batch.push((write, None));
+                    batch.push(write);
                     room -= 1;
                 }
             }
             self.hand_over(batch).await?;
         }
-        self.status.edit().files = self.known.len();
+        let files = self.known.values().filter(|fingerprint| !is_passed(fingerprint.as_ref())).count();
+        self.status.edit().files = files;
         Ok(again.paths)
     }
 
@@ -214,18 +235,36 @@ impl Reconciler {
         writes
     }
 
-    /// Marks the document of a file whose content cannot be taken, where there is one. A link or a pipe is another thing
-    /// under the same name, whose document goes when the folder is looked at.
+    /// Marks the document of a file whose content cannot be taken, and makes it where there is none. A link or a pipe is
+    /// another thing under the same name, which the next look passes over.
     fn unread(&self, path: &str, reason: SkipReason) -> Option<Write> {
-        let is_marked =
-            matches!(reason, SkipReason::TooLarge | SkipReason::Unreadable) && self.known.contains_key(path);
-        is_marked.then_some(())?;
+        matches!(reason, SkipReason::TooLarge | SkipReason::Unreadable).then_some(())?;
         Some(Write::Unread {
             collection: self.collection.clone(),
             key: self.looker.key(path)?,
             source: self.looker.name.clone(),
             reason: reason.in_words().to_owned(),
+            media_type: MediaType::of_file_name(path),
         })
+    }
+
+    /// Records what is no document, unless that is known. A document in its place that is `held` with many others stays.
+    fn pass_over(&self, path: &str, reason: SkipReason, held: bool) -> Option<(Write, Option<String>)> {
+        let fingerprint = Some(format!("{PASSED}{}", reason.in_words()));
+        let known = self.known.get(path);
+        if known == Some(&fingerprint) || held && known.is_some_and(|known| !is_passed(known.as_ref())) {
+            return None;
+        }
+        let write = Write::PassOver {
+            collection: self.collection.clone(),
+            key: self.looker.key(path)?,
+            source: self.looker.name.clone(),
+            // The name that stands in for another promises nothing.
+            media_type: MediaType::of_file_name(path).unwrap_or(MediaType::Text),
+            reason: reason.in_words().to_owned(),
+            fingerprint: fingerprint.clone(),
+        };
+        Some((write, fingerprint))
     }
 
     fn draft(&self, path: &str, content: Vec<u8>, fingerprint: Option<String>) -> Option<Draft> {
@@ -251,6 +290,7 @@ impl Reconciler {
             .map(|write| match write {
                 Write::Put(draft) => (Wrote::Content, draft.collection.clone(), draft.key.clone()),
                 Write::Unread { collection, key, .. } => (Wrote::Mark, collection.clone(), key.clone()),
+                Write::PassOver { collection, key, .. } => (Wrote::Pass, collection.clone(), key.clone()),
                 Write::Delete { collection, key, .. } => (Wrote::End, collection.clone(), key.clone()),
             })
             .collect();
@@ -258,7 +298,7 @@ impl Reconciler {
         for (((wrote, collection, key), fingerprint), outcome) in subjects.into_iter().zip(fingerprints).zip(outcomes) {
             let Some(path) = self.looker.path_of(&key).filter(|_| collection == self.collection) else { continue };
             if let Ok(accepted) = &outcome
-                && wrote != Wrote::Mark
+                && matches!(wrote, Wrote::Content | Wrote::End)
             {
                 let mut report = self.status.edit();
                 match accepted.outcome {
@@ -268,7 +308,7 @@ impl Reconciler {
                 }
             }
             match outcome {
-                Ok(_) if wrote == Wrote::Content => {
+                Ok(_) if matches!(wrote, Wrote::Content | Wrote::Pass) => {
                     self.known.insert(path.to_owned(), fingerprint);
                 }
                 // What can be read again is news, whatever it says.
@@ -278,6 +318,8 @@ impl Reconciler {
                 Ok(_) => {
                     self.known.remove(path);
                 }
+                // It is told as what it is, and the key's owner is in nobody's way.
+                Err(_) if wrote == Wrote::Pass => {}
                 Err(_) => {
                     self.known.remove(path);
                     self.status.edit().skip(path, SkipReason::OwnedBySource);

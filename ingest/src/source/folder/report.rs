@@ -21,6 +21,8 @@ pub enum SkipReason {
     TooLarge,
     /// A name that is not Unicode has no key that names only it.
     NameNotUnicode,
+    /// A folder of such a name: nothing below it is looked at.
+    FolderNameNotUnicode,
     /// A name that no key can carry: too long, or with control characters.
     NameRefused,
     /// The disk or its permissions refuse it; what was read of it before stays, marked as outdated.
@@ -34,11 +36,17 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Whether the file is a document with a state that says so, and nobody has to look after it.
+    pub(super) fn is_recorded(self) -> bool {
+        matches!(self, Self::TooLarge | Self::NameNotUnicode | Self::NameRefused | Self::NotRegular)
+    }
+
     /// The reason for people.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::TooLarge => "larger than a document may be",
             Self::NameNotUnicode => "its name is not Unicode",
+            Self::FolderNameNotUnicode => "the folder's name is not Unicode, and nothing below it is read",
             Self::NameRefused => "its name is too long or holds control characters",
             Self::Unreadable => "it cannot be read; look at its permissions",
             Self::TooDeep => "below too many folders",
@@ -100,14 +108,23 @@ impl FolderReport {
         skipped.retain(|_, count| *count > 0);
     }
 
-    /// Files that were passed over.
+    /// Files and folders that somebody has to look after.
     pub(super) fn failed(&self) -> u64 {
-        self.skipped.values().sum::<usize>() as u64
+        self.count(|reason| !reason.is_recorded())
     }
 
-    /// Some of them by name, each with its reason.
+    /// Files that were left out and have a state that says why.
+    pub(super) fn passed_over(&self) -> u64 {
+        self.count(SkipReason::is_recorded)
+    }
+
+    fn count(&self, of: impl Fn(SkipReason) -> bool) -> u64 {
+        self.skipped.iter().filter(|(reason, _)| of(**reason)).map(|(_, count)| *count as u64).sum()
+    }
+
+    /// Some of those that somebody has to look after by name, each with its reason.
     pub(super) fn errors(&self) -> Vec<String> {
-        let skips = self.skips.iter().take(limits::VISIT_ERRORS_MAX);
+        let skips = self.skips.iter().filter(|skip| !skip.reason.is_recorded()).take(limits::VISIT_ERRORS_MAX);
         skips.map(|skip| format!("{}: {}", skip.path, skip.reason.in_words())).collect()
     }
 
@@ -119,6 +136,11 @@ impl FolderReport {
         *self.skipped.entry(reason).or_default() += 1;
         if self.skips.len() < limits::FOLDER_SKIPS_LISTED_MAX {
             self.skips.push(Skip { path: path.to_owned(), reason });
+        } else if !reason.is_recorded()
+            && let Some(place) = self.skips.iter().rposition(|skip| skip.reason.is_recorded())
+        {
+            // What is told nowhere else comes first.
+            self.skips[place] = Skip { path: path.to_owned(), reason };
         }
     }
 }
@@ -161,13 +183,14 @@ impl FolderStatus {
     /// Adds what was passed over since the last whole scan to what is told of it, so that nobody has to wait for the next
     /// one to hear of it.
     pub(super) fn retell(&self) {
-        let (failed, errors) = {
+        let (failed, passed_over, errors) = {
             let report = self.edit();
-            (report.failed(), report.errors())
+            (report.failed(), report.passed_over(), report.errors())
         };
         self.visits.send_if_modified(|visit| match visit {
-            Some(visit) if visit.failed != failed || visit.errors != errors => {
+            Some(visit) if (visit.failed, visit.passed_over) != (failed, passed_over) || visit.errors != errors => {
                 visit.failed = failed;
+                visit.passed_over = passed_over;
                 visit.errors = errors;
                 true
             }

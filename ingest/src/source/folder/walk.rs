@@ -18,6 +18,7 @@ use walkdir::{DirEntry, WalkDir};
 use wellspring_core::document::{DocumentKey, MediaType};
 use wellspring_core::limits;
 use wellspring_core::source::{DATA_FOLDER_MARK, SourceName};
+use wellspring_core::text::{is_bidirectional_control, is_invisible};
 
 use super::report::SkipReason;
 use super::rules::{FolderRules, GITIGNORE, UnreadableList, Wanted};
@@ -50,6 +51,9 @@ pub(super) struct Look {
     pub(super) skipped: Vec<(String, SkipReason)>,
     /// Files that are there, and whose content cannot be taken.
     pub(super) unread: BTreeMap<String, SkipReason>,
+    /// What is no document although its name promises one: links, pipes, and names that no key can carry, under the name
+    /// that stands in.
+    pub(super) passed: BTreeMap<String, SkipReason>,
     /// Folders that were walked.
     pub(super) folders: Vec<String>,
 }
@@ -114,6 +118,9 @@ impl Looker {
                 continue;
             }
             look.examined.push(path.clone());
+            if self.key(path).is_none() {
+                look.examined.push(self.stand_in(path.as_bytes()));
+            }
             match self.metadata_without_links(path) {
                 Ok(Some(metadata)) if metadata.is_dir() => {
                     if settled(wanted.folder(path), &mut look) && self.walk(path, &mut look, &mut wanted).is_err() {
@@ -209,9 +216,12 @@ impl Looker {
             return !is_folder;
         }
         let Some(path) = relative(&self.root, entry.path()) else {
-            let lossy = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).to_string_lossy().into_owned();
-            if is_folder || MediaType::of_file_name(&lossy).is_some() {
-                look.skipped.push((lossy, SkipReason::NameNotUnicode));
+            let below = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).as_os_str();
+            let lossy = below.to_string_lossy().into_owned();
+            if is_folder {
+                look.skipped.push((lossy, SkipReason::FolderNameNotUnicode));
+            } else if MediaType::of_file_name(&lossy).is_some() && settled(wanted.file(&lossy), look) {
+                look.passed.insert(self.stand_in(below.as_encoded_bytes()), SkipReason::NameNotUnicode);
             }
             return !is_folder;
         };
@@ -241,10 +251,10 @@ impl Looker {
         if MediaType::of_file_name(&path).is_none() || !settled(wanted.file(&path), look) {
             return;
         }
-        if !metadata.is_file() {
-            look.skipped.push((path, SkipReason::NotRegular));
-        } else if self.key(&path).is_none() {
-            look.skipped.push((path, SkipReason::NameRefused));
+        if self.key(&path).is_none() {
+            look.passed.insert(self.stand_in(path.as_bytes()), SkipReason::NameRefused);
+        } else if !metadata.is_file() {
+            look.passed.insert(path, SkipReason::NotRegular);
         } else if metadata.size() > limits::DOCUMENT_BYTES_MAX as u64 {
             look.unread.insert(path, SkipReason::TooLarge);
         } else {
@@ -257,10 +267,36 @@ impl Looker {
         format!("{}/{path}", self.name).parse().ok()
     }
 
+    /// The path that stands in for one that no key can carry: readable as far as it goes, and ending with a digest, so that
+    /// two are never the same and no file of a format that is read has such a name.
+    fn stand_in(&self, path: &[u8]) -> String {
+        let digest = &blake3::hash(path).to_hex()[..STAND_IN_DIGITS];
+        let mut shown = String::new();
+        for piece in path.utf8_chunks() {
+            for c in piece.valid().chars() {
+                match c.is_control() || is_invisible(c) || is_bidirectional_control(c) {
+                    true => escape(&mut shown, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                    false => shown.push(c),
+                }
+            }
+            escape(&mut shown, piece.invalid());
+        }
+        let room = limits::KEY_BYTES_MAX - self.name.as_str().len() - "/~".len() - STAND_IN_DIGITS;
+        shown.truncate(shown.floor_char_boundary(room));
+        format!("{shown}~{digest}")
+    }
+
     /// The path of a key that this source made.
     pub(super) fn path_of<'k>(&self, key: &'k DocumentKey) -> Option<&'k str> {
         key.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
     }
+}
+
+/// Hexadecimal digits of the digest in a name that stands in for another: two among thousands are not the same by chance.
+const STAND_IN_DIGITS: usize = 16;
+
+fn escape(shown: &mut String, bytes: &[u8]) {
+    shown.extend(bytes.iter().map(|byte| format!("%{byte:02X}")));
 }
 
 /// Whether a path is wanted; where a list could not be read, it is not, and nothing is known about the list's folder.

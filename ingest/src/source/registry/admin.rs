@@ -5,11 +5,12 @@ use jiff::Timestamp;
 
 use wellspring_core::limits;
 use wellspring_core::source::{
-    DocumentCounts, Origin, Remains, Removal, SourceAdmin, SourceError, SourceInfo, SourceName, SourceRecord,
-    SourceSettings,
+    DocumentCounts, Origin, Remains, Removal, SettingsError, SourceAdmin, SourceError, SourceInfo, SourceName,
+    SourceRecord, SourceSettings,
 };
 
 use super::SourceRegistry;
+use crate::fetch::admit_source;
 use crate::source::folder::FolderReport;
 use crate::source::settings::{apart, checked, same_place};
 
@@ -33,6 +34,9 @@ impl SourceAdmin for SourceRegistry {
     }
 
     async fn add(&self, settings: SourceSettings) -> Result<(SourceInfo, bool), SourceError> {
+        let settings = well_formed(settings).await?;
+        // Before the lock: a name that is looked up slowly holds up no other change.
+        admit_source(&*self.inner.parts.admit, &settings).await.map_err(SourceError::Invalid)?;
         let _changes = self.inner.changes.lock().await;
         let store = &self.inner.parts.store;
         let records = store.sources().await?;
@@ -117,6 +121,20 @@ impl SourceAdmin for SourceRegistry {
     }
 }
 
+/// Settings in their checked form. A folder is asked about on the disk, which may take its time.
+async fn well_formed(settings: SourceSettings) -> Result<SourceSettings, SourceError> {
+    let checked = tokio::task::spawn_blocking(move || checked(settings)).await;
+    checked
+        .unwrap_or_else(|_| {
+            Err(SettingsError {
+                field: "origin",
+                what: "could not be checked".to_owned(),
+                hint: "try again".to_owned(),
+            })
+        })
+        .map_err(SourceError::Invalid)
+}
+
 impl SourceRegistry {
     /// Asks for a visit; one that is asked for before the start is made after it.
     fn want(&self, name: &SourceName) {
@@ -157,16 +175,7 @@ impl SourceRegistry {
         records: &[SourceRecord],
     ) -> Result<SourceSettings, SourceError> {
         let name = settings.name.clone();
-        let checked = tokio::task::spawn_blocking(move || checked(settings)).await;
-        let settings = checked
-            .unwrap_or_else(|_| {
-                Err(wellspring_core::source::SettingsError {
-                    field: "origin",
-                    what: "could not be checked".to_owned(),
-                    hint: "try again".to_owned(),
-                })
-            })
-            .map_err(SourceError::Invalid)?;
+        let settings = well_formed(settings).await?;
         let others = records.iter().map(|record| &record.settings).filter(|other| other.name != name);
         apart(&settings, others).map_err(SourceError::Invalid)?;
         Ok(settings)

@@ -10,6 +10,7 @@ use thiserror::Error;
 use wellspring_core::source::{Origin, SourceError, SourceName, SourceRecord, SourceSettings};
 
 use super::SourceRegistry;
+use crate::fetch::{ByItsForm, admit_source};
 use crate::source::settings::same_place;
 
 /// A source of the configuration that cannot be used.
@@ -58,6 +59,8 @@ impl SourceRegistry {
             }
             Err(error) => return Err(error),
         };
+        // By its form alone: whether the service starts must not hang on a name server.
+        admit_source(&ByItsForm, &settings).await.map_err(SourceError::Invalid)?;
         if known.is_some_and(|known| !same_place(&known.settings, &settings)) {
             return Err(SourceError::Exists);
         }

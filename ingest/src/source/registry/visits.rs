@@ -124,6 +124,7 @@ fn failed(began_at: Timestamp, reason: &str) -> VisitOutcome {
         changed: 0,
         deleted: 0,
         failed: 0,
+        passed_over: 0,
         errors: vec![reason.to_owned()],
         complete: false,
         not_before: None,

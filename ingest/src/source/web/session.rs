@@ -80,6 +80,7 @@ impl<'a> Session<'a> {
             changed: 0,
             deleted: 0,
             failed: 0,
+            passed_over: 0,
             errors: Vec::new(),
             complete: false,
             not_before: None,
@@ -201,8 +202,9 @@ impl<'a> Session<'a> {
         remember: Vec<UrlMemory>,
     ) -> Result<(), Halted> {
         let (collection, source) = (self.settings.collection.clone(), self.settings.name.clone());
-        self.push(Pending { write: Write::Unread { collection, key, source, reason: reason.to_owned() }, remember })
-            .await
+        // Most addresses that cannot be read are no documents: a picture, a page behind a login.
+        let (reason, media_type) = (reason.to_owned(), None);
+        self.push(Pending { write: Write::Unread { collection, key, source, reason, media_type }, remember }).await
     }
 
     /// Deletes a document of this source with the next batch.

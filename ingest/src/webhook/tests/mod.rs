@@ -21,7 +21,7 @@ use wellspring_core::webhook::{
 };
 
 use super::*;
-use crate::fetch::{FetchOptions, HttpFetch};
+use crate::fetch::{ByItsForm, FetchOptions, HttpFetch};
 use receiver::{Answer, Received, Receiver};
 
 /// Events and endpoints in memory.
@@ -140,6 +140,7 @@ fn parts(store: &Arc<Store>) -> WebhookParts {
         traces: store.clone(),
         changes: store.told.subscribe(),
         post: Some(Arc::new(HttpFetch::new(FetchOptions::default()).unwrap())),
+        admit: Arc::new(ByItsForm),
         clock: Timestamp::now,
         patience: Patience {
             attempts_max: 5,
@@ -509,4 +510,19 @@ async fn a_post_answers_what_the_address_said() {
         client.post(request(format!("http://{closed}/"))).await.unwrap_err().kind(),
         FetchErrorKind::Unreachable
     );
+}
+
+#[tokio::test]
+async fn an_endpoint_in_a_private_network_is_refused_when_it_is_added_unless_it_is_named() {
+    let store = Arc::new(Store::default());
+    let service = Service::start(parts(&store));
+    let settings = |hosts: &[&str]| {
+        serde_json::from_value(json!({ "url": "http://127.0.0.1:9/hook", "states": [], "private_hosts": hosts }))
+            .unwrap()
+    };
+    let Err(WebhookError::Invalid(error)) = service.webhooks.add(settings(&[])).await else { panic!("not refused") };
+    assert_eq!(error.to_string(), "`url` leads to `127.0.0.1`: the address is loopback");
+    assert!(error.hint.contains("`--private-host 127.0.0.1`"), "{}", error.hint);
+    service.webhooks.add(settings(&["127.0.0.1"])).await.unwrap();
+    service.stop().await;
 }

@@ -66,6 +66,7 @@ pub(crate) fn full() -> SourceInfo {
         changed: 1,
         deleted: 1,
         failed: 1,
+        passed_over: 0,
         errors: vec!["e".into()],
         complete: true,
         not_before: Some(Timestamp::UNIX_EPOCH),

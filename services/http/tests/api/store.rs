@@ -146,7 +146,9 @@ impl Store {
     fn apply_if(&self, write: Write, condition: Condition) -> Result<Accepted, Refusal> {
         let (key, source) = match &write {
             Write::Put(draft) => (&draft.key, &draft.source),
-            Write::Delete { key, source, .. } | Write::Unread { key, source, .. } => (key, source),
+            Write::Delete { key, source, .. }
+            | Write::Unread { key, source, .. }
+            | Write::PassOver { key, source, .. } => (key, source),
         };
         let current = self.locked().get(key).map(|stored| (stored.draft.source.clone(), Revision(stored.revision)));
         let foreign = current.as_ref().is_some_and(|(owner, _)| owner != source);
@@ -161,9 +163,9 @@ impl Store {
         let mut documents = self.locked();
         let (collection, key, source) = match &write {
             Write::Put(draft) => (draft.collection.clone(), draft.key.clone(), draft.source.clone()),
-            Write::Delete { collection, key, source } | Write::Unread { collection, key, source, .. } => {
-                (collection.clone(), key.clone(), source.clone())
-            }
+            Write::Delete { collection, key, source }
+            | Write::Unread { collection, key, source, .. }
+            | Write::PassOver { collection, key, source, .. } => (collection.clone(), key.clone(), source.clone()),
         };
         let document = DocumentId::of(&collection, &key);
         let before = documents.get(&key).map(|stored| (stored.revision, stored.sequence, stored.draft.clone()));
@@ -192,7 +194,7 @@ impl Store {
                 accepted(revision + 1, Some(Sequence(self.next_sequence())), Outcome::Deleted)
             }
             (Write::Delete { .. }, None) => accepted(0, None, Outcome::Absent),
-            (Write::Unread { .. }, _) => unreachable!("a person who pushes is told at once"),
+            (Write::Unread { .. } | Write::PassOver { .. }, _) => unreachable!("a person who pushes is told at once"),
         })
     }
 

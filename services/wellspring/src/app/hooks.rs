@@ -18,6 +18,7 @@ use wellspring_ingest::source::registry::{HubWatcher, SourceRegistry};
 use wellspring_ingest::webhook::{WebhookParts, Webhooks};
 use wellspring_ingest::websub::{HubParts, Hubs, NoHubs, VisitSoon};
 
+use super::sources;
 use crate::config::Config;
 
 /// The webhooks; nothing is sent before their `run`.
@@ -26,6 +27,7 @@ pub(super) fn webhooks(catalog: Arc<SqliteCatalog>, intake: &Intake, client: Opt
         store: catalog.clone(),
         traces: catalog,
         changes: intake.changes(),
+        admit: sources::admit(client.as_ref()),
         post: client.map(|client| client as Arc<dyn Post>),
         clock: Timestamp::now,
         patience: Patience::WEBHOOKS,

@@ -11,10 +11,10 @@ use anyhow::Context;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use wellspring_catalog::SqliteCatalog;
-use wellspring_core::fetch::{Fetch, FetchError, FetchErrorKind, FetchRequest, Fetched};
+use wellspring_core::fetch::{Admit, Fetch, FetchError, FetchErrorKind, FetchRequest, Fetched};
 use wellspring_core::limits;
 use wellspring_core::source::{Origin, SourceSettings};
-use wellspring_ingest::fetch::{FetchOptions, HttpFetch, Robots};
+use wellspring_ingest::fetch::{ByItsForm, FetchOptions, HttpFetch, Robots};
 use wellspring_ingest::intake::Intake;
 use wellspring_ingest::parse::ParsePool;
 use wellspring_ingest::schedule::{EmbeddingMeter, PollBudget, SharedPlanner};
@@ -31,6 +31,14 @@ pub(super) fn client(config: &Config) -> anyhow::Result<Option<Arc<HttpFetch>>> 
     }
     let options = FetchOptions { contact: config.fetch_contact.clone(), ..FetchOptions::default() };
     Ok(Some(Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)))
+}
+
+/// What judges the addresses that people name: without a client, nothing is looked up.
+pub(super) fn admit(client: Option<&Arc<HttpFetch>>) -> Arc<dyn Admit> {
+    match client {
+        Some(client) => client.clone(),
+        None => Arc::new(ByItsForm),
+    }
 }
 
 /// What the registry is made of.
@@ -52,6 +60,7 @@ pub(super) struct SourceParts {
 /// The registry with the sources that the configuration declares; nothing runs before its `run`.
 pub(super) async fn registry(config: &Config, parts: SourceParts) -> anyhow::Result<SourceRegistry> {
     let SourceParts { client, hubs, catalog, intake, parser, meter } = parts;
+    let admit = admit(client.as_ref());
     let fetch: Arc<dyn Fetch> = match client {
         None => Arc::new(Offline),
         Some(client) => client,
@@ -72,6 +81,7 @@ pub(super) async fn registry(config: &Config, parts: SourceParts) -> anyhow::Res
         accept: intake,
         journal: catalog,
         visitor: Arc::new(visitor),
+        admit,
         planner: Arc::new(planner),
         hubs,
         clock: Timestamp::now,

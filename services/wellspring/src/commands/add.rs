@@ -39,6 +39,8 @@ pub(super) struct Summary {
     failures: Vec<Value>,
     /// Documents that were stored and could not be read.
     unreadable: u64,
+    /// Documents that were stored and are left out of searches: they hold no text, or a rule of the screening says so.
+    skipped: u64,
     searchable: bool,
     seconds: f64,
 }
@@ -46,12 +48,14 @@ pub(super) struct Summary {
 /// Pushes, waits, and reports.
 pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
-    let before = unreadable(client).await?;
+    let before = left_over(client).await?;
     let mut summary = push(client, &arguments.paths, &arguments.collection).await?;
     if !arguments.no_wait && summary.accepted > 0 {
         wait(client).await?;
-        summary.unreadable = unreadable(client).await?.saturating_sub(before);
-        summary.searchable = summary.unreadable == 0;
+        let after = left_over(client).await?;
+        summary.unreadable = after.unreadable.saturating_sub(before.unreadable);
+        summary.skipped = after.skipped.saturating_sub(before.skipped);
+        summary.searchable = summary.unreadable == 0 && summary.skipped == 0;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     report(&summary, json)?;
@@ -68,11 +72,16 @@ pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -
     Ok(())
 }
 
-/// Documents whose newest revision cannot be read.
-async fn unreadable(client: &Client) -> anyhow::Result<u64> {
+/// Documents whose newest revision is not searchable and will not be by itself.
+struct LeftOver {
+    unreadable: u64,
+    skipped: u64,
+}
+
+async fn left_over(client: &Client) -> anyhow::Result<LeftOver> {
     let status: Value = client.json(client.request(Method::GET, "/v1/status")).await?;
     let count = |state: &str| status.pointer(&format!("/catalog/{state}")).and_then(Value::as_u64).unwrap_or(0);
-    Ok(["failed", "quarantined"].into_iter().map(count).sum())
+    Ok(LeftOver { unreadable: count("failed") + count("quarantined"), skipped: count("skipped") })
 }
 
 /// Sends everything below the paths and counts what the service says to each document.
@@ -164,6 +173,12 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
         summary.seconds,
         if summary.searchable { "; all searchable" } else { "" }
     ));
+    if summary.skipped > 0 {
+        output::note(format!(
+            "{} of them are left out of searches; `wellspring documents list --state skipped` says why",
+            summary.skipped
+        ));
+    }
     Ok(())
 }
 

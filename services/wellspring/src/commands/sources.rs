@@ -177,13 +177,17 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
 fn row(source: &Source, now: Timestamp) -> Vec<String> {
     let failed: u64 = ["failed", "quarantined"].iter().filter_map(|state| source.documents.get(*state)).sum();
     let all: u64 = source.documents.values().sum();
-    let passed_over = source.last_visit.as_ref().map_or(0, |visit| visit.failed);
+    let skipped = source.documents.get("skipped").copied().unwrap_or(0);
+    let missed = source.last_visit.as_ref().map_or(0, |visit| visit.failed);
     let mut asides = Vec::new();
     if failed > 0 {
         asides.push(format!("{failed} failed"));
     }
-    if passed_over > 0 {
-        asides.push(format!("{passed_over} passed over"));
+    if skipped > 0 {
+        asides.push(format!("{skipped} skipped"));
+    }
+    if missed > 0 {
+        asides.push(format!("{missed} missed"));
     }
     let documents = if asides.is_empty() { all.to_string() } else { format!("{all} ({})", asides.join(", ")) };
     let ago = |seconds: i64| format!("{} ago", duration(seconds));

@@ -3,8 +3,9 @@
 use wellspring_core::catalog::{
     CatalogReader, End, EntryState, Journal, Outcome, Publisher, Refusal, Retried, Stage, Write,
 };
-use wellspring_core::document::Revision;
+use wellspring_core::document::{MediaType, Revision};
 use wellspring_core::filter::Filter;
+use wellspring_core::source::SourceName;
 
 use super::Subject;
 use super::steps::*;
@@ -235,6 +236,7 @@ pub async fn what_cannot_be_taken_in_leaves_the_last_readable_revision(subject: 
         key: key("a"),
         source: source("folder"),
         reason: "too large".to_owned(),
+        media_type: None,
     };
     assert_eq!(catalog.accept(vec![foreign]).await.unwrap(), [Err(Refusal::OwnedBySource(source("push")))]);
 
@@ -246,6 +248,78 @@ pub async fn what_cannot_be_taken_in_leaves_the_last_readable_revision(subject: 
     accept(catalog, unread("a", "too large")).await;
     assert_eq!(accept(catalog, delete("a")).await.outcome, Outcome::Deleted);
     assert_eq!(accept(catalog, unread("a", "too large")).await.outcome, Outcome::Absent);
+}
+
+/// What was never readable is a document where its source wants that, so that it is found by its state.
+pub async fn what_was_never_readable_can_have_a_state(subject: impl Subject) {
+    let catalog = subject.catalog();
+    catalog.bind_space(&collection(), space(), "a model").await.unwrap().unwrap();
+    let large = |name: &str| Write::Unread {
+        collection: collection(),
+        key: key(name),
+        source: SourceName::push(),
+        reason: "too large".to_owned(),
+        media_type: Some(MediaType::Text),
+    };
+    let first = accept(catalog, large("a")).await;
+    assert_eq!((first.outcome, first.revision), (Outcome::Created, Revision(1)));
+    assert_eq!(accept(catalog, large("a")).await.outcome, Outcome::Unchanged);
+    let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
+    assert!(matches!(info.state, EntryState::Failed { stage: Stage::Receive, .. }), "{:?}", info.state);
+    assert_eq!((info.media_type, info.bytes, info.published_revision), (MediaType::Text, 0, None));
+    assert_eq!(catalog.retry(&collection(), &key("a")).await.unwrap(), Retried::ContentGone);
+    assert!(catalog.claim(None, 8, PLENTY).await.unwrap().is_empty());
+
+    assert_eq!(accept(catalog, put("a", "one")).await.outcome, Outcome::Updated);
+    publish_all(catalog).await;
+    assert_eq!(text(catalog, "a").await.as_deref(), Some("one"));
+    accept(catalog, large("b")).await;
+    assert_eq!(accept(catalog, delete("b")).await.outcome, Outcome::Deleted);
+    publish_all(catalog).await;
+    assert!(catalog.document(&collection(), &key("b")).await.unwrap().is_none());
+    assert_eq!(accept(catalog, large("b")).await.outcome, Outcome::Created, "and it may come again");
+}
+
+/// A link or a pipe is no document, and has a state that says so; what was readable under its name goes.
+pub async fn what_its_source_passes_over_is_skipped(subject: impl Subject) {
+    let catalog = subject.catalog();
+    write_all(catalog, &[("a", "one")]).await;
+    let link = |name: &str| Write::PassOver {
+        collection: collection(),
+        key: key(name),
+        source: SourceName::push(),
+        media_type: MediaType::Text,
+        reason: "a link".to_owned(),
+        fingerprint: Some("link".to_owned()),
+    };
+    let taken = accept(catalog, link("a")).await;
+    assert_eq!((taken.outcome, taken.revision), (Outcome::Updated, Revision(3)));
+    let skipped = EntryState::Skipped { reason: "a link".to_owned() };
+    let found = catalog.hydrate(&collection(), &[chunk_id("a", "one")], &Filter::default()).await.unwrap();
+    assert!(found.is_empty(), "from the acceptance on");
+    publish_all(catalog).await;
+    assert!(catalog.known_chunks(id("a")).await.unwrap().is_empty(), "and out of the views");
+    let info = catalog.document(&collection(), &key("a")).await.unwrap().unwrap();
+    assert_eq!((info.state, info.published_revision, info.bytes), (skipped.clone(), None, 0));
+    assert_eq!(catalog.entry_state(taken.sequence.unwrap()).await.unwrap(), Some(skipped.clone()));
+    assert_eq!(catalog.retry(&collection(), &key("a")).await.unwrap(), Retried::ContentGone);
+
+    assert_eq!(accept(catalog, link("a")).await.outcome, Outcome::Unchanged);
+    assert_eq!(accept(catalog, link("b")).await.outcome, Outcome::Created);
+    assert_eq!(catalog.status().await.unwrap().skipped, 2);
+    let items = catalog.source_items(&SourceName::push()).await.unwrap();
+    assert!(items.iter().all(|(.., fingerprint)| fingerprint.as_deref() == Some("link")), "{items:?}");
+    let mut foreign = link("a");
+    let Write::PassOver { source: owner, .. } = &mut foreign else { panic!("a link") };
+    *owner = source("folder");
+    assert_eq!(catalog.accept(vec![foreign]).await.unwrap(), [Err(Refusal::OwnedBySource(source("push")))]);
+
+    assert_eq!(accept(catalog, put("a", "two")).await.outcome, Outcome::Updated);
+    publish_all(catalog).await;
+    assert_eq!(text(catalog, "a").await.as_deref(), Some("two"));
+    assert_eq!(accept(catalog, delete("b")).await.outcome, Outcome::Deleted);
+    publish_all(catalog).await;
+    assert_eq!(catalog.status().await.unwrap().skipped, 0);
 }
 
 /// The last version that could be read may still be on its way.

@@ -81,7 +81,7 @@ pub fn delete(name: &str) -> Write {
 /// A version of a document of the push source that cannot be taken in.
 pub fn unread(name: &str, reason: &str) -> Write {
     let reason = reason.to_owned();
-    Write::Unread { collection: collection(), key: key(name), source: SourceName::push(), reason }
+    Write::Unread { collection: collection(), key: key(name), source: SourceName::push(), reason, media_type: None }
 }
 
 /// Accepts one write that nobody refuses.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use wellspring_core::catalog::{
     Accepted, CatalogError, Cost, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Stage, Write, lane_of,
 };
-use wellspring_core::document::{CollectionName, ContentHash, DocumentId, DocumentKey, Draft, Revision};
+use wellspring_core::document::{
+    Attributes, CollectionName, ContentHash, DocumentId, DocumentKey, Draft, MediaType, Revision,
+};
 use wellspring_core::embedding::Lane;
 use wellspring_core::limits;
 use wellspring_core::push::{Condition, Push, Pushed, request_digest};
@@ -46,11 +48,12 @@ impl Journal for MemoryCatalog {
         let document = state.documents.get(&DocumentId::of(collection, key)).filter(|document| !document.deleted);
         let Some(document) = document else { return Ok(Retried::Absent) };
         let (revision, sequence) = (document.revision, document.newest);
+        let hollow = document.revisions[&revision].hollow;
         let entry = state.journal.get_mut(&sequence).expect("a document has its entry");
-        if !failed(&entry.state) {
+        if !failed(&entry.state) && !matches!(entry.state, EntryState::Skipped { .. }) {
             return Ok(Retried::NotFailed);
         }
-        if matches!(entry.state, EntryState::Failed { stage: Stage::Receive, .. }) {
+        if hollow {
             return Ok(Retried::ContentGone);
         }
         entry.state = EntryState::Pending;
@@ -73,6 +76,36 @@ impl Journal for MemoryCatalog {
     }
 }
 
+/// What there is to say of an item without content.
+struct Hollow {
+    id: DocumentId,
+    collection: CollectionName,
+    key: DocumentKey,
+    source: SourceName,
+    content_hash: Option<ContentHash>,
+    media_type: Option<MediaType>,
+}
+
+/// A document before its first revision.
+fn blank(collection: CollectionName, key: DocumentKey, source: SourceName) -> Document {
+    Document {
+        collection,
+        key,
+        source,
+        fingerprint: None,
+        content_hash: None,
+        newest: Sequence(0),
+        revision: Revision(0),
+        published: None,
+        deleted: true,
+        erased_through: Revision(0),
+        revisions: BTreeMap::new(),
+        chunks: Vec::new(),
+        strays: HashMap::new(),
+        attempts: 0,
+    }
+}
+
 /// Whether an entry came to nothing: then the same write is no repetition.
 fn failed(state: &EntryState) -> bool {
     matches!(state, EntryState::Failed { .. } | EntryState::Quarantined { .. })
@@ -83,14 +116,28 @@ impl State {
         let (id, source, content_hash) = (write.document(), write.source(), write.content_hash());
         let live = self.documents.get(&id).filter(|document| !document.deleted);
         let current = live.map(|document| document.revision);
+        if let Write::Put(draft) = &write
+            && live.is_none()
+            && draft.source == SourceName::push()
+            && let Some((name, _)) = draft.key.as_str().split_once('/')
+            && let Some(owner) = self.sources.values().find(|record| record.settings.name.as_str() == name)
+            && owner.settings.collection == draft.collection
+        {
+            return Err(Refusal::KeyOfSource(owner.settings.name.clone()));
+        }
         if live.is_none_or(|document| document.source == *source) && !condition.holds(current) {
             return Err(Refusal::Changed(current));
         }
         match write {
             Write::Put(draft) => self.put(draft, lane),
             Write::Delete { collection, key, source } => self.delete(&collection, key, &source, lane),
-            Write::Unread { key, source, reason, .. } => {
-                self.mark_unread(id, key, &source, content_hash.expect("it has a reason"), reason)
+            Write::Unread { collection, key, source, reason, media_type } => {
+                let hollow = Hollow { id, collection, key, source, content_hash, media_type };
+                self.mark_unread(hollow, reason)
+            }
+            Write::PassOver { collection, key, source, reason, media_type, fingerprint } => {
+                let hollow = Hollow { id, collection, key, source, content_hash, media_type: Some(media_type) };
+                self.pass_over(hollow, reason, fingerprint)
             }
         }
     }
@@ -113,22 +160,8 @@ impl State {
                 return Ok(Accepted { key: draft.key, document: id, revision, sequence, outcome: Outcome::Unchanged });
             }
         }
-        let document = self.documents.entry(id).or_insert_with(|| Document {
-            collection: draft.collection.clone(),
-            key: draft.key.clone(),
-            source: draft.source.clone(),
-            fingerprint: None,
-            content_hash: None,
-            newest: Sequence(0),
-            revision: Revision(0),
-            published: None,
-            deleted: true,
-            erased_through: Revision(0),
-            revisions: BTreeMap::new(),
-            chunks: Vec::new(),
-            strays: HashMap::new(),
-            attempts: 0,
-        });
+        let fresh = || blank(draft.collection.clone(), draft.key.clone(), draft.source.clone());
+        let document = self.documents.entry(id).or_insert_with(fresh);
         document.revision.0 += 1;
         document.source = draft.source;
         document.fingerprint = draft.fingerprint;
@@ -142,6 +175,7 @@ impl State {
             text: None,
             screening: Vec::new(),
             accepted_at: Timestamp::now(),
+            hollow: false,
         };
         document.revisions.insert(document.revision, stored);
         let revision = document.revision;
@@ -180,24 +214,23 @@ impl State {
         Ok(Accepted { key, document: id, revision, sequence: Some(sequence), outcome: Outcome::Deleted })
     }
 
-    fn mark_unread(
-        &mut self,
-        id: DocumentId,
-        key: DocumentKey,
-        source: &SourceName,
-        content_hash: ContentHash,
-        reason: String,
-    ) -> Result<Accepted, Refusal> {
+    fn mark_unread(&mut self, hollow: Hollow, reason: String) -> Result<Accepted, Refusal> {
+        let (id, content_hash) = (hollow.id, hollow.content_hash);
+        let failure = EntryState::Failed { stage: Stage::Receive, reason, attempt: 1, next_retry_at: None };
         let before = self.documents.get(&id);
         let Some(document) = before.filter(|document| !document.deleted) else {
+            if hollow.media_type.is_some() {
+                return Ok(self.begin_hollow(hollow, failure, None, Outcome::Created));
+            }
             let revision = before.map_or(Revision(0), |document| document.revision);
-            return Ok(Accepted { key, document: id, revision, sequence: None, outcome: Outcome::Absent });
+            return Ok(Accepted { key: hollow.key, document: id, revision, sequence: None, outcome: Outcome::Absent });
         };
-        if document.source != *source && !self.former_sources.contains(&document.source) {
+        let Hollow { key, source, .. } = hollow;
+        if document.source != source && !self.former_sources.contains(&document.source) {
             return Err(Refusal::OwnedBySource(document.source.clone()));
         }
         let is_failed = matches!(self.journal[&document.newest].state, EntryState::Failed { .. });
-        if is_failed && document.content_hash == Some(content_hash) {
+        if is_failed && document.content_hash == content_hash {
             let (revision, sequence) = (document.revision, Some(document.newest));
             return Ok(Accepted { key, document: id, revision, sequence, outcome: Outcome::Unchanged });
         }
@@ -211,18 +244,76 @@ impl State {
             text: None,
             screening: Vec::new(),
             accepted_at: Timestamp::now(),
+            hollow: true,
         };
         document.revision.0 += 1;
         document.fingerprint = None;
-        document.content_hash = Some(content_hash);
+        document.content_hash = content_hash;
         document.revisions.insert(document.revision, stored);
         let revision = document.revision;
-        let sequence = self.record(id, revision, true, Lane::Interactive);
-        let entry = self.journal.get_mut(&sequence).expect("it was recorded");
-        entry.state = EntryState::Failed { stage: Stage::Receive, reason, attempt: 1, next_retry_at: None };
-        entry.attempt = 1;
-        self.tell(sequence, EventKind::Failed);
+        let sequence = self.record_end(id, revision, failure);
         Ok(Accepted { key, document: id, revision, sequence: Some(sequence), outcome: Outcome::Updated })
+    }
+
+    fn pass_over(&mut self, hollow: Hollow, reason: String, fingerprint: Option<String>) -> Result<Accepted, Refusal> {
+        let mut outcome = Outcome::Created;
+        if let Some(document) = self.documents.get_mut(&hollow.id).filter(|document| !document.deleted) {
+            if document.source != hollow.source && !self.former_sources.contains(&document.source) {
+                return Err(Refusal::OwnedBySource(document.source.clone()));
+            }
+            let is_skipped = matches!(self.journal[&document.newest].state, EntryState::Skipped { .. });
+            if is_skipped && document.content_hash == hollow.content_hash {
+                document.fingerprint = fingerprint;
+                let (revision, sequence) = (document.revision, Some(document.newest));
+                let outcome = Outcome::Unchanged;
+                return Ok(Accepted { key: hollow.key, document: hollow.id, revision, sequence, outcome });
+            }
+            self.delete(&hollow.collection.clone(), hollow.key.clone(), &hollow.source, Lane::Interactive)?;
+            outcome = Outcome::Updated;
+        }
+        Ok(self.begin_hollow(hollow, EntryState::Skipped { reason }, fingerprint, outcome))
+    }
+
+    /// Begins a document whose first version has no content.
+    fn begin_hollow(
+        &mut self,
+        hollow: Hollow,
+        end: EntryState,
+        fingerprint: Option<String>,
+        outcome: Outcome,
+    ) -> Accepted {
+        let Hollow { id, collection, key, source, content_hash, media_type } = hollow;
+        let document = self.documents.entry(id).or_insert_with(|| blank(collection, key.clone(), source.clone()));
+        document.revision.0 += 1;
+        document.source = source;
+        document.fingerprint = fingerprint;
+        document.content_hash = content_hash;
+        document.deleted = false;
+        let stored = Stored {
+            media_type: media_type.expect("a document that begins has a format"),
+            content: Vec::new(),
+            title: None,
+            attributes: Attributes::default(),
+            text: None,
+            screening: Vec::new(),
+            accepted_at: Timestamp::now(),
+            hollow: true,
+        };
+        document.revisions.insert(document.revision, stored);
+        let revision = document.revision;
+        let sequence = self.record_end(id, revision, end);
+        Accepted { key, document: id, revision, sequence: Some(sequence), outcome }
+    }
+
+    /// Writes an entry that ends where it begins.
+    fn record_end(&mut self, id: DocumentId, revision: Revision, end: EntryState) -> Sequence {
+        let sequence = self.record(id, revision, true, Lane::Interactive);
+        let is_failure = matches!(end, EntryState::Failed { .. });
+        let entry = self.journal.get_mut(&sequence).expect("it was recorded");
+        entry.state = end;
+        entry.attempt = u32::from(is_failure);
+        self.tell(sequence, if is_failure { EventKind::Failed } else { EventKind::Skipped });
+        sequence
     }
 
     /// Writes a journal entry and makes it the newest of its document.

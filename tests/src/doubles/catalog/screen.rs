@@ -119,9 +119,10 @@ impl State {
 
     /// Puts a skipped document back to pending; whether it was one.
     fn reopen(&mut self, document: DocumentId) -> bool {
-        let newest = self.documents[&document].newest;
+        let head = &self.documents[&document];
+        let (newest, kept) = (head.newest, head.revisions.get(&head.revision).is_some_and(|stored| !stored.hollow));
         let entry = self.journal.get_mut(&newest).expect("a document has its newest entry");
-        let skipped = matches!(entry.state, EntryState::Skipped { .. });
+        let skipped = kept && matches!(entry.state, EntryState::Skipped { .. });
         if skipped {
             entry.state = EntryState::Pending;
         }
