@@ -678,3 +678,9 @@ pub const TEST_SET_QUERIES_MAX: usize = 100_000;
 pub const TEST_SET_JUDGEMENTS_MAX: usize = 2_000_000;
 /// A judgement's grade. Sets have grades of one digit; a larger one would drown all others in the gain.
 pub const TEST_SET_GRADE_MAX: u32 = 1000;
+
+/// Between two looks at the disk: whoever watches over the service hears of a full one within this.
+pub const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Free bytes below which the disk counts as full: a publication of the largest batch into the catalog's log and both
+/// views needs tens of megabytes.
+pub const DISK_FREE_BYTES_MIN: u64 = 64 << 20;

@@ -90,6 +90,9 @@ pub(crate) fn content_type(headers: &HeaderMap) -> String {
 pub(crate) fn attributes_in(parameters: &Parameters) -> Result<Attributes, ApiError> {
     let mut values = Map::new();
     for name in ATTRIBUTES {
+        if *name == "acl" && parameters.is_empty(name) {
+            return Err(no_label());
+        }
         let Some(text) = parameters.get(name) else { continue };
         let value = match *name {
             "tags" | "acl" => text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect(),
@@ -256,7 +259,7 @@ fn attributes_of(fields: &mut Fields) -> Result<Attributes, ApiError> {
             .transpose()?,
         language: fields.string("language")?.filter(|text| !text.is_empty()).map(language).transpose()?,
         tags: labels("tags", fields.strings("tags")?)?,
-        acl: labels("acl", fields.strings("acl")?)?,
+        acl: access_labels(fields)?,
         metadata: metadata(fields.object("metadata")?)?,
     })
 }
@@ -300,6 +303,21 @@ fn language(tag: String) -> Result<String, ApiError> {
         .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let well_formed = alphabet && tag.len() <= limits::SHORT_NAME_BYTES_MAX;
     if well_formed { Ok(tag) } else { Err(invalid("language", "is no language tag", "write it like en, zh or pt-BR")) }
+}
+
+/// Who finds the document; everybody where nothing is said. An empty list says nothing that can be meant: whoever sends
+/// one wanted a lock and lost its labels, or did not want one.
+fn access_labels(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
+    let Some(value) = fields.take("acl") else { return Ok(Vec::new()) };
+    if value.as_array().is_some_and(Vec::is_empty) {
+        return Err(no_label());
+    }
+    fields.put_back("acl", value);
+    labels("acl", fields.strings("acl")?)
+}
+
+fn no_label() -> ApiError {
+    invalid("acl", "names no label", "name those who find the document, or leave `acl` out to let everybody find it")
 }
 
 /// Labels within their bounds.

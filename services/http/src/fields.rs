@@ -66,6 +66,11 @@ impl Fields {
         self.values.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Puts back a value that was only looked at.
+    pub(crate) fn put_back(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
     /// Takes a text.
     pub(crate) fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.take(name) {
@@ -157,6 +162,11 @@ impl Parameters {
     /// The value of a parameter; an empty one counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is given without a value.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, value)| known == name && value.is_empty())
     }
 
     /// The `collection` parameter, or the default collection.

@@ -24,7 +24,7 @@ const RELATIONS: &[(&str, Relation)] =
 
 /// Takes `filter` and `acl`, the caller's access labels, out of a request.
 pub(crate) fn filter_of(fields: &mut Fields) -> Result<Filter, ApiError> {
-    let labels = one_or_more(fields.take("acl"), "acl")?;
+    let labels = labels(fields.take("acl"))?;
     let Some(filter) = fields.take("filter") else { return Ok(Filter { labels, ..Filter::default() }) };
     if !filter.is_object() {
         return Err(invalid("filter", "must be an object", "see `GET /v1/openapi.json`"));
@@ -54,6 +54,20 @@ pub(crate) fn filter_of(fields: &mut Fields) -> Result<Filter, ApiError> {
         metadata: demands(fields.object("metadata")?)?,
         labels,
     })
+}
+
+/// The access labels of a caller. None named is not the same as none brought: who sends an empty list or an empty label
+/// has lost the labels on the way, and is told rather than shown what everybody may see.
+fn labels(value: Option<Value>) -> Result<Vec<String>, ApiError> {
+    let hint = "name the labels that the caller brings, or leave `acl` out to find what everybody may find";
+    if value.as_ref().and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        return Err(invalid("acl", "names no label", hint));
+    }
+    let labels = one_or_more(value, "acl")?;
+    if labels.iter().any(|label| label.trim().is_empty()) {
+        return Err(invalid("acl", "has a label that is empty", hint));
+    }
+    Ok(labels)
 }
 
 /// A text, or a list of texts.

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod serve;
 pub mod service;
 mod stall;
+mod unread;
 
 pub use auth::AccessKey;
 pub use error::{ApiError, Code};

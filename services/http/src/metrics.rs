@@ -25,7 +25,7 @@ use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus};
 use wellspring_core::generator::{GeneratorStatus, PoolMember};
 use wellspring_core::retriever::ArmStatus;
 
-use crate::service::ServiceStatus;
+use crate::service::{Readiness, ServiceStatus};
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -163,10 +163,10 @@ impl Metrics {
     }
 
     /// All of it, as text.
-    pub(crate) fn text(&self, ready: bool, status: &ServiceStatus) -> String {
+    pub(crate) fn text(&self, readiness: &Readiness, status: &ServiceStatus) -> String {
         let mut written = String::new();
         let wrote = text::encode_registry(&mut written, &self.registry)
-            .and_then(|()| text::encode_registry(&mut written, &seen(ready, status)))
+            .and_then(|()| text::encode_registry(&mut written, &seen(readiness, status)))
             .and_then(|()| text::encode_eof(&mut written));
         wrote.expect("writing into a string does not fail");
         written
@@ -174,12 +174,14 @@ impl Metrics {
 }
 
 /// What is there at this moment.
-fn seen(ready: bool, status: &ServiceStatus) -> Registry {
+fn seen(readiness: &Readiness, status: &ServiceStatus) -> Registry {
+    let (ready, writable) = (readiness.is_ready(), readiness.impaired_by("writes").is_none());
     let mut registry = Registry::with_prefix(PREFIX);
     let catalog = &status.catalog;
     let generating = matches!(status.generator, GeneratorStatus::Ready { .. });
     let gauges = [
         ("ready", "Whether searches and questions are answered", u64::from(ready)),
+        ("writable", "Whether writes can be taken", u64::from(writable)),
         ("generator_ready", "Whether any generator can be asked", u64::from(generating)),
         ("uptime_seconds", "Since the process began", status.uptime_seconds),
         ("memory_bytes", "What the process holds", status.memory_bytes),

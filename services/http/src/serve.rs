@@ -24,6 +24,7 @@ use wellspring_core::limits;
 use crate::routes::router;
 use crate::service::Service;
 use crate::stall::StallGuard;
+use crate::unread::SpokenFor;
 
 /// The pause after a connection could not be taken, mostly because no file handle is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -148,10 +149,10 @@ fn connection(
     stream: TcpStream,
     router: Router,
     settings: &HttpSettings,
-) -> http1::Connection<TokioIo<StallGuard<TcpStream>>, TowerToHyperService<Router>> {
+) -> http1::Connection<TokioIo<SpokenFor<StallGuard<TcpStream>>>, TowerToHyperService<Router>> {
     // Events of a stream are small and late ones are worthless: do not gather them.
     let _ = stream.set_nodelay(true);
-    let stream = TokioIo::new(StallGuard::new(stream, settings.write_stall_timeout));
+    let stream = TokioIo::new(SpokenFor::new(StallGuard::new(stream, settings.write_stall_timeout)));
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(settings.head_timeout);
     protocol.serve_connection(stream, TowerToHyperService::new(router))

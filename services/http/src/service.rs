@@ -110,6 +110,9 @@ pub struct ServiceStatus {
 pub struct Readiness {
     /// What is not there yet; empty when ready.
     pub missing: Vec<Missing>,
+    /// What is there and cannot do its work, while searches and questions are answered: `writes` while the disk is full.
+    #[serde(default)]
+    pub impaired: Vec<Missing>,
 }
 
 /// A part that is not ready.
@@ -131,6 +134,22 @@ impl Readiness {
     pub fn without(mut self, part: impl Into<String>, reason: impl Into<String>) -> Self {
         self.missing.push(Missing { part: part.into(), reason: reason.into() });
         self
+    }
+
+    /// Says why a part cannot do its work, or that it can again.
+    pub fn impair(&mut self, part: &str, reason: Option<String>) {
+        self.impaired.retain(|impaired| impaired.part != part);
+        self.impaired.extend(reason.map(|reason| Missing { part: part.to_owned(), reason }));
+    }
+
+    /// Why a part cannot do its work.
+    pub fn impaired_by(&self, part: &str) -> Option<&str> {
+        self.impaired.iter().find(|impaired| impaired.part == part).map(|impaired| impaired.reason.as_str())
+    }
+
+    /// Says anew what is missing, and keeps what is impaired.
+    pub fn set_missing(&mut self, of: Self) {
+        self.missing = of.missing;
     }
 
     /// Whether nothing is missing.

@@ -35,6 +35,7 @@ use wellspring_vector::{EdgeVectors, Shape};
 
 use crate::config::Config;
 
+mod disk;
 mod embedder;
 mod folders;
 mod generator;
@@ -146,12 +147,19 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     crate::output::line(format!("listening on http://{address}"));
     tracing::info!(%address, data = %config.data_dir.display(), "serving");
 
+    let (disk_readiness, disk_stop, data_dir) = (readiness.clone(), stop.clone(), config.data_dir.clone());
+    tasks.spawn(async move {
+        disk::watch_over(data_dir, disk_readiness, disk_stop).await;
+        Ok(())
+    });
+
     let background = stop.clone();
     let publisher: Arc<dyn Publisher> = catalog.clone();
     tasks.spawn(async move {
         let progress = |view: ViewName, chunks: u64| {
             let reason = format!("rebuilding the {} index from the catalog, {chunks} chunks so far", view.as_str());
-            readiness.send_replace(Readiness::ready().without("indexes", reason));
+            let missing = Readiness::ready().without("indexes", reason);
+            readiness.send_modify(|readiness| readiness.set_missing(missing));
         };
         let recovered = recover(&*publisher, &views, space.id(), &progress, &background).await;
         let published = match recovered {
@@ -159,7 +167,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
             Err(wellspring_ingest::recover::RecoverError::Stopped) => return Ok(()),
             Err(error) => return Err(anyhow::Error::new(error).context("the indexes could not be brought up to date")),
         };
-        readiness.send_replace(Readiness::ready());
+        readiness.send_modify(|readiness| readiness.set_missing(Readiness::ready()));
         tracing::info!(publication = published.0, "ready");
         let mut work = JoinSet::new();
         if let Some(hubs) = hubs {

@@ -56,7 +56,7 @@ pub(crate) async fn events(State(shared): State<Shared>, uri: Uri, headers: Head
     let page = shared.service.residues.events(after.unwrap_or(u64::MAX), 1).await?;
     let after = match after {
         None => page.newest,
-        Some(after) if gone(&page, after) => return Err(events_gone(&page)),
+        Some(after) if gone(&page, after) => return Err(events_gone(&page, after)),
         Some(after) => after,
     };
     let reader = Reader { shared, after, changes, read: VecDeque::new(), _place: place };
@@ -68,7 +68,15 @@ fn gone(page: &EventPage, after: u64) -> bool {
     after.saturating_add(1) < page.oldest || after > page.newest
 }
 
-fn events_gone(page: &EventPage) -> ApiError {
+fn events_gone(page: &EventPage, after: u64) -> ApiError {
+    if after > page.newest {
+        return ApiError::new(
+            Code::EventsGone,
+            format!("there is no event {after} yet: the newest is {}", page.newest),
+            "send the `id` of the event seen last; if this is one, the catalog was made anew or restored since: list the \
+             documents with `GET /v1/documents`, then follow the events without `after`",
+        );
+    }
     ApiError::new(
         Code::EventsGone,
         format!("events behind that number are not kept; the oldest is {}, the newest {}", page.oldest, page.newest),
@@ -109,7 +117,7 @@ impl Reader {
             self.changes.borrow_and_update();
             let page = self.shared.service.residues.events(self.after, limits::EVENTS_PAGE).await?;
             if gone(&page, self.after) {
-                return Err(events_gone(&page));
+                return Err(events_gone(&page, self.after));
             }
             if !page.events.is_empty() {
                 self.read = page.events.into();

@@ -2,16 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Shared;
 use crate::error::{ApiError, ErrorBody};
+use crate::fields::{Parameters, invalid};
 use crate::metrics;
 use crate::openapi;
+use crate::schema::request::ReadyParameters;
 use crate::service::{Readiness, ServiceStatus};
 
 /// The process lives.
@@ -36,15 +38,25 @@ impl From<Readiness> for Ready {
     }
 }
 
-/// Whether searches and questions are answered, and what is missing.
+/// Whether searches and questions are answered, what is missing, and what is impaired.
+///
+/// While only writes are impaired (`impaired` names them with the reason, such as a full disk), searches and questions
+/// are answered, and so the answer is 200; asked with `?for=writes` it is 503 then.
 #[utoipa::path(
-    get, path = "/readyz", tag = "service",
+    get, path = "/readyz", tag = "service", params(ReadyParameters),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "Something is missing"))
 )]
-pub(crate) async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
+pub(crate) async fn readyz(State(shared): State<Shared>, uri: Uri) -> Result<impl IntoResponse, ApiError> {
+    let parameters = Parameters::parse(&uri, &["for"])?;
+    let for_writes = match parameters.get("for") {
+        None => false,
+        Some("writes") => true,
+        Some(_) => return Err(invalid("for", "has an unknown value", "the only value is `writes`")),
+    };
     let ready = Ready::from(shared.readiness());
-    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(ready))
+    let fit = ready.ready && !(for_writes && ready.readiness.impaired_by("writes").is_some());
+    let status = if fit { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(ready)))
 }
 
 /// The service in numbers.
@@ -76,7 +88,7 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Result<Json<StatusRe
 )]
 pub(crate) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoResponse, ApiError> {
     let status = shared.service.status.status().await?;
-    let text = shared.metrics.text(shared.readiness().is_ready(), &status);
+    let text = shared.metrics.text(&shared.readiness(), &status);
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
 }
 

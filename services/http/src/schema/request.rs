@@ -114,6 +114,15 @@ pub struct RetryParameters {
     pub wait: Option<String>,
 }
 
+/// The parameters of asking for readiness.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ReadyParameters {
+    /// `writes` answers 503 while no write can be taken, too.
+    #[param(rename = "for")]
+    pub for_: Option<String>,
+}
+
 /// The parameters of following events.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

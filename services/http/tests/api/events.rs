@@ -71,6 +71,8 @@ async fn a_reader_too_far_behind_is_told_and_not_skipped_ahead() {
     server.store.tell("a", EventKind::Accepted);
     assert_eq!(refusal(events(&server, "?after=8")).await, (410, "events_gone".into()));
     assert_eq!(refusal(events(&server, "?after=11")).await, (410, "events_gone".into()), "from another catalog");
+    let (_, ahead) = json(events(&server, "?after=11")).await;
+    assert_eq!(ahead["error"]["message"], "there is no event 11 yet: the newest is 10");
     assert_eq!(refusal(events(&server, "?after=x")).await, (422, "invalid_field".into()));
     let mut reader = follow(events(&server, "?after=9")).await;
     assert_eq!(reader.next().await.unwrap().0, "10");

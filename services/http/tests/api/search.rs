@@ -152,7 +152,7 @@ async fn a_panic_fails_one_request() {
 #[tokio::test]
 async fn what_is_missing_is_told_and_writes_go_on() {
     let server = start().await;
-    assert_eq!(json(server.get("/readyz")).await, (200, body!({ "ready": true, "missing": [] })));
+    assert_eq!(json(server.get("/readyz")).await, (200, body!({ "ready": true, "missing": [], "impaired": [] })));
     server.readiness.send(Readiness::ready().without("keyword index", "rebuilding, 10 of 20 passages")).unwrap();
     let (status, told) = json(server.get("/readyz")).await;
     assert_eq!((status, &told["ready"], &told["missing"][0]["part"]), (503, &body!(false), &body!("keyword index")));
@@ -166,4 +166,38 @@ async fn what_is_missing_is_told_and_writes_go_on() {
     let (_, status) = json(server.get("/v1/status")).await;
     assert_eq!((&status["ready"], &status["catalog"]["documents"]), (&body!(false), &body!(1)));
     assert_eq!((&status["generator"]["state"], &status["sources"][0]["name"]), (&body!("off"), &body!("push")));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_told_and_stops_no_search() {
+    let server = start().await;
+    server.readiness.send_modify(|readiness| readiness.impair("writes", Some("the disk is full".to_owned())));
+    let (status, ready) = json(server.get("/readyz")).await;
+    assert_eq!((status, &ready["ready"]), (200, &body!(true)));
+    assert_eq!(ready["impaired"], body!([{ "part": "writes", "reason": "the disk is full" }]));
+    assert_eq!(json(server.get("/readyz?for=writes")).await.0, 503);
+    assert_eq!(refusal(server.get("/readyz?for=reads")).await, (422, "invalid_field".into()));
+    assert_eq!(json(server.post("/v1/search").json(&body!({ "query": "x" }))).await.0, 200);
+    assert_eq!(json(server.get("/v1/status")).await.1["impaired"][0]["part"], "writes");
+    server.readiness.send_modify(|readiness| readiness.impair("writes", None));
+    assert_eq!(json(server.get("/readyz?for=writes")).await.0, 200);
+}
+
+#[tokio::test]
+async fn labels_that_are_empty_are_refused_and_not_taken_for_none() {
+    let server = start().await;
+    for empty in [body!([]), body!(""), body!([" "]), body!(["hr", ""])] {
+        let search = server.post("/v1/search").json(&body!({ "query": "x", "acl": empty }));
+        assert_eq!(refusal(search).await, (422, "invalid_field".into()), "{empty}");
+        let ask = server.post("/v1/ask").json(&body!({ "question": "x?", "acl": empty }));
+        assert_eq!(refusal(ask).await, (422, "invalid_field".into()), "{empty}");
+    }
+    for empty in [body!([]), body!([""])] {
+        let put = server.put("/v1/documents/a").json(&body!({ "text": "x", "acl": empty }));
+        assert_eq!(refusal(put).await, (422, "invalid_field".into()), "{empty}");
+    }
+    for query in ["acl=", "acl=,", "acl=%20"] {
+        let put = server.put(&format!("/v1/documents/a?{query}")).header("content-type", "text/plain").body("x");
+        assert_eq!(refusal(put).await, (422, "invalid_field".into()), "{query}");
+    }
 }

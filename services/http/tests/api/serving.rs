@@ -159,3 +159,30 @@ async fn a_monitoring_system_sees_what_was_asked_and_nothing_of_what_it_said() {
     }
     assert!(!text.contains("zanzibar"));
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_in_the_form_of_every_error() {
+    let server = start().await;
+    let long = format!("GET /v1/search?query={} HTTP/1.1\r\nhost: localhost\r\n\r\n", "x".repeat(70_000));
+    let headers: String = (0..200).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+    for (request, status, code) in [
+        ("GET / HTTP/9.9\r\n\r\n", 400, "invalid_request"),
+        ("GET /a b HTTP/1.1\r\n\r\n", 400, "invalid_request"),
+        ("GET / HTTP/1.1\r\nhost localhost\r\n\r\n", 400, "invalid_request"),
+        (long.as_str(), 414, "url_too_long"),
+        (many.as_str(), 431, "headers_too_large"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+        let error: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(error["error"]["code"], code);
+        assert!(error["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{answer}");
+    }
+}
