@@ -30,6 +30,8 @@ pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
     name = "wellspring",
     version,
     about,
+    // What is missing is shown by the help, which knows what is for people.
+    arg_required_else_help = true,
     after_help = "Examples:
   wellspring models pull                      fetch the models once (about 550 MB)
   wellspring serve --watch ~/notes            keep a folder searchable
@@ -37,8 +39,8 @@ pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
 
 Exit codes:
   0  done
-  1  it failed; the message says why and what to do
-  2  the command line or the configuration is wrong
+  1  it failed, or the service would not do it; the message says why and what to do
+  2  the command line, the configuration or a value in the request is wrong
   3  no server answers at the address
   4  nothing found: no such document, no hit, or the documents do not say"
 )]

@@ -9,11 +9,13 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::CommandFactory;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wellspring_core::text::is_bidirectional_control;
 
+use crate::cli::Cli;
 use crate::client::ClientError;
 use crate::config::ConfigError;
 use crate::models::{MissingModel, NameError};
@@ -86,6 +88,21 @@ pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The most characters of a name or a title in a table: one that is longer would push everything else aside.
+const SHORT_CHARACTERS: usize = 60;
+
+/// A name or a title for a table, its middle left out where it is long: `--json` has all of it.
+pub(crate) fn short(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= SHORT_CHARACTERS {
+        return text.to_owned();
+    }
+    let (head, tail) = (SHORT_CHARACTERS * 2 / 3, SHORT_CHARACTERS / 3 - 1);
+    let begin: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(count - tail).collect();
+    format!("{begin}…{end}")
+}
+
 /// Prints a table.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) {
     let mut table = Table::new();
@@ -126,16 +143,29 @@ pub(crate) fn error(error: &anyhow::Error, json: bool) {
     complain(&harmless(&text));
 }
 
+/// The text of a wrong command line, without the commands that are not for people: the library lists those too.
+fn usage_text(usage: &clap::Error) -> String {
+    let mut text = usage.render().to_string();
+    for hidden in Cli::command().get_subcommands().filter(|command| command.is_hide_set()) {
+        text = text.replace(&format!(", {}", hidden.get_name()), "");
+    }
+    text
+}
+
 /// Prints what the command line came to when it is no command: help, or what is wrong with it. Returns the exit code.
 pub(crate) fn usage(usage: &clap::Error) -> ExitCode {
     let wrong = usage.use_stderr();
     if wrong && std::env::args_os().any(|argument| argument == "--json") {
-        let text = usage.render().to_string();
+        let text = usage_text(usage);
         let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
         let body = serde_json::json!({ "error": {
             "code": "wrong_usage", "message": message.trim(), "hint": "`wellspring --help` lists the commands",
         } });
         complain(&harmless_json(&body.to_string()));
+        return ExitCode::from(2);
+    }
+    if usage.kind() == clap::error::ErrorKind::MissingSubcommand {
+        complain(usage_text(usage).trim_end());
         return ExitCode::from(2);
     }
     let printed = usage.print();
@@ -159,6 +189,8 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         return 4;
     }
     match error.downcast_ref::<ClientError>() {
+        // What became of a document is no fault of the command line.
+        Some(ClientError::Refused { status: 422, code, .. }) if code.starts_with("document_") => 1,
         Some(
             ClientError::Address { .. } | ClientError::Key { .. } | ClientError::Refused { status: 400 | 422, .. },
         ) => 2,
@@ -228,6 +260,29 @@ mod tests {
     fn nothing_printed_can_steer_the_terminal() {
         assert_eq!(harmless("a\u{1b}[31mb\r\u{202e}c"), "a\\u{1b}[31mb\\u{d}\\u{202e}c");
         assert_eq!(harmless("plain\ttext\n河"), "plain\ttext\n河");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_the_middle_and_a_short_one_is_not() {
+        let long = format!("reports/{}/q3.pdf", "河".repeat(600));
+        let shown = short(&long);
+        assert_eq!(shown.chars().count(), SHORT_CHARACTERS);
+        assert!(shown.starts_with("reports/") && shown.contains('…') && shown.ends_with("/q3.pdf"), "{shown}");
+        assert_eq!(short("notes/a.md"), "notes/a.md");
+    }
+
+    #[test]
+    fn what_became_of_a_document_is_no_wrong_usage() {
+        let refused = |status, code: &str| {
+            let (code, message, hint) = (code.to_owned(), String::new(), String::new());
+            exit_code(&ClientError::Refused { status, code, message, hint }.into())
+        };
+        assert_eq!(refused(422, "document_failed"), 1);
+        assert_eq!(refused(422, "document_skipped"), 1);
+        assert_eq!(refused(409, "not_failed"), 1);
+        assert_eq!(refused(410, "content_gone"), 1);
+        assert_eq!(refused(422, "invalid_field"), 2);
+        assert_eq!(refused(404, "unknown_document"), 4);
     }
 
     #[test]

@@ -55,6 +55,14 @@ async fn add_ask_search_documents_and_status_work_as_the_help_says() {
     assert_eq!(code, 0);
     let (code, _, stderr) = service.command(&["documents", "show", "n1"]);
     assert_eq!(code, 4, "{stderr}");
+    // What is no fault of the command line exits with 1, and what is with 2.
+    let (code, _, stderr) = service.command(&["documents", "retry", "notes/mill.md"]);
+    assert_eq!(code, 1, "nothing to try again: {stderr}");
+    let (code, _, stderr) = service.command(&["search", "--acl", "", "weir"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("`acl`"), "{stderr}");
+    let (code, _, stderr) = service.command(&["search", "--key", "nowhere/*", "weir"]);
+    assert_eq!(code, 4, "{stderr}");
     let (code, stdout, _) = service.command(&["status", "--json"]);
     assert_eq!((code, &parse(&stdout)["catalog"]["documents"]), (0, &Value::from(2)), "{stdout}");
     service.stop();
@@ -68,6 +76,12 @@ fn errors_say_what_to_do_and_their_exit_codes_are_those_of_the_help() {
     let (code, _, stderr) = run_command(&["serve", "--listen", "nowhere"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("--listen"), "{stderr}");
+    let (code, stdout, stderr) = run_command(&[]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("Exit codes:") && !(stdout + &stderr).contains("worker"), "{stderr}");
+    let (code, _, stderr) = run_command(&["--server", "http://127.0.0.1:9"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("serve, add") && !stderr.contains("worker"), "{stderr}");
     let (code, _, stderr) = run_command(&["frobnicate"]);
     assert_eq!(code, 2, "{stderr}");
     for server in ["nowhere", "ftp://127.0.0.1", "http://"] {
@@ -125,4 +139,28 @@ fn missing_models_are_named_with_the_command_that_fetches_them() {
     let (code, _, stderr) = run_command(&["models", "verify", "--models-dir", paths[1]]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("wellspring models pull"), "{stderr}");
+}
+
+#[test]
+fn the_doctor_asks_for_no_generator_that_nobody_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, models) = (folder.path().join("data"), folder.path().join("models"));
+    let doctor = |generator: &[&str]| {
+        let folders = ["--data-dir", data.to_str().unwrap(), "--models-dir", models.to_str().unwrap()];
+        let server = ["--server", "http://127.0.0.1:9"];
+        let (code, stdout, stderr) = run_command(&[&["doctor", "--json"][..], &server, &folders, generator].concat());
+        assert_eq!(code, 1, "the embedder is missing: {stdout}{stderr}");
+        let checks = parse(&stdout);
+        let found = |what: &str| {
+            let mut checks = checks.as_array().unwrap().iter();
+            let check = checks.find(|check| check["what"] == what).unwrap();
+            (check["ok"].as_bool().unwrap(), check["found"].as_str().unwrap().to_owned())
+        };
+        (found("models").1, found("generator"))
+    };
+    let (missing, (generates, _)) = doctor(&[]);
+    assert!(missing.contains("qwen") && missing.contains("minilm") && !generates, "{missing}");
+    let (missing, (is_well, found)) = doctor(&["--generator-model", "off"]);
+    assert!(!missing.contains("qwen") && missing.contains("minilm"), "{missing}");
+    assert!(is_well && found.starts_with("off"), "{found}");
 }

@@ -31,6 +31,9 @@ fn show(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
             .collect();
         let generators: Vec<_> = config.generators.iter().map(GeneratorEntry::as_written).collect();
         settings.insert("generators".to_owned(), json!({ "value": generators }));
+        let rules = layers.screen_shown().into_iter();
+        settings
+            .extend(rules.map(|(name, value, origin)| (name, json!({ "value": value, "origin": origin.to_string() }))));
         settings.insert("key".to_owned(), json!({ "value": key, "origin": environment::KEY }));
         return output::json(&settings);
     }
@@ -44,6 +47,8 @@ fn show(arguments: &ConfigArguments, json: bool) -> anyhow::Result<()> {
     for entry in &config.generators {
         rows.push(vec!["generators".to_owned(), entry.as_written().to_string().replace('\n', " "), String::new()]);
     }
+    let rules = layers.screen_shown().into_iter();
+    rows.extend(rules.map(|(name, value, origin)| vec![name, value.to_string(), origin.to_string()]));
     rows.push(vec!["key".to_owned(), key.to_owned(), format!("the environment variable {}", environment::KEY)]);
     output::table(&["setting", "value", "from"], rows);
     Ok(())

@@ -120,11 +120,11 @@ fn state(document: &DocumentInfo) -> String {
 
 fn row(document: &DocumentInfo) -> Vec<String> {
     vec![
-        document.key.to_string(),
+        output::short(document.key.as_str()),
         state(document),
         document.revision.to_string(),
         document.chunks.to_string(),
         output::bytes(document.bytes),
-        document.title.clone().unwrap_or_default(),
+        document.title.as_deref().map(output::short).unwrap_or_default(),
     ]
 }

@@ -59,6 +59,8 @@ pub(crate) struct Layers {
     generators_origin: Origin,
     /// The keys of generators, by the variables that the file names.
     generator_keys: BTreeMap<String, String>,
+    /// The rules that the file names, and the file.
+    screened: Option<(Vec<String>, Origin)>,
 }
 
 impl Layers {
@@ -97,6 +99,7 @@ impl Layers {
             generators: Vec::new(),
             generators_origin: Origin::Default,
             generator_keys: BTreeMap::new(),
+            screened: None,
         };
         if let Some((path, text)) = file {
             layers.add_file(&path, &text)?;
@@ -128,7 +131,9 @@ impl Layers {
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let origin = Origin::File(path.to_owned());
         if let Some(rules) = table.remove(SCREEN) {
+            let named = rules.as_table().into_iter().flat_map(toml::Table::keys).cloned().collect();
             self.screen = screen(rules, &origin)?;
+            self.screened = Some((named, origin.clone()));
         }
         for (name, value) in flatten(table) {
             if name == "key" {
@@ -208,6 +213,16 @@ impl Layers {
         let refused = || self.refused(name, "expected a list of names".to_owned());
         let list = self.shown(name).as_array().ok_or_else(refused)?;
         list.iter().map(|value| value.as_str().ok_or_else(refused)).collect()
+    }
+
+    /// Each screening rule by its dotted name, with its value and where it came from.
+    pub(crate) fn screen_shown(&self) -> Vec<(String, Value, Origin)> {
+        let origin = |rule: &String| match &self.screened {
+            Some((named, file)) if named.contains(rule) => file.clone(),
+            _ => Origin::Default,
+        };
+        let rules = rules_of(&self.screen).into_iter();
+        rules.map(|(rule, value)| (format!("{SCREEN}.{rule}"), value, origin(&rule))).collect()
     }
 
     /// The sources that the file names; no other layer has any.
@@ -380,8 +395,22 @@ const GENERATORS: &str = "generators";
 /// The name of the table of screening rules; the environment and the flags have no form for it.
 const SCREEN: &str = "screen";
 
+/// The screening rules by name, as they are written.
+fn rules_of(settings: &ScreenSettings) -> Vec<(String, Value)> {
+    let written = toml::Table::try_from(settings).expect("the rules are plain values");
+    written.into_iter().collect()
+}
+
 /// Reads the file's screening rules.
 fn screen(rules: Value, origin: &Origin) -> Result<ScreenSettings, ConfigError> {
+    let known = rules_of(&ScreenSettings::default());
+    let unknown =
+        |table: &toml::Table| table.keys().find(|name| known.iter().all(|(known, _)| known != *name)).cloned();
+    if let Some(unknown) = rules.as_table().and_then(unknown) {
+        let nearest = nearest(&unknown, known.into_iter().map(|(name, _)| name));
+        let (name, nearest) = (format!("{SCREEN}.{unknown}"), format!("{SCREEN}.{nearest}"));
+        return Err(ConfigError::Unknown { name, origin: origin.clone(), nearest });
+    }
     let refused = |reason: String| ConfigError::Screen { origin: origin.clone(), reason };
     let settings: ScreenSettings =
         rules.try_into().map_err(|error: toml::de::Error| refused(error.message().to_owned()))?;

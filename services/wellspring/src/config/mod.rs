@@ -606,9 +606,16 @@ mod tests {
         assert_eq!(rules("").unwrap(), ScreenSettings::default());
         let dropped = rules("[screen]\nnear_duplicate = \"drop\"").unwrap();
         assert_ne!(dropped, ScreenSettings::default());
-        for wrong in ["[screen]\nnear = \"drop\"", "[screen]\nsimilarity_min = 0.0", "screen = 3"] {
+        for wrong in ["[screen]\nsimilarity_min = 0.0", "[screen]\nflood = 3", "screen = 3"] {
             assert!(matches!(rules(wrong), Err(ConfigError::Screen { .. })), "{wrong}");
         }
+        let error = rules("[screen]\nnear_duplicates = \"drop\"").unwrap_err().to_string();
+        assert!(error.contains("`screen.near_duplicates`") && error.contains("`screen.near_duplicate`?"), "{error}");
+        let layers = layers("[screen]\nlanguages = [\"en\"]", &[], &[]).unwrap();
+        let shown = layers.screen_shown();
+        let origin = |name: &str| shown.iter().find(|(rule, ..)| rule == name).map(|(.., origin)| origin.clone());
+        assert_eq!(origin("screen.languages"), Some(Origin::File(PathBuf::from("wellspring.toml"))));
+        assert_eq!(origin("screen.near_duplicate"), Some(Origin::Default));
     }
 
     #[test]
