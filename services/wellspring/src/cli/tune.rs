@@ -44,41 +44,12 @@ Examples:
     Fusion(FusionArguments),
 }
 
-/// `tune fusion`.
+/// The test set of every fit, and how much of it counts.
 #[derive(Debug, Args)]
-pub(crate) struct FusionArguments {
+pub(crate) struct TuneSet {
     /// The test set.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
-    /// Keep the collection in this folder, and use it again when it is there.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) keep: Option<PathBuf>,
-    /// Ask only a sample of so many queries.
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<usize>,
-    /// Which sample, and which half is fitted on.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    #[command(flatten)]
-    models: ModelFlags,
-}
-
-impl FusionArguments {
-    /// The flags that were given, by setting.
-    pub(crate) fn flags(&self) -> Flags {
-        self.models.flags(&[])
-    }
-}
-
-/// `tune abstain`.
-#[derive(Debug, Args)]
-pub(crate) struct AbstainArguments {
-    /// The test set.
-    #[arg(value_name = "DIR")]
-    pub(crate) folder: PathBuf,
-    /// The share of answerable questions that may be declined.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
-    pub(crate) false_abstention: f64,
     /// Keep the collection in this folder, and use it again when it is there.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) keep: Option<PathBuf>,
@@ -92,9 +63,26 @@ pub(crate) struct AbstainArguments {
     models: ModelFlags,
 }
 
-impl AbstainArguments {
+impl TuneSet {
     /// The flags that were given, by setting.
     pub(crate) fn flags(&self) -> Flags {
         self.models.flags(&[])
     }
+}
+
+/// `tune fusion`.
+#[derive(Debug, Args)]
+pub(crate) struct FusionArguments {
+    #[command(flatten)]
+    pub(crate) set: TuneSet,
+}
+
+/// `tune abstain`.
+#[derive(Debug, Args)]
+pub(crate) struct AbstainArguments {
+    #[command(flatten)]
+    pub(crate) set: TuneSet,
+    /// The share of answerable questions that may be declined.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(crate) false_abstention: f64,
 }

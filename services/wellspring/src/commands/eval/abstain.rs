@@ -60,7 +60,7 @@ pub(super) async fn run(arguments: &AbstainArguments, json: bool) -> anyhow::Res
     ensure!((0.0..=1.0).contains(&share), "--false-abstention is a share from 0 to 1");
     let (set, mut evidence) = answers::sufficiencies(arguments).await?;
     ensure!(evidence.len() >= 4, "{} questions are too few to fit on one half and check on the other", evidence.len());
-    Random::new(arguments.seed).shuffle(&mut evidence);
+    Random::new(arguments.set.seed).shuffle(&mut evidence);
     let report = fit(set, &evidence, share);
     if json {
         return output::json(&report);

@@ -55,11 +55,11 @@ pub(super) async fn run(arguments: &AnswersArguments, json: bool) -> anyhow::Res
 
 /// How much evidence there is for each question: with the documents that answer it, and without them.
 pub(super) async fn sufficiencies(arguments: &AbstainArguments) -> anyhow::Result<(String, Vec<[f32; 2]>)> {
-    let mut config = Config::load(&arguments.flags())?;
+    let mut config = Config::load(&arguments.set.flags())?;
     config.without_generators();
-    let mut set = TestSet::load(&arguments.folder)?;
-    let Sampled { questions, .. } = sample(&mut set, &arguments.folder, arguments.limit, arguments.seed)?;
-    let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
+    let mut set = TestSet::load(&arguments.set.folder)?;
+    let Sampled { questions, .. } = sample(&mut set, &arguments.set.folder, arguments.set.limit, arguments.set.seed)?;
+    let collection = Collection::open(&set, &config, arguments.set.keep.as_deref(), Holds::Corpus).await?;
     let measured = async {
         let client = &collection.service.client;
         let asker = Asker { client, mode: AnswerMode::Extract, style: None, verify: Verify::Mark };

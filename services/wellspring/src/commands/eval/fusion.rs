@@ -72,14 +72,14 @@ struct Curve {
 
 /// Fits and prints.
 pub(super) async fn run(arguments: &FusionArguments, json: bool) -> anyhow::Result<()> {
-    let mut config = Config::load(&arguments.flags())?;
+    let mut config = Config::load(&arguments.set.flags())?;
     config.without_generators();
-    let mut set = TestSet::load(&arguments.folder)?;
-    if let Some(count) = arguments.limit {
+    let mut set = TestSet::load(&arguments.set.folder)?;
+    if let Some(count) = arguments.set.limit {
         ensure!(count > 0, "--limit 0 leaves no query to fit on");
-        set.sample(count, arguments.seed);
+        set.sample(count, arguments.set.seed);
     }
-    let collection = Collection::open(&set, &config, arguments.keep.as_deref(), Holds::Corpus).await?;
+    let collection = Collection::open(&set, &config, arguments.set.keep.as_deref(), Holds::Corpus).await?;
     let curves = curves(&collection.service.client, &set.queries).await;
     collection.close().await;
     let mut curves = curves?;
@@ -94,8 +94,8 @@ pub(super) async fn run(arguments: &FusionArguments, json: bool) -> anyhow::Resu
         "both arms answered {} queries, which are too few to fit on one half and check on the other",
         curves.len()
     );
-    Random::new(arguments.seed).shuffle(&mut curves);
-    let report = fit(set.name, &curves, queries_by_words_alone, arguments.seed);
+    Random::new(arguments.set.seed).shuffle(&mut curves);
+    let report = fit(set.name, &curves, queries_by_words_alone, arguments.set.seed);
     if json {
         return output::json(&report);
     }
