@@ -16,7 +16,7 @@ PORT ?= 7700
 QUESTION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build run check test bench bench-embed bench-generate isolation deny compose-check
+.PHONY: help packages build run check test bench bench-embed bench-generate bench-poll isolation deny compose-check
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -61,6 +61,10 @@ bench-generate: build ## Measures the generator, against llama.cpp's server wher
 isolation: ## Interleaves requests by chance and compares every text with the one written alone (COUNT=1000, MODEL=/path).
 	WELLSPRING_TEST_INTERLEAVINGS=$(or $(COUNT),1000) $(if $(MODEL),WELLSPRING_TEST_ISOLATION_MODEL="$(MODEL)") \
 		cargo test --release --workspace --locked --test slots -- --ignored --nocapture many
+
+bench-poll: packages ## Simulates polling against fixed intervals on a stream of edits (STREAM=/path, with events.jsonl.gz).
+	@test -n "$(STREAM)" || { echo 'make bench-poll: name a stream: make bench-poll STREAM=/path' >&2; exit 1; }
+	cargo run --release --locked -p wellspring-ingest --example simulate_polling -- --commits "$(STREAM)/events.jsonl.gz"
 
 deny: ## Checks licences, known holes, sources and vendors of the dependency tree.
 	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny: install it first: cargo install cargo-deny --locked' >&2; exit 1; }

@@ -133,7 +133,8 @@ fn values(question: &str, claim: &str) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     let mut end = None;
     for (word, range) in &said {
-        if !is_number(word) && !(counted && is_chinese_number(word)) {
+        let is_counter = is_number(word) || (counted && is_chinese_number(word));
+        if !is_counter {
             continue;
         }
         // 05:50 is one value of two numbers, and so are thirty-four and 三十四.

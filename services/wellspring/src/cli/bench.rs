@@ -52,6 +52,19 @@ pub(crate) enum BenchAction {
         #[arg(long, default_value_t = 40)]
         pushes: usize,
     },
+    /// Screening: copies planted among documents, how many are found, what is taken for one, and what is saved.
+    #[command(after_help = "Example:
+  wellspring bench screening corpus.jsonl --documents 200 --seed 7")]
+    Screening {
+        /// A .jsonl file, one document a line: {"title": …, "text": …}.
+        corpus: PathBuf,
+        /// Documents taken of it, spread over the whole.
+        #[arg(long, default_value_t = 200)]
+        documents: usize,
+        /// What the changes are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Retrieval: what a search costs over so many generated chunks, and which share of the nearest it finds.
     #[command(after_help = "Example:
   wellspring bench retrieval --chunks 100000

@@ -47,6 +47,17 @@ impl MeasuredService {
     /// what is measured. The data folder is `kept`, or a temporary one. The generator may still be loading when this
     /// returns.
     pub(super) async fn start_apart(config: &Config, kept: Option<&Path>) -> anyhow::Result<Self> {
+        Self::start_apart_with(config, kept, "").await
+    }
+
+    /// The same over a temporary folder, without a generator, and with a settings file of these words.
+    pub(super) async fn start_with(config: &Config, settings: &str) -> anyhow::Result<Self> {
+        let mut config = config.clone();
+        config.without_generators();
+        Self::start_apart_with(&config, None, settings).await
+    }
+
+    async fn start_apart_with(config: &Config, kept: Option<&Path>, words: &str) -> anyhow::Result<Self> {
         let folder = match kept {
             Some(_) => None,
             None => Some(tempfile::tempdir().context("could not make a temporary folder")?),
@@ -54,8 +65,8 @@ impl MeasuredService {
         let path = kept.or(folder.as_ref().map(tempfile::TempDir::path)).context("there is a folder")?.to_owned();
         // A file of its own, since one that is not named is looked for where people have theirs.
         let settings = path.join("wellspring.toml");
-        std::fs::write(&settings, listed_generators(config)?)
-            .with_context(|| format!("could not write {}", settings.display()))?;
+        let words = listed_generators(config)? + words;
+        std::fs::write(&settings, words).with_context(|| format!("could not write {}", settings.display()))?;
         let mut command = program()?;
         for (variable, _) in std::env::vars_os() {
             let is_key = |entry: &GeneratorEntry| match &entry.place {

@@ -4,6 +4,7 @@
 mod freshness;
 mod ingest;
 mod retrieval;
+mod screening;
 mod stream;
 
 use crate::cli::{BenchAction, BenchArguments};
@@ -16,6 +17,9 @@ pub(crate) async fn run(arguments: &BenchArguments, json: bool) -> anyhow::Resul
         BenchAction::Ingest { corpus, sample } => ingest::run(&config, corpus, *sample, json).await,
         BenchAction::Stream { folder, limit } => stream::run(&config, folder, *limit, json).await,
         BenchAction::Freshness { corpus, pushes } => freshness::run(corpus.as_deref(), *pushes, json).await,
+        BenchAction::Screening { corpus, documents, seed } => {
+            screening::run(&config, corpus, *documents, *seed, json).await
+        }
         BenchAction::Retrieval { chunks } => retrieval::run(&config, *chunks, json).await,
     }
 }
