@@ -109,6 +109,7 @@ async fn written(pool: &Pool) -> Result<(String, String, Result<(), GenerateErro
     while let Some(event) = begun.generation.next().await {
         match event {
             Ok(GenerationEvent::Text(word)) => text.push_str(&word),
+            Ok(GenerationEvent::Tokens(_)) => {}
             Ok(GenerationEvent::Done { .. }) => return Ok((begun.model, text, Ok(()))),
             Err(error) => return Ok((begun.model, text, Err(error.kind()))),
         }
