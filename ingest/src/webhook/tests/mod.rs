@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use wellspring_core::catalog::{CatalogError, CatalogErrorKind, Sequence};
 use wellspring_core::document::DocumentId;
-use wellspring_core::fetch::FetchErrorKind;
+use wellspring_core::fetch::{FetchErrorKind, NotAdmitted};
 use wellspring_core::trace::{CatalogResidue, Event, EventPage, Settlement};
 use wellspring_core::webhook::{
     FormerSecret, WebhookAdmin, WebhookError, WebhookInfo, WebhookProgress, WebhookSecret, WebhookSettings,
@@ -399,10 +399,20 @@ async fn a_stop_does_not_wait_for_an_endpoint_that_hangs() {
     assert_eq!(store.kept.lock().unwrap()[0].progress.cursor, 0, "it is sent again");
 }
 
+/// A name server that said something else when the webhook was added.
+struct Everything;
+
+#[async_trait]
+impl Admit for Everything {
+    async fn admit(&self, _: &str, _: &[String]) -> Result<(), NotAdmitted> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
-async fn a_private_address_is_refused_unless_it_is_named() {
+async fn an_address_that_came_to_lead_into_a_private_network_is_refused_at_each_message() {
     let (store, receiver) = (Store::new(), Receiver::start(|_| Answer::Status(200)).await);
-    let service = Service::start(parts(&store));
+    let service = Service::start(WebhookParts { admit: Arc::new(Everything), ..parts(&store) });
     let settings = serde_json::from_value(json!({ "url": receiver.url("/") })).unwrap();
     let (info, _) = service.webhooks.add(settings).await.unwrap();
     let test = service.webhooks.test(&info.id).await.unwrap();
@@ -514,10 +524,10 @@ async fn a_post_answers_what_the_address_said() {
 
 #[tokio::test]
 async fn an_endpoint_in_a_private_network_is_refused_when_it_is_added_unless_it_is_named() {
-    let store = Arc::new(Store::default());
+    let store = Store::new();
     let service = Service::start(parts(&store));
     let settings = |hosts: &[&str]| {
-        serde_json::from_value(json!({ "url": "http://127.0.0.1:9/hook", "states": [], "private_hosts": hosts }))
+        serde_json::from_value(json!({ "url": "http://127.0.0.1:8080/hook", "states": [], "private_hosts": hosts }))
             .unwrap()
     };
     let Err(WebhookError::Invalid(error)) = service.webhooks.add(settings(&[])).await else { panic!("not refused") };
