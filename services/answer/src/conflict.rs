@@ -28,9 +28,11 @@ use wellspring_core::span::Span;
 
 use self::place::{COVERAGE_MIN, counterpart, values};
 use crate::cite::citation;
+use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::subject::subject_terms;
 use crate::terms::{WordAt, contains_words, is_number, terms, words, words_at};
+use crate::verify::names;
 
 /// A difference of dates that tells newer from older; documents of one import were accepted within minutes.
 const NEWER_HOURS: f64 = 24.0;
@@ -97,6 +99,9 @@ fn sides(
     if !subject_terms(question).iter().any(|term| held_by(evidence, all[home]).contains(term)) {
         return None;
     }
+    // What is said of another by name is said of another: the Elm Garden's hours contradict none of the Oak Garden's.
+    let ours_by_name = held_by(evidence, all[home]);
+    let named: Vec<String> = names(question).into_iter().filter(|name| ours_by_name.contains(name)).collect();
     let numbers: Vec<String> = words(question).into_iter().filter(|word| is_number(word)).collect();
     let speaks_of_numbers = |sentence: &Sentence, said: &[WordAt]| {
         let passage = evidence.passage(sentence);
@@ -111,6 +116,10 @@ fn sides(
         let text = evidence.text(sentence);
         let theirs = words_at(text);
         if !speaks_of_numbers(sentence, &theirs) {
+            continue;
+        }
+        let held = held_by(evidence, sentence);
+        if named.iter().any(|name| !held.contains(name)) || excludes(question, text) {
             continue;
         }
         let coverage = coverage(&asked, all[home], sentence);
@@ -223,6 +232,15 @@ mod tests {
         let sentence = all.iter().find(|sentence| evidence.passage(sentence).document.as_str() == home).unwrap();
         let cited = citation(&evidence, sentence, Span::default(), Support::Supported);
         conflict(question, &evidence, answer, &cited)
+    }
+
+    #[test]
+    fn what_is_said_of_another_by_name_contradicts_nothing() {
+        let passages = [
+            dated("oak.md", "The Oak Garden opens at 9:00.", None),
+            dated("elm.md", "The Elm Garden opens at 10:00.", None),
+        ];
+        assert!(found(&passages, "When does the Oak Garden open?", "9:00", "oak.md").is_none());
     }
 
     fn says(conflict: Option<Conflict>) -> Vec<String> {

@@ -8,6 +8,7 @@
 //! - A sentence that does not speak of the question's subject, or does not hold the kind of thing asked for, is given
 //!   only where none does, and then as partial support; one that does not speak of what is asked of the subject is partial
 //!   support too (`relation`), and one that another outdoes in bearing on the question is left out.
+//! - A sentence that ends with a colon brings the list behind it, up to [`LIST_ITEMS_MAX`] items.
 //! - A row of a table comes below the names of its columns, where they stand in its passage.
 
 use std::ops::Range;
@@ -22,6 +23,8 @@ use crate::table::is_row;
 
 /// Sentences of an extract, those that only explain a pronoun not counted.
 const SENTENCES_MAX: usize = 3;
+/// Items of a list that are told behind the sentence that leads to it.
+const LIST_ITEMS_MAX: usize = 8;
 /// A sentence scored below this share of the best one adds words rather than an answer.
 const SCORE_SHARE_MIN: f32 = 0.8;
 
@@ -61,14 +64,56 @@ pub(crate) fn extract(evidence: &Evidence, limits: &[Limit], outdone: &[bool]) -
         }
         named = header;
         tell(evidence, source, support, &mut answer, &mut citations);
+        for range in items(evidence, source) {
+            let item = Sentence { range, header: None, ..source.clone() };
+            if citations.iter().all(|told| told.quote != evidence.text(&item)) {
+                tell(evidence, &item, support, &mut answer, &mut citations);
+            }
+        }
     }
     (answer, citations)
+}
+
+/// The items of the list that a sentence leads to: those right behind its colon.
+fn items(evidence: &Evidence, source: &Sentence) -> Vec<Range<usize>> {
+    if !evidence.text(source).trim_end().ends_with([':', '：']) {
+        return Vec::new();
+    }
+    let text = &evidence.passage(source).text;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut start = source.range.end;
+    for line in text[start..].split_inclusive('\n') {
+        let own = line.trim();
+        let at = start + (line.len() - line.trim_start().len());
+        start += line.len();
+        if own.is_empty() {
+            continue;
+        }
+        if is_item(own) {
+            if found.len() == LIST_ITEMS_MAX {
+                break;
+            }
+            found.push(at..at + own.len());
+        } else if let Some(item) = found.last_mut().filter(|_| line.starts_with([' ', '\t'])) {
+            // An item goes on with what is set in below it.
+            item.end = at + own.len();
+        } else {
+            break;
+        }
+    }
+    found
+}
+
+fn is_item(sentence: &str) -> bool {
+    let digits = sentence.len() - sentence.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    sentence.starts_with(['-', '*', '+', '•', '·'])
+        || (digits > 0 && sentence[digits..].starts_with(['.', ')', '、', '．']))
 }
 
 /// Adds a sentence and its citation.
 fn tell(evidence: &Evidence, source: &Sentence, support: Support, answer: &mut String, citations: &mut Vec<Citation>) {
     let quote = evidence.text(source);
-    let row = is_row(quote) || answer.rsplit('\n').next().is_some_and(is_row);
+    let row = is_row(quote) || is_item(quote) || answer.rsplit('\n').next().is_some_and(is_row);
     answer.push_str(if row && !answer.is_empty() { "\n" } else { joint(answer) });
     let start = answer.len();
     answer.push_str(quote);
@@ -104,6 +149,18 @@ mod tests {
         assert_eq!(extract_for("long deep rivers", &passages).0, "Long deep rivers.");
         let text = (1..9).map(|n| format!("River number {n} is long. ")).collect::<String>();
         assert_eq!(extract_for("long river", &[passage("b.md", None, &text)]).1.len(), 3);
+    }
+
+    #[test]
+    fn a_sentence_that_leads_to_a_list_brings_its_items() {
+        let passages = [passage(
+            "pump.md",
+            None,
+            "Steps to reset the pump:\n\n1. Switch it off.\n2. Wait a minute.\n\nRain fell.",
+        )];
+        let (answer, citations) = extract_for("reset pump steps", &passages);
+        assert_eq!(answer, "Steps to reset the pump:\n1. Switch it off.\n2. Wait a minute.");
+        assert_eq!(citations.len(), 3);
     }
 
     #[test]

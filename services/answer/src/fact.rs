@@ -24,6 +24,7 @@ use crate::kind::Kind;
 use crate::subject::subject_terms;
 use crate::table::{cells, is_row};
 use crate::terms::{WordAt, is_chinese_number, is_number, terms, words, words_at};
+use crate::units::mismatch;
 use crate::verify::names;
 
 /// An answer of more words makes a statement of its own rather than naming a value.
@@ -36,6 +37,7 @@ struct Part {
     range: Range<usize>,
     /// Itself, with the name of its column.
     text: String,
+    column: Option<String>,
     /// Whether it holds something that could be asked for.
     has_value: bool,
     names: HashSet<String>,
@@ -52,6 +54,11 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
     let clockless = Kind::of(question) == Kind::Clock && !Kind::Clock.occurs_in(claim);
     if is_bare_year(question, claim) || clockless {
         return Support::Partial;
+    }
+    // Nobody is a number.
+    let person = words(question).iter().any(|word| word == "who" || word == "whom") || question.contains(['谁', '誰']);
+    if person && values.iter().flatten().all(|word| is_number(word) || is_chinese_number(word) || is_month(word)) {
+        return Support::Unsupported;
     }
     let row = is_row(sentence);
     let parts = parts(question, sentence, header);
@@ -71,6 +78,14 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
                 Support::Supported
             } else if excludes(question, &parts[index].text)
                 || counts_otherwise(question, &sentence[place.end..], sentence)
+                || (value.iter().all(|word| is_number(word))
+                    && mismatch(
+                        question,
+                        &sentence[place.clone()],
+                        &sentence[..place.start],
+                        &sentence[place.end..parts[index].range.end],
+                        parts[index].column.as_deref(),
+                    ))
                 || excludes(claim, &parts[index].text)
                 || parts
                     .iter()
@@ -173,6 +188,10 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
     let mut found: Vec<Part> = Vec::new();
     for (index, range) in ranges.into_iter().enumerate() {
         let own = &sentence[range.clone()];
+        let column = columns.get(index).map(|&column| column.to_owned()).or_else(|| {
+            let (name, _) = own.split_once(": ").filter(|_| row)?;
+            Some(name.to_owned())
+        });
         let text = match columns.get(index) {
             Some(column) => format!("{column}: {own}"),
             None => own.to_owned(),
@@ -183,6 +202,7 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
             // "… on 4 May, 12 June and 3 July": what is said of the first holds for the others.
             Some(before) if !row && !tells(own) => Part {
                 range,
+                column,
                 text: before.text.clone() + &text,
                 has_value,
                 names: before.names.clone(),
@@ -190,6 +210,7 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
             },
             _ => Part {
                 range,
+                column,
                 text,
                 has_value,
                 names: match found.last() {

@@ -153,7 +153,7 @@ impl Retriever for FixedRetriever {
     }
 }
 
-/// Writes what the script says, and never ends a generation whose script does not end; without a script it fails.
+/// Writes what the script says, and never ends a generation whose script does not end.
 pub(crate) struct ScriptedGenerator {
     pub(crate) status: GeneratorStatus,
     scripts: Mutex<VecDeque<Vec<Result<GenerationEvent, GenerateErrorKind>>>>,
@@ -208,8 +208,7 @@ impl Generator for ScriptedGenerator {
             return Err(GenerateError::new(kind, "could not generate"));
         }
         let guard = SetOnDrop(Arc::clone(&self.dropped));
-        let script = self.scripts.lock().unwrap().pop_front();
-        let script = script.unwrap_or_else(|| vec![Err(GenerateErrorKind::Interrupted)]);
+        let script = self.scripts.lock().unwrap().pop_front().unwrap_or_default();
         let ends = script.iter().any(|event| !matches!(event, Ok(GenerationEvent::Text(_))));
         let events = script.into_iter().map(|event| event.map_err(|kind| GenerateError::new(kind, "planned")));
         let silence = if ends { stream::empty().left_stream() } else { stream::pending().right_stream() };

@@ -14,6 +14,7 @@
 //! | `relation` | does a sentence say of it what is asked? |
 //! | `table` | under which names do the cells of a row stand? |
 //! | `contrast`, `days` | does a text speak of the opposite, or of other days? |
+//! | `units` | is a value measured in what the question asks for? |
 //! | `fact` | of all that a sentence tells, does an answer take what was asked for? |
 //! | `abstain` | is that enough to answer at all? |
 //! | `extract` | what do the documents say word for word? |
@@ -64,6 +65,7 @@ mod style;
 mod subject;
 mod table;
 mod terms;
+mod units;
 mod verify;
 mod writers;
 

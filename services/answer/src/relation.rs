@@ -16,7 +16,8 @@ use wellspring_core::text::is_cjk;
 use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
-use crate::subject::Subject;
+use crate::subject::{Subject, subject_terms};
+use crate::table::{cells, is_row};
 use crate::terms::{is_stop_character, terms, words};
 use crate::verify::lesser;
 
@@ -97,11 +98,58 @@ pub(crate) fn limits(question: &str, evidence: &Evidence, subject: &Subject) -> 
     let part = |holds: bool| if holds { Support::Supported } else { Support::Partial };
     let limit = |(index, sentence): (usize, &Sentence)| {
         let text = evidence.text(sentence);
-        let fits = kind.occurs_in(text) && !excludes(question, &evidence.reading(sentence));
+        // A question answers none, and neither does a row that says no where it is asked which ones do.
+        let fits = kind.occurs_in(text)
+            && !excludes(question, &evidence.reading(sentence))
+            && !text.trim_end().ends_with(['?', '？'])
+            && !says_no(question, evidence, sentence);
         let bearing = lesser(subject.limit(index), part(fits));
-        Limit { bearing, support: lesser(bearing, part(relation.is_spoken_of(evidence, index))) }
+        let told = relation.is_spoken_of(evidence, index) && !is_hedged(question, text);
+        Limit { bearing, support: lesser(bearing, part(told)) }
     };
     evidence.sentences.iter().enumerate().map(limit).collect()
+}
+
+/// Whether the column of a row that is asked for says no, or nothing.
+fn says_no(question: &str, evidence: &Evidence, sentence: &Sentence) -> bool {
+    const NO: &[&str] =
+        &["no", "nein", "non", "false", "none", "n/a", "-", "–", "—", "✗", "否", "无", "無", "不可以", "没有", "沒有"];
+    let row = evidence.text(sentence);
+    let columns: Vec<&str> = evidence
+        .header(sentence)
+        .map(|header| cells(header).into_iter().map(|cell| &header[cell]).collect())
+        .unwrap_or_default();
+    let asked = subject_terms(question);
+    let named = cells(row).into_iter().enumerate().map(|(index, cell)| {
+        let cell = &row[cell];
+        match columns.get(index) {
+            Some(column) => (*column, cell),
+            None => cell.split_once(": ").unwrap_or(("", cell)),
+        }
+    });
+    let denied = words(question)
+        .iter()
+        .any(|word| matches!(word.as_str(), "no" | "not" | "without" | "nicht" | "kein" | "keine"));
+    is_row(row)
+        && !denied
+        && named.skip(1).any(|(column, cell)| {
+            let column = terms(column);
+            NO.contains(&cell.trim().to_lowercase().as_str()) && asked.iter().any(|term| column.contains(term))
+        })
+}
+
+/// Whether a sentence tells of what may be, was planned, is believed or is no longer so, and the question does not ask for that.
+fn is_hedged(question: &str, text: &str) -> bool {
+    const HEDGES: &str = "\
+        plan plans planned may might believe believes believed wrong wrongly allegedly supposed suppose rumour imagine \
+        former formerly deputy vice assistant acting expected proposed pretend novel fiction hypothetical";
+    const CHINESE: &[&str] =
+        &["误以为", "誤以為", "假设", "假設", "据说", "據說", "前任", "副", "计划", "計劃", "可能", "传闻", "傳聞"];
+    let (asked, said) = (terms(question), words(text));
+    let is_asked = |word: &str| terms(word).iter().any(|term| asked.contains(term));
+    let only_told = |word: &&str| said.iter().any(|said| said == word) && !is_asked(word);
+    HEDGES.split_whitespace().any(|word| only_told(&word))
+        || CHINESE.iter().any(|mark| text.contains(mark) && !question.contains(mark))
 }
 
 /// What a question asks of its subject.
@@ -236,6 +284,22 @@ mod tests {
         assert_eq!(limit("Who painted the Otter?", None, "The Otter was painted by Ada."), Support::Supported);
         assert_eq!(limit("Who paints the Otter?", None, "The crew paints the Otter."), Support::Supported);
         assert_eq!(limit("Who wrote it?", None, "Emily Stone wrote it."), Support::Supported);
+    }
+
+    #[test]
+    fn what_is_hedged_denied_or_asked_is_partial_support() {
+        let planned = "The council plans to open the bridge in 2027.";
+        assert_eq!(limit("When was the bridge opened?", None, planned), Support::Partial);
+        assert_eq!(limit("When does the council plan to open the bridge?", None, planned), Support::Supported);
+        let former = "The former director is Per Holm.";
+        assert_eq!(limit("Who is the director?", None, former), Support::Partial);
+        assert_eq!(limit("Who is the former director?", None, former), Support::Supported);
+        assert_eq!(limit("When was the mill built?", None, "When was the mill built?"), Support::Partial);
+        let rooms = "| Room | Projector |\n|---|---|\n| Tyne | no |";
+        let evidence = evidence(&[passage("rooms.md", None, rooms)], "Which rooms have a projector?");
+        let of = |question: &str| limits(question, &evidence, &Subject::default())[0].support;
+        assert_eq!(of("Which rooms have a projector?"), Support::Partial);
+        assert_eq!(of("Which rooms have no projector?"), Support::Supported);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use wellspring_core::answer::Support;
 use wellspring_core::embedding::{Embedder, Embedding, Lane};
 use wellspring_core::hit::Passage;
 use wellspring_core::limits;
+use wellspring_core::text::is_cjk;
 
 use crate::contrast::are_opposed;
 use crate::days::Days;
@@ -65,6 +66,12 @@ const FOREIGN_WORDS: &str = "\
     els est et het hoe il ist kan les mit nicht nel och os para per por pour qual quale quand quando que quel \
     quelle qui quien sich sind sont sur um una und une van von waar wann wat wie wo zu zum zur";
 
+/// Words of a question in these languages that ask, and that no answer repeats.
+const FOREIGN_ASKING: &str = "\
+    viel viele lange wann kostet kosten heißt heisst gibt dieser diese welche welcher welches warum wieviel combien quel \
+    quelle quels quelles quand pourquoi coûte coute comment cuánto cuanto cuánta cuántos cuando cuándo dónde cuesta quién \
+    quanto quanta quando dove costa quanti";
+
 /// A word of the subject.
 #[derive(Debug)]
 struct Word {
@@ -101,6 +108,8 @@ pub(crate) struct Subject {
     missing_name: bool,
     /// Whether the question holds nothing that could be looked for.
     wordless: bool,
+    /// Whether its words were not weighed but only looked for, so that what lacks them is no less than partial support.
+    foreign: bool,
 }
 
 impl Subject {
@@ -134,8 +143,8 @@ impl Subject {
     /// The best support that a sentence of the evidence can give to an answer.
     pub(crate) fn limit(&self, sentence: usize) -> Support {
         match self.held.get(sentence) {
-            Some(&share) if share < PARTIAL_SHARE => Support::Unsupported,
-            Some(&share) if share < SUPPORTED_SHARE || self.nameless[sentence] => Support::Partial,
+            Some(&share) if share < PARTIAL_SHARE && !self.foreign => Support::Unsupported,
+            Some(&share) if share < SUPPORTED_SHARE || self.nameless.get(sentence) == Some(&true) => Support::Partial,
             _ => Support::Supported,
         }
     }
@@ -157,6 +166,9 @@ impl SubjectReader {
     /// Holds the subject of `question` against the evidence and all the passages it was chosen from.
     pub(crate) async fn read(&self, question: &str, evidence: &Evidence) -> Subject {
         let asked = subject_words(question);
+        if asked.is_empty() && is_foreign(question) {
+            return Subject { held: foreign_shares(question, evidence), foreign: true, ..Subject::default() };
+        }
         if asked.is_empty() {
             return Subject { wordless: !has_words(question), ..Subject::default() };
         }
@@ -211,6 +223,7 @@ impl SubjectReader {
             missing_name: missing.iter().any(|word| word.exact),
             missing: missing.into_iter().map(|word| word.shown.clone()).collect(),
             wordless: false,
+            foreign: false,
         }
     }
 
@@ -256,9 +269,7 @@ impl SubjectReader {
 /// The words of a question's subject, each once; none where the question is not in English.
 fn subject_words(question: &str) -> Vec<Word> {
     let all = words(question);
-    if question.chars().any(|c| c.is_alphabetic() && !c.is_ascii())
-        || all.iter().any(|word| FOREIGN_WORDS.split_whitespace().any(|foreign| foreign == word))
-    {
+    if is_foreign(question) || question.contains(is_cjk) {
         return Vec::new();
     }
     // In a question all of capitals, none of them tells a name.
@@ -286,6 +297,31 @@ fn subject_words(question: &str) -> Vec<Word> {
         }
     }
     found
+}
+
+/// Whether a question is in another language with spaces than English, as far as its words tell.
+fn is_foreign(question: &str) -> bool {
+    let foreign = |word: &String| FOREIGN_WORDS.split_whitespace().any(|foreign| foreign == word);
+    !question.contains(is_cjk)
+        && (question.chars().any(|c| c.is_alphabetic() && !c.is_ascii()) || words(question).iter().any(foreign))
+}
+
+/// The share of a foreign question's words that each sentence holds, read with what stands above it. Words of four letters
+/// and more, by their first five: its grammar is not known here.
+fn foreign_shares(question: &str, evidence: &Evidence) -> Vec<f32> {
+    const BEGINNING: usize = 5;
+    let beginning = |word: &str| word.chars().take(BEGINNING).collect::<String>();
+    let telling = |word: &String| {
+        word.chars().count() > 3
+            && !FOREIGN_ASKING.split_whitespace().chain(FOREIGN_WORDS.split_whitespace()).any(|asks| asks == word)
+    };
+    let asked: Vec<String> = words(question).into_iter().filter(telling).collect();
+    let share = |place: usize| {
+        let said: HashSet<String> = words(&beside(evidence, place)).iter().map(|word| beginning(word)).collect();
+        let held = asked.iter().filter(|word| said.contains(&beginning(word))).count();
+        if asked.is_empty() { 1.0 } else { held as f32 / asked.len() as f32 }
+    };
+    (0..evidence.sentences.len()).map(share).collect()
 }
 
 /// The terms by which a question's subject is told from others: those of its words that not every question has.
@@ -401,6 +437,14 @@ mod tests {
         for question in ["Wann ist das Boot da?", "渡轮几点出发？", "Où est le quai ?"] {
             assert!(!read(&fares(), question).await.is_strained(), "{question}");
         }
+    }
+
+    #[tokio::test]
+    async fn words_of_another_language_are_looked_for() {
+        let shop = [passage("laden.md", None, "Das Geschäft öffnet um 8 Uhr.")];
+        assert_eq!(read(&shop, "Wann öffnet das Geschäft?").await.limit(0), Support::Supported);
+        assert_eq!(read(&shop, "Wann schließt das Geschäft?").await.limit(0), Support::Partial);
+        assert_eq!(read(&shop, "Wo ist das Museum?").await.limit(0), Support::Partial);
     }
 
     #[tokio::test]

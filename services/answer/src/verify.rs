@@ -8,7 +8,7 @@
 //! | denied | not denied | unsupported |
 //! | word for word in the quote | | supported |
 //! | 70 % of the new terms are in the quote | | supported |
-//! | 40 % | | partial |
+//! | 50 % | | partial |
 //! | less | | unsupported |
 //! | a bare yes or no; a number or a name taken from the question only; not denied | denied | partial at most |
 //! | nothing new that the quote itself holds: its title alone does | | partial at most |
@@ -29,7 +29,7 @@ use crate::terms::{contains_words, is_chinese_number, is_number, terms, words};
 /// The share of new terms that supports a sentence.
 const SUPPORTED_SHARE: f32 = 0.7;
 /// The share that supports a part of it.
-const PARTIAL_SHARE: f32 = 0.4;
+const PARTIAL_SHARE: f32 = 0.5;
 
 /// A sentence of an answer, taken apart once and checked against many quotes.
 #[derive(Debug)]

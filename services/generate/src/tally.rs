@@ -6,7 +6,7 @@
 //! Invariants:
 //! - A count never shrinks while the supervisor lives, whatever becomes of the processes.
 //! - Of a process that is gone, every request that was accepted has finished, was cancelled, or failed: one that was in
-//!   flight has failed.
+//!   flight has failed. Of those that did not pass through the supervisor, that is what the process last told.
 //! - A request counts when it ends, not when the process is next asked.
 
 use std::pin::Pin;

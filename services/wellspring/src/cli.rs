@@ -15,6 +15,7 @@ mod models;
 mod search;
 mod tune;
 mod webhooks;
+mod worker;
 
 pub(crate) use bench::{BenchAction, BenchArguments};
 pub(crate) use documents::{DocumentsAction, DocumentsArguments};
@@ -23,6 +24,7 @@ pub(crate) use models::{ModelsAction, ModelsArguments};
 pub(crate) use search::{AskArguments, Mode, SearchArguments, Style, VerifyChoice};
 pub(crate) use tune::{AbstainArguments, FusionArguments, TuneAction, TuneArguments};
 pub(crate) use webhooks::{WebhooksAction, WebhooksArguments};
+pub(crate) use worker::GeneratorWorkerArguments;
 
 /// Private, cited answers over documents that keep changing.
 #[derive(Debug, Parser)]
@@ -549,47 +551,6 @@ pub(crate) enum ConfigAction {
     #[command(after_help = "Example:
   wellspring config reference > settings.md")]
     Reference,
-}
-
-/// `generator-worker`.
-#[derive(Debug, Args)]
-pub(crate) struct GeneratorWorkerArguments {
-    /// The Unix socket to serve on.
-    #[arg(long)]
-    pub(crate) socket: PathBuf,
-    /// The GGUF file.
-    #[arg(long)]
-    pub(crate) model: PathBuf,
-    /// The model's name.
-    #[arg(long)]
-    pub(crate) name: String,
-    /// Threads to compute with.
-    #[arg(long)]
-    pub(crate) threads: usize,
-    /// Prompt and output together, in tokens.
-    #[arg(long)]
-    pub(crate) context_tokens: u32,
-    /// Requests side by side.
-    #[arg(long)]
-    pub(crate) slots: usize,
-    /// Numbers in the cache.
-    #[arg(long)]
-    pub(crate) cache_type: String,
-    /// LoRA adapters, each a name, `=` and a file.
-    #[arg(long)]
-    pub(crate) adapter: Vec<String>,
-    /// Layers for GPUs; llama.cpp's own choice when not given.
-    #[arg(long)]
-    pub(crate) gpu_layers: Option<u32>,
-    /// The GPUs to use; all when none is given.
-    #[arg(long)]
-    pub(crate) device: Vec<String>,
-    /// How the model lies on several GPUs.
-    #[arg(long)]
-    pub(crate) gpu_split: String,
-    /// Milliseconds of a piece of a prompt beside running streams.
-    #[arg(long)]
-    pub(crate) step_ms: u64,
 }
 
 #[cfg(test)]

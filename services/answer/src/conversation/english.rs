@@ -138,6 +138,9 @@ fn topic(before: &Turn, person: bool) -> Option<String> {
         while start > 1 && capital(start - 1) {
             start -= 1;
         }
+        // The number behind a name is a part of it: the Aquila 300.
+        let number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+        let end = if words.get(end + 1).is_some_and(|word| number(word)) { end + 1 } else { end };
         let article = start > 1 && words[start - 1].eq_ignore_ascii_case("the");
         words[start - usize::from(article)..=end].join(" ")
     });
@@ -158,6 +161,12 @@ mod tests {
     fn check(question: &str, before: &str, answer: &str, expected: Option<&str>) {
         let turn = Turn { question: before.into(), answer: answer.into() };
         assert_eq!(complete(question, &turn).as_deref(), expected, "{question} after {before}");
+    }
+
+    #[test]
+    fn the_number_of_a_name_is_a_part_of_it() {
+        let pump = "What is the flow of the Aquila 300?";
+        check("How much does it weigh?", pump, "32 l/min", Some("How much does the Aquila 300 weigh?"));
     }
 
     #[test]

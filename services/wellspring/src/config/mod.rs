@@ -8,6 +8,7 @@
 //! - Everything is validated before a port is bound or a file is written.
 //! - The key never appears in `Debug` output or in `config show`.
 
+mod generator;
 mod generators;
 mod layers;
 mod settings;
@@ -21,7 +22,7 @@ use wellspring_core::answer::{AnswerStyle, Verify};
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
 use wellspring_core::source::SourceSettings;
-use wellspring_generate::{CacheType, GpuSplit, is_adapter_name};
+use wellspring_generate::{CacheType, GpuSplit};
 use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
 use wellspring_vector::Quantisation;
@@ -277,7 +278,7 @@ impl Config {
         let generator_model = generator(layers.text("generator.model")?);
         let generators = generators::generators(layers, &generator_model, offline)?;
         let milliseconds = |name, max| layers.integer(name, 0, max).map(i64::unsigned_abs).map(Duration::from_millis);
-        let generator_adapters = generator_adapters(layers)?;
+        let generator_adapters = generator::generator_adapters(layers)?;
         let threads = |name| layers.integer(name, 0, 256).map(|n| if n == 0 { cores } else { n as usize });
         Ok(Self {
             listen,
@@ -302,7 +303,7 @@ impl Config {
             generator_steps: generators::steps(layers, &generators)?,
             generator_model,
             generators,
-            answer_adapters: answer_adapters(layers, &generator_adapters)?,
+            answer_adapters: generator::answer_adapters(layers, &generator_adapters)?,
             generator_adapters,
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
@@ -312,15 +313,15 @@ impl Config {
                 .parse()
                 .map_err(|reason| layers.refused("vector.quantisation", reason))?,
             generator_slots: layers.integer("generator.slots", 1, limits::GENERATOR_SLOTS_MAX as i64)? as usize,
-            generator_cache_type: cache_type(layers)?,
+            generator_cache_type: generator::cache_type(layers)?,
             answer_sufficiency_percent: layers.integer("answer.sufficiency_percent", 0, 1000)? as u32,
             answer_busy: milliseconds("answer.busy_ms", 600_000)?,
             answer_first_token: Some(milliseconds("answer.first_token_ms", 60_000)?).filter(|time| !time.is_zero()),
             answer_style: answer_style(layers)?,
             answer_verify: answer_verify(layers)?,
-            generator_gpu_layers: gpu_layers(layers)?,
-            generator_devices: devices(layers)?,
-            generator_gpu_split: gpu_split(layers)?,
+            generator_gpu_layers: generator::gpu_layers(layers)?,
+            generator_devices: generator::devices(layers)?,
+            generator_gpu_split: generator::gpu_split(layers)?,
             generator_step_ms: layers.integer("generator.step_ms", 10, 60_000)?.unsigned_abs(),
             log: log(layers)?,
         })
@@ -345,71 +346,6 @@ fn answer_verify(layers: &Layers) -> Result<Verify, ConfigError> {
         "strict" => Ok(Verify::Strict),
         _ => Err(layers.refused("answer.verify", "expected `off`, `mark` or `strict`".to_owned())),
     }
-}
-
-/// Adapters by names that they can have.
-fn generator_adapters(layers: &Layers) -> Result<Vec<(String, PathBuf)>, ConfigError> {
-    let name = "generator.adapters";
-    let adapters = layers.named(name)?;
-    if adapters.len() > limits::ADAPTERS_MAX || !adapters.iter().all(|(name, _)| is_adapter_name(name)) {
-        let expected =
-            format!("expected at most {} adapters, named by letters, digits, `-`, `_` and `.`", limits::ADAPTERS_MAX);
-        return Err(layers.refused(name, expected));
-    }
-    Ok(adapters.into_iter().map(|(name, path)| (name, PathBuf::from(path))).collect())
-}
-
-/// Adapters for collections, each of them one of the generator's.
-fn answer_adapters(
-    layers: &Layers,
-    known: &[(String, PathBuf)],
-) -> Result<BTreeMap<CollectionName, String>, ConfigError> {
-    let name = "answer.adapters";
-    let pair = |(collection, adapter): (String, String)| {
-        let collection = collection
-            .parse()
-            .map_err(|error| layers.refused(name, format!("a collection name {error}, and {collection} is none")))?;
-        match known.iter().any(|(name, _)| *name == adapter) {
-            true => Ok((collection, adapter)),
-            false => {
-                Err(layers.refused(name, format!("expected adapters of generator.adapters, and {adapter} is none")))
-            }
-        }
-    };
-    layers.named(name)?.into_iter().map(pair).collect()
-}
-
-/// How the numbers in the generator's cache are kept.
-fn cache_type(layers: &Layers) -> Result<CacheType, ConfigError> {
-    let name = "generator.cache_type";
-    layers.text(name)?.parse().map_err(|()| layers.refused(name, "expected `f16` or `q8_0`".to_owned()))
-}
-
-/// More layers than any model has.
-const GPU_LAYERS_MAX: u32 = 10_000;
-
-/// A number of layers, or `auto`.
-fn gpu_layers(layers: &Layers) -> Result<Option<u32>, ConfigError> {
-    let name = "generator.gpu_layers";
-    match layers.text(name)? {
-        "auto" => Ok(None),
-        number => match number.parse::<u32>() {
-            Ok(count) if count <= GPU_LAYERS_MAX => Ok(Some(count)),
-            _ => Err(layers.refused(name, format!("expected `auto` or a whole number from 0 to {GPU_LAYERS_MAX}"))),
-        },
-    }
-}
-
-/// Names, separated by commas.
-fn devices(layers: &Layers) -> Result<Vec<String>, ConfigError> {
-    let names = layers.text("generator.devices")?.split(',').map(str::trim).filter(|name| !name.is_empty());
-    Ok(names.map(str::to_owned).collect())
-}
-
-/// How the model lies on several GPUs.
-fn gpu_split(layers: &Layers) -> Result<GpuSplit, ConfigError> {
-    let name = "generator.gpu_split";
-    layers.text(name)?.parse().map_err(|()| layers.refused(name, "expected `layers`, `rows` or `off`".to_owned()))
 }
 
 /// What the commands over model files need: they neither listen nor let anybody in.
