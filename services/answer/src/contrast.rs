@@ -68,12 +68,33 @@ pub(crate) fn excludes(question: &str, text: &str) -> bool {
     let (asked, said) = (words(question), words(text));
     let (asked_days, said_days) = (Days::of(question), Days::of(text));
     let of_other_days = !asked_days.is_empty() && !said_days.is_empty() && !asked_days.meet(said_days);
+    // "Open from seven to noon" tells both when it opens and when it closes.
+    let ranges = tells_range(&said, text);
+    let applies = |group: &&&str| {
+        !(ranges
+            && (group.starts_with("open/")
+                || group.starts_with("öffnet")
+                || group.starts_with("ouvre")
+                || group.starts_with("开门")))
+    };
     of_other_days
-        || GROUPS.iter().any(|group| opposed(group, |word| holds(&asked, word), |word| holds(&said, word)))
+        || GROUPS
+            .iter()
+            .filter(applies)
+            .any(|group| opposed(group, |word| holds(&asked, word), |word| holds(&said, word)))
         || is_elsewhere(question, text)
         || is_another(question, text)
         || is_at_another_rate(question, text)
-        || CHINESE_GROUPS.iter().any(|group| opposed(group, |word| question.contains(word), |word| text.contains(word)))
+        || CHINESE_GROUPS
+            .iter()
+            .filter(applies)
+            .any(|group| opposed(group, |word| question.contains(word), |word| text.contains(word)))
+}
+
+/// Whether a text names both ends of a time.
+fn tells_range(said: &[String], text: &str) -> bool {
+    const MARKS: &[&str] = &["between", "until", "till", "to", "bis", "à", "jusqu"];
+    said.iter().any(|word| MARKS.contains(&word.as_str())) || text.contains(['至', '到', '–', '—'])
 }
 
 /// Whether two words are of one group and mean another thing.
@@ -226,6 +247,7 @@ mod tests {
         assert!(excludes("What is the penalty per day?", "The penalty is 150 euros per hour."));
         assert!(!excludes("What is the penalty per hour?", "The penalty is 150 euros an hour."));
         assert!(excludes("When does the shop close?", "The shop opens at 8."));
+        assert!(!excludes("When does the shop close?", "The shop is open from 8 to 12."));
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub(crate) fn limits(question: &str, evidence: &Evidence, subject: &Subject) -> 
             && !says_no(question, evidence, sentence);
         let bearing = lesser(subject.limit(index), part(fits));
         let told = relation.is_spoken_of(evidence, index) && !is_hedged(question, text);
+        let told = told && !relation.is_of_another(evidence, sentence);
         Limit { bearing, support: lesser(bearing, part(told)) }
     };
     evidence.sentences.iter().enumerate().map(limit).collect()
@@ -161,6 +162,8 @@ struct Relation {
     person: Option<Vec<String>>,
     /// A Chinese question's words.
     chinese: Vec<Vec<char>>,
+    /// What somebody is whom it asks for: the two characters in front of 是谁.
+    role: Option<[char; 2]>,
 }
 
 impl Relation {
@@ -176,7 +179,22 @@ impl Relation {
             told_by.extend(MEASURES.iter().filter(|(asks, _)| pair[1] == *asks).map(|(_, holds)| forms(holds)));
         }
         let person = said.iter().any(|word| word == "who" || word == "whom").then(|| terms(question));
-        Self { told_by, person, chinese: chinese_words(question) }
+        Self { told_by, person, chinese: chinese_words(question), role: role(question) }
+    }
+
+    /// Whether a sentence, read with its label, has another word in the place of one of a Chinese question: 青湖 for 红湖,
+    /// 成人票 for 学生票. Told by a character of the question that stands nowhere, while the one behind it follows another.
+    fn is_of_another(&self, evidence: &Evidence, sentence: &Sentence) -> bool {
+        let label = Evidence::label(evidence.passage(sentence));
+        let text: Vec<char> = [&*evidence.reading(sentence), "\n", &label].concat().chars().collect();
+        let follows_another = |first: char, second: char| {
+            !text.contains(&first)
+                && text.windows(2).any(|pair| pair[1] == second && is_cjk(pair[0]) && !is_stop_character(pair[0]))
+        };
+        let replaced =
+            self.chinese.iter().flat_map(|word| word.windows(2)).any(|pair| follows_another(pair[0], pair[1]));
+        let lacks_role = self.role.is_some_and(|role| !text.windows(2).any(|pair| pair == role));
+        replaced || lacks_role
     }
 
     /// Whether a sentence, read with its title, its headings and the sentence that it leans on, speaks of the relation.
@@ -240,6 +258,15 @@ fn names_someone(text: &str, asked: &[String]) -> bool {
     })
 }
 
+/// The word of two characters in front of 是谁, where it stands by itself.
+fn role(question: &str) -> Option<[char; 2]> {
+    let (before, _) = ["是谁", "是誰"].iter().find_map(|asks| question.split_once(asks))?;
+    let mut last = before.chars().rev();
+    let [second, first] = [last.next()?, last.next()?];
+    let alone = last.next().is_none_or(|c| !is_cjk(c) || is_stop_character(c) || c == '任');
+    (alone && is_cjk(first) && is_cjk(second)).then_some([first, second])
+}
+
 /// The runs of two characters or more between the characters that every sentence has.
 fn chinese_words(question: &str) -> Vec<Vec<char>> {
     let characters: Vec<char> = question.chars().collect();
@@ -300,6 +327,17 @@ mod tests {
         let of = |question: &str| limits(question, &evidence, &Subject::default())[0].support;
         assert_eq!(of("Which rooms have a projector?"), Support::Partial);
         assert_eq!(of("Which rooms have no projector?"), Support::Supported);
+    }
+
+    #[test]
+    fn another_word_in_the_place_of_a_chinese_one_is_partial_support() {
+        let pool = "成人票每张45元，儿童票每张20元。";
+        assert_eq!(limit("青湖成人票多少钱？", Some("青湖游泳馆"), pool), Support::Supported);
+        assert_eq!(limit("红湖成人票多少钱？", Some("青湖游泳馆"), pool), Support::Partial);
+        assert_eq!(limit("青湖学生票多少钱？", Some("青湖游泳馆"), pool), Support::Partial);
+        assert_eq!(limit("醫學分館平日開放到幾點？", None, "法學分館平日開放至晚上八點。"), Support::Partial);
+        assert_eq!(limit("游泳馆的馆长是谁？", None, "游泳馆由李明设计。"), Support::Partial);
+        assert_eq!(limit("游泳馆的馆长是谁？", None, "游泳馆的馆长是李明。"), Support::Supported);
     }
 
     #[test]
