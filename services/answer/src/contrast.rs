@@ -15,7 +15,6 @@ const GROUPS: &[&str] = &[
     "first/earliest last/latest/final",
     "first/1st second/2nd third/3rd fourth/4th fifth/5th sixth/6th seventh/7th",
     "open/opens/opened/opening close/closes/closed/closing/shut/shuts",
-    "buy/buys/bought sell/sells/sold",
     "rise/rises/rose/risen/increase/increased fall/falls/fell/fallen/decrease/decreased/drop/dropped",
     "brother sister",
     "öffnet/offen schließt/geschlossen",
