@@ -6,6 +6,7 @@
 //! Invariants:
 //! - Pure. What is not known on either side contradicts nothing.
 
+use crate::kind::Kind;
 use crate::terms::words;
 
 /// What can be measured: words of a question, and units.
@@ -20,7 +21,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "euro euros crown crowns dollar dollars pound pounds cent cents yuan eur usd gbp kronor krone francs 元 块 塊 克朗 美元 欧元 歐元 镑 鎊 圓",
     ),
     (
-        "last lasts lasted take takes duration 多久 多长时间 多長時間",
+        "duration 多久 多长时间 多長時間",
         "second seconds minute minutes hour hours day days week weeks month months year years min h s ms 分钟 分鐘 小时 小時 天 秒 周 週 个月 個月 年",
     ),
     (
@@ -30,6 +31,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("fast speed", "km/h mph knots knot kilometres kilometers miles 公里 节 節"),
     ("temperature hot cold 温度 溫度", "c f k celsius fahrenheit degrees degree 度"),
 ];
+/// The place of durations among the families.
+const DURATION: usize = 3;
 /// Signs and the unit that each stands for.
 const SIGNS: &[(char, &str)] =
     &[('€', "euro"), ('$', "dollar"), ('£', "gbp"), ('¥', "yuan"), ('￥', "yuan"), ('₹', "usd"), ('°', "degrees")];
@@ -70,7 +73,9 @@ fn asked(question: &str) -> Option<usize> {
             }
         })
     };
-    let mut found = (0..FAMILIES.len()).filter(|&family| is_asked(FAMILIES[family].0));
+    // "Last" and "take" ask for a time only behind "how long": the last boat leaves at an hour.
+    let lasts = Kind::of(question) == Kind::Duration;
+    let mut found = (0..FAMILIES.len()).filter(|&family| is_asked(FAMILIES[family].0) || (lasts && family == DURATION));
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }
@@ -124,6 +129,7 @@ mod tests {
         assert!(mismatch("How much does the pump weigh?", "58", "", "", Some("Noise (dB)")));
         assert!(mismatch("How long do tours last?", "13:00", "at ", " on Saturdays", None));
         assert!(!mismatch("How long do tours last?", "50", "", " minutes", None));
+        assert!(!mismatch("When does the last boat back leave Teal Island?", "17:15", "at ", ".", None));
         assert!(!mismatch("When was it built?", "1911", "", "", None), "nothing is measured");
         assert!(mismatch("门票多少钱？", "30", "", "分钟", None) && !mismatch("门票多少钱？", "45", "", "元", None));
     }
