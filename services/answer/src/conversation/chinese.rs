@@ -1,9 +1,11 @@
 //! How is a Chinese question completed from the one before?
 //!
 //! Invariants:
-//! - A fragment takes the place of the topic before it, or of its time; a pronoun is put out by the topic.
+//! - A fragment takes the place of what ends in the same character, else of the topic before it, or of its time; a pronoun
+//!   is put out by the topic.
 
 use wellspring_core::answer::Turn;
+use wellspring_core::text::is_cjk;
 
 use super::named_by;
 
@@ -32,6 +34,9 @@ pub(super) fn complete(question: &str, before: &Turn) -> Option<String> {
                 None => format!("{fragment}{old}"),
             });
         }
+        if let Some(same) = same_kind(old, fragment) {
+            return Some(old.replacen(same, fragment, 1));
+        }
         return Some(match topic(old) {
             Some(topic) => old.replacen(topic, fragment, 1),
             None => format!("{fragment}{old}"),
@@ -50,6 +55,19 @@ fn fragment(asked: &str) -> Option<&str> {
     let opening = ["那么", "那麼", "那", "而"].iter().find_map(|opening| fragment.strip_prefix(opening));
     let fragment = opening.unwrap_or(fragment).trim_matches(|c: char| !c.is_alphanumeric() && c != '“' && c != '”');
     (1..=FRAGMENT_CHARACTERS_MAX).contains(&fragment.chars().count()).then_some(fragment)
+}
+
+/// What ends in the last character of the fragment: a student's ticket stands where a child's stood.
+fn same_kind<'a>(old: &'a str, fragment: &str) -> Option<&'a str> {
+    let last = fragment.chars().next_back().filter(|c| is_cjk(*c))?;
+    if fragment.chars().count() < 2 {
+        return None;
+    }
+    let end = old.rfind(last)? + last.len_utf8();
+    let before = &old[..end - last.len_utf8()];
+    let marks = BEHIND_TOPIC.iter().chain(["和", "与", "與", "，", "、", " "].iter());
+    let start = marks.filter_map(|mark| before.rfind(mark).map(|at| at + mark.len())).max().unwrap_or(0);
+    (end - start > last.len_utf8()).then(|| &old[start..end])
 }
 
 /// What a question is about: what stands before its verb or its asking.
@@ -88,6 +106,9 @@ mod tests {
         check("那狗呢？", "月票多少钱？", "48克朗", Some("狗多少钱？"));
         check("水獭号呢？", "苍鹭号可以载多少人？", "", Some("水獭号可以载多少人？"));
         check("那周日呢？", "周六头班船几点开出？", "", Some("周日头班船几点开出？"));
+        check("那学生票呢？", "红湖游泳馆的成人票多少钱？", "45元", Some("红湖游泳馆的学生票多少钱？"));
+        check("学生票呢？", "儿童票每张多少钱？", "20元", Some("学生票每张多少钱？"));
+        check("那钱呢？", "月票多少钱？", "", Some("钱多少钱？"));
         check("星期日呢", "头班船几点开出？", "", Some("星期日头班船几点开出？"));
     }
 

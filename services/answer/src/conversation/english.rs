@@ -1,7 +1,8 @@
 //! How is an English question completed from the one before?
 //!
 //! Invariants:
-//! - A fragment takes the place of what is of its kind in the question before, or is added to it.
+//! - A fragment takes the place of what is of its kind in the question before, or is added to it. What ends in the same
+//!   word is of its kind: a Team plan stands where a Free plan stood.
 //! - A pronoun is put out by what the conversation named last.
 
 use wellspring_core::answer::Turn;
@@ -12,13 +13,14 @@ const OPENINGS: [&str; 8] =
     ["and what about ", "and how about ", "what about ", "how about ", "and for ", "and ", "but ", "or "];
 const PREPOSITIONS: &[&str] = &[
     "on", "in", "at", "for", "from", "to", "with", "without", "by", "during", "after", "before", "of", "between",
-    "near", "under", "over", "into", "until", "since",
+    "near", "under", "over", "into", "until", "since", "per",
 ];
 const AUXILIARIES: &[&str] = &[
     "does", "do", "did", "is", "are", "was", "were", "can", "could", "may", "must", "will", "would", "has", "have",
     "had", "should",
 ];
 const QUESTION_WORDS: &[&str] = &["what", "which", "who", "whom", "whose", "when", "where", "why", "how"];
+const DETERMINERS: &[&str] = &["a", "an", "the", "this", "that"];
 const POSSESSIVES: &[&str] = &["its", "their", "his"];
 const PRONOUNS: &[&str] = &["it", "they", "them", "he", "she", "him", "her", "this", "that", "these", "those"];
 /// Words behind which a pronoun of these points forward or is none.
@@ -62,15 +64,41 @@ fn replaced(fragment: &[&str], before: &str) -> String {
     let range = if preposition(&fragment[0]) {
         let same = |word: &&str| word.eq_ignore_ascii_case(fragment[0]);
         old.iter().rposition(same).map(|start| {
-            let next = old[start + 1..].iter().position(preposition);
+            let next = old[start + 1..].iter().position(|word| preposition(word) || is(word, AUXILIARIES));
             start..next.map_or(old.len(), |next| start + 1 + next)
         })
     } else {
-        object(&old).or_else(|| subject(&old))
+        same_kind(&old, fragment).or_else(|| object(&old)).or_else(|| subject(&old))
     };
     let range = range.unwrap_or(old.len()..old.len());
     let joined = [&old[..range.start], fragment, &old[range.end..]].concat().join(" ");
     format!("{joined}?")
+}
+
+/// What ends in the last word of the fragment: from its article on, or as many words as the fragment has.
+fn same_kind(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> {
+    const NAME_WORDS_MAX: usize = 4;
+    let [.., last] = fragment else { return None };
+    if fragment.len() < 2 {
+        return None;
+    }
+    let end = old.iter().rposition(|word| one(word) == one(last))? + 1;
+    let is = |word: &str, list: &[&str]| list.contains(&word.to_lowercase().as_str());
+    let article = old[..end - 1].iter().rposition(|word| is(word, DETERMINERS));
+    let article = article.filter(|&at| end - at <= NAME_WORDS_MAX + 1);
+    let bounded = || {
+        let stops = |word: &&str| is(word, PREPOSITIONS) || is(word, AUXILIARIES) || is(word, QUESTION_WORDS);
+        let least = end.saturating_sub(fragment.len());
+        old[..end].iter().rposition(|word| stops(&word)).map_or(least, |at| least.max(at + 1))
+    };
+    let start = article.unwrap_or_else(bounded);
+    (start < end).then_some(start..end)
+}
+
+/// A word without its plural, in small letters.
+fn one(word: &str) -> String {
+    let lower = bare(word).to_lowercase();
+    lower.strip_suffix('s').map(str::to_owned).unwrap_or(lower)
 }
 
 /// What stands behind the last preposition of a question that has no other subject: "the price of a day ticket".
@@ -185,6 +213,17 @@ mod tests {
         check("And for dogs?", "How much is it for bicycles?", "", Some("How much is it for dogs?"));
         check("Why?", boat, "", Some("When does the first boat leave Anlow on Saturday? Why?"));
         check("Dogs?", "How much does a bicycle cost?", "", Some("How much does Dogs cost?"));
+    }
+
+    #[test]
+    fn what_ends_in_the_same_word_is_of_its_kind() {
+        let plan = "How many requests per minute does the Free plan allow?";
+        check("and the Team plan?", plan, "30", Some("How many requests per minute does the Team plan allow?"));
+        check("What about the Team plan?", "What does the Free plan cost?", "", Some("What does the Team plan cost?"));
+        let room = "What is the price of a single room in June?";
+        check("and a double room?", room, "", Some("What is the price of a double room in June?"));
+        check("And student tickets?", "How much are adult tickets?", "", Some("How much are student tickets?"));
+        check("and per day?", plan, "30", Some("How many requests per day does the Free plan allow?"));
     }
 
     #[test]
