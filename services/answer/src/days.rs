@@ -6,7 +6,9 @@
 //! Invariants:
 //! - Pure. A day that is counted within a month or a year ("the first Monday in November") is a date, and no day of the week.
 
-use crate::terms::words;
+use std::collections::HashSet;
+
+use crate::terms::{terms, words};
 
 const NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 /// As they are written in ranges.
@@ -69,6 +71,11 @@ impl Days {
 /// Whether a word, in lower case, names a month.
 pub(crate) fn is_month(word: &str) -> bool {
     MONTHS.contains(&word) || matches!(word, "年" | "月" | "日")
+}
+
+/// The names of the months, as terms.
+pub(crate) fn month_terms() -> HashSet<String> {
+    MONTHS.iter().flat_map(|month| terms(month)).collect()
 }
 
 fn english(said: &[String]) -> Days {

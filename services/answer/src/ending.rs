@@ -11,14 +11,14 @@ use wellspring_core::answer::{
 use wellspring_core::generator::Usage;
 use wellspring_core::retriever::Ranked;
 use wellspring_core::span::Span;
-use wellspring_core::text::script_language;
 
 use crate::conflict::{Conflict, conflict};
 use crate::conversation::Completed;
 use crate::evidence::Sentence;
 use crate::found::Found;
 use crate::generate::{Draft, Silence};
-use crate::script::Script;
+use crate::prompt::is_of_example;
+use crate::refusal::refusal;
 use crate::stream::{Outlet, Stop};
 
 /// One question on its way.
@@ -90,8 +90,14 @@ impl Asked {
     ) -> Result<Answer, Stop> {
         let verify = self.question.verify.unwrap_or_default();
         let cut_short = draft.cut_short;
+        let sentences_before = draft.cited.len();
+        let draft = match verify {
+            Verify::Strict => draft.supported(),
+            Verify::Mark => draft.without(is_of_example),
+            Verify::Off => draft,
+        };
         let unsupported = draft.cited.iter().any(|cited| cited.citation.is_none());
-        let draft = if verify == Verify::Strict { draft.supported() } else { draft };
+        let shortened = draft.cited.len() < sentences_before;
         let (model, is_shown, quotes) = (draft.model.clone(), draft.is_shown, draft.is_quoted);
         let conflict = self.conflict(found, &draft);
         let mut answer = self.answer(AnswerMode::Generate);
@@ -103,10 +109,9 @@ impl Asked {
         answer.note = note([
             quotes.then_some("what the model wrote first is not supported by the documents; this is a quote instead"),
             cut_short.then_some("the last sentence was not finished and is left out"),
-            (unsupported && verify == Verify::Mark)
+            (verify == Verify::Mark && unsupported)
                 .then_some("sentences without a citation are not supported by the documents"),
-            (unsupported && verify == Verify::Strict)
-                .then_some("sentences that the documents do not support are left out"),
+            shortened.then_some("sentences that the documents do not support are left out"),
             self.lacking.as_deref(),
             disagreement.as_deref(),
             outdated(&answer.citations),
@@ -203,11 +208,6 @@ impl Asked {
         note: Option<String>,
         outlet: &Outlet,
     ) -> Result<Answer, Stop> {
-        let answer = match (script_language(&self.question.text), Script::of(&self.question.text)) {
-            (_, Some(Script::Traditional)) => "這些文件裡沒有答案。",
-            (Some("zh"), _) => "这些文档里没有答案。",
-            _ => "Not in these documents.",
-        };
         let looked_at = hits.into_iter().map(|hit| LookedAt {
             document: hit.passage.document,
             title: hit.passage.title,
@@ -215,7 +215,7 @@ impl Asked {
             score: hit.score,
         });
         let answer = Answer {
-            answer: answer.to_owned(),
+            answer: refusal(&self.question.text).to_owned(),
             status: AnswerStatus::InsufficientEvidence,
             note,
             looked_at: looked_at.collect(),

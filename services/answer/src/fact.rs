@@ -19,8 +19,9 @@ use wellspring_core::answer::Support;
 use wellspring_core::text::is_cjk;
 
 use crate::contrast::excludes;
-use crate::days::is_month;
+use crate::days::{is_month, month_terms};
 use crate::kind::Kind;
+use crate::roles::{is_excepted, is_of_another_name, is_reversed};
 use crate::subject::subject_terms;
 use crate::table::{cells, is_row};
 use crate::terms::{WordAt, is_chinese_number, is_number, terms, words, words_at};
@@ -46,6 +47,12 @@ struct Part {
 
 /// The best support that `sentence`, a row under `header` where it is one, gives to `claim` as an answer to `question`.
 pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<&str>) -> Support {
+    if is_reversed(question, sentence)
+        || is_of_another_name(question, claim, sentence)
+        || is_excepted(question, claim, sentence)
+    {
+        return Support::Unsupported;
+    }
     let values = values(question, claim);
     if values.is_empty() {
         return Support::Supported;
@@ -205,7 +212,7 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
                 column,
                 text: before.text.clone() + &text,
                 has_value,
-                names: before.names.clone(),
+                names: beside(&before.names, &asked_names, own),
                 subject: before.subject.clone(),
             },
             _ => Part {
@@ -223,6 +230,16 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
         found.push(part);
     }
     found
+}
+
+/// The names of the question that hold for a part which tells nothing but a month and a number of its own: those of what
+/// stands before it, but for the month.
+fn beside(before: &HashSet<String>, asked: &HashSet<String>, own: &str) -> HashSet<String> {
+    let held: HashSet<String> = terms(own).into_iter().collect();
+    let has_month = words(own).iter().any(|word| is_month(word));
+    let months: HashSet<String> = if has_month { month_terms() } else { HashSet::new() };
+    let kept = before.iter().filter(|name| !months.contains(*name));
+    asked.intersection(&held).chain(kept).cloned().collect()
 }
 
 /// The parts of a sentence between commas, semicolons, colons and conjunctions.
@@ -287,6 +304,16 @@ fn is_bare_year(question: &str, claim: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_month_has_its_own_value() {
+        let hut = "In July the hut has 400 guests, in August 700 and in September 250.";
+        let asked = |month: &str| format!("How many guests does the hut have in {month}?");
+        assert_eq!(limit(&asked("September"), "400 guests", hut, None), Support::Unsupported);
+        assert_eq!(limit(&asked("September"), "250", hut, None), Support::Supported);
+        assert_eq!(limit(&asked("July"), "400", hut, None), Support::Supported);
+        assert_eq!(limit(&asked("July"), "700", hut, None), Support::Unsupported);
+    }
 
     #[test]
     fn a_value_of_another_part_is_not_supported() {

@@ -113,21 +113,35 @@ impl Draft {
         supports().count() == self.cited.len() && full >= ENOUGH_SHARE * self.cited.len() as f32 && !self.cut_short
     }
 
-    /// The draft without what nothing supports: what is left keeps its order, and its spans are those of the shorter text.
+    /// The draft without what nothing supports.
     pub(crate) fn supported(self) -> Self {
+        self.without(|_| true)
+    }
+
+    /// The draft without sentences that nothing supports and that `is_left_out` tells: what is left keeps its order, and its
+    /// spans are those of the shorter text.
+    pub(crate) fn without(self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let goes = |cited: &Cited| cited.citation.is_none() && is_left_out(&self.text[cited.range.clone()]);
+        if !self.cited.iter().any(goes) {
+            return self;
+        }
         let (mut text, mut kept) = (String::new(), Vec::new());
         let mut end_before = 0;
-        for Cited { range, citation } in self.cited {
+        for Cited { range, mut citation } in self.cited {
             let gap = &self.text[end_before..range.start];
             end_before = range.end;
-            let Some(mut citation) = citation else { continue };
+            if citation.is_none() && is_left_out(&self.text[range.clone()]) {
+                continue;
+            }
             if !text.is_empty() {
                 text.push_str(if gap.contains('\n') { "\n" } else { joint(&text) });
             }
             let start = text.len();
             text.push_str(&self.text[range]);
-            citation.answer_span = Span::of(&text, start..text.len());
-            kept.push(Cited { range: start..text.len(), citation: Some(citation) });
+            if let Some(citation) = &mut citation {
+                citation.answer_span = Span::of(&text, start..text.len());
+            }
+            kept.push(Cited { range: start..text.len(), citation });
         }
         Self { text, cited: kept, ..self }
     }

@@ -12,6 +12,7 @@
 //! | `kind` | what kind of thing is asked for? |
 //! | `subject` | does what was found speak of what is asked about? |
 //! | `relation` | does a sentence say of it what is asked? |
+//! | `roles` | who does what to whom in a sentence, and is it he who was asked for? |
 //! | `table` | under which names do the cells of a row stand? |
 //! | `contrast`, `days` | does a text speak of the opposite, or of other days? |
 //! | `units` | is a value measured in what the question asks for? |
@@ -29,6 +30,7 @@
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
 //! | `conflict` | do the documents contradict each other? |
 //! | `ending` | how does it end? |
+//! | `refusal` | how is it said that the documents do not say? |
 //! | `stream` | how does it reach the reader? |
 //!
 //! Invariants:
@@ -58,7 +60,9 @@ mod lexical;
 mod pool;
 mod prompt;
 mod quoting;
+mod refusal;
 mod relation;
+mod roles;
 mod script;
 mod stream;
 mod style;

@@ -23,6 +23,7 @@ use wellspring_core::text::script_language;
 use crate::evidence::{Evidence, joint};
 use crate::script::Script;
 use crate::table::is_row;
+use crate::terms::{contains_words, words};
 
 /// A language's prompt for one style.
 #[derive(Debug)]
@@ -122,6 +123,15 @@ pub(crate) fn prompt(question: &str, evidence: &Evidence, style: AnswerStyle) ->
     let mut messages = template.prefix.clone();
     messages.push(Message { role: Role::User, content });
     Prompt { messages, again: &template.again }
+}
+
+/// Whether a sentence was taken from the example of a prompt: small models do that where they find nothing to say.
+pub(crate) fn is_of_example(sentence: &str) -> bool {
+    const WORDS_MIN: usize = 4;
+    let said = words(sentence);
+    let templates = [&ENGLISH, &SIMPLIFIED, &TRADITIONAL].into_iter().flatten();
+    let mut turns = templates.flat_map(|template| &template.prefix).filter(|turn| turn.role != Role::System);
+    said.len() >= WORDS_MIN && turns.any(|turn| contains_words(&words(&turn.content), &said))
 }
 
 /// The evidence as text: a passage's title and headings in brackets, its sentences below, a blank line between.
@@ -261,6 +271,17 @@ mod tests {
         let messages = prompt(marked, &evidence(&[passage("a.md", None, marked)], "long rivers"));
         let last = &messages.last().unwrap().content;
         assert!(!last.contains("<|") && !last.contains("INST]"), "{last}");
+    }
+
+    #[test]
+    fn a_sentence_of_the_example_is_told() {
+        for leaked in ["The lighthouse was finished in 1874.", "此后改用电灯。", "The fishing fleet had forty boats."]
+        {
+            assert!(is_of_example(leaked), "{leaked}");
+        }
+        for own in ["The lighthouse was finished in 1875.", "1874", "The fleet", "灯塔", ""] {
+            assert!(!is_of_example(own), "{own}");
+        }
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub(crate) fn names(sentence: &str) -> Vec<String> {
 }
 
 /// Whether a text denies something.
-fn denies(text: &str) -> bool {
+pub(crate) fn denies(text: &str) -> bool {
     const ENGLISH: &[&str] =
         &["not", "no", "never", "none", "neither", "nor", "without", "cannot", "nobody", "nothing"];
     const CHINESE: &[char] = &['不', '没', '沒', '未', '无', '無'];
@@ -227,9 +227,22 @@ pub(crate) fn offers_choice(question: &str) -> bool {
 
 /// Whether an answer is a yes or a no and nothing else: no quote holds that word, and none refutes it either.
 fn is_bare_verdict(words: &[String]) -> bool {
-    const VERDICTS: &[&str] =
-        &["yes", "no", "true", "false", "是", "是的", "不是", "否", "对", "對", "不对", "不對", "有", "没有", "沒有"];
-    VERDICTS.contains(&words.concat().as_str())
+    let said = words.concat();
+    YES.contains(&said.as_str()) || NO.contains(&said.as_str())
+}
+
+const YES: &[&str] = &["yes", "true", "是", "是的", "对", "對", "有", "可以", "能"];
+const NO: &[&str] =
+    &["no", "false", "不是", "否", "不对", "不對", "没有", "沒有", "不可以", "不能", "nein", "non", "不"];
+
+/// Whether a text is a yes and nothing else.
+pub(crate) fn is_yes(text: &str) -> bool {
+    YES.contains(&words(text).concat().as_str())
+}
+
+/// Whether a text is a no and nothing else.
+pub(crate) fn is_no(text: &str) -> bool {
+    NO.contains(&words(text).concat().as_str())
 }
 
 #[cfg(test)]
