@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | The tower has **96** steps. | The tower has **69** steps. | the same words around another number |
 //! | 军运会在**武汉**举办 | 军运会在**成都**举办 | the same words around another name |
+//! | Dogs are allowed on the beach. | Dogs are **not** allowed on the beach. | the same, denied |
 //! | The Otter carries **120** passengers. | On the Otter there is room for **90** passengers. | the same unit, the same words of the question |
 //!
 //! Invariants:
@@ -26,13 +27,13 @@ use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
 use wellspring_core::span::Span;
 
-use self::place::{COVERAGE_MIN, counterpart, values};
+use self::place::{COVERAGE_MIN, counterpart, is_denied, values};
 use crate::cite::citation;
 use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::subject::subject_terms;
 use crate::terms::{WordAt, contains_words, is_number, terms, words, words_at};
-use crate::verify::names;
+use crate::verify::{is_no, is_yes, names};
 
 /// A difference of dates that tells newer from older; documents of one import were accepted within minutes.
 const NEWER_HOURS: f64 = 24.0;
@@ -68,16 +69,31 @@ struct Side {
 ///
 /// What is no full support of the answer may speak of something else, and then contradicts nothing.
 pub(crate) fn conflict(question: &str, evidence: &Evidence, answer: &str, cited: &Citation) -> Option<Conflict> {
-    if cited.support != Support::Supported {
+    let is_verdict = is_yes(answer) || is_no(answer);
+    if cited.support != Support::Supported && !is_verdict {
         return None;
     }
     let all: Vec<&Sentence> = evidence.all().collect();
     let home = all.iter().position(|sentence| {
         evidence.passage(sentence).chunk == cited.chunk && evidence.text(sentence) == cited.quote
     })?;
-    let values = values(question, evidence, &all, home, answer);
-    values.into_iter().find_map(|value| sides(question, evidence, &all, home, value, answer))
+    let values = if is_verdict { Vec::new() } else { values(question, evidence, &all, home, answer) };
+    let ours = words_at(evidence.text(all[home]));
+    let numbers = || words(question).into_iter().filter(|word| is_number(word)).collect::<Vec<String>>();
+    let other_value = |value: &Range<usize>, _: &str, theirs: &[WordAt], coverage: f32| {
+        counterpart(&ours, value, theirs, coverage, &numbers())
+    };
+    let denial = |_: &Range<usize>, text: &str, theirs: &[WordAt], _: f32| {
+        is_denied(evidence.text(all[home]), text).then_some(0..theirs.len())
+    };
+    let sides = |value, place: &Place<'_>| sides(question, evidence, &all, home, value, answer, place);
+    let differing = values.into_iter().find_map(|value| sides(value, &other_value));
+    differing.or_else(|| (!ours.is_empty()).then(|| sides(0..ours.len(), &denial))?)
 }
+
+/// What another sentence, with its words and the share of the question's terms that it holds too, says in the place of a
+/// value of the cited one.
+type Place<'a> = dyn Fn(&Range<usize>, &str, &[WordAt], f32) -> Option<Range<usize>> + 'a;
 
 /// The sides to one value of the sentence at `home`; `None` where all agree.
 fn sides(
@@ -87,6 +103,7 @@ fn sides(
     home: usize,
     value: Range<usize>,
     answer: &str,
+    place_of: &Place<'_>,
 ) -> Option<Conflict> {
     let ours = words_at(evidence.text(all[home]));
     let key: Vec<String> = ours[value.clone()].iter().map(|(word, _)| word.clone()).collect();
@@ -123,7 +140,7 @@ fn sides(
             continue;
         }
         let coverage = coverage(&asked, all[home], sentence);
-        let Some(range) = counterpart(&ours, &value, &theirs, coverage, &numbers) else { continue };
+        let Some(range) = place_of(&value, text, &theirs, coverage) else { continue };
         let their_key: Vec<String> = theirs[range.clone()].iter().map(|(word, _)| word.clone()).collect();
         match found.iter_mut().find(|side| side.key == their_key) {
             Some(side) => side.join(evidence, sentence),
@@ -241,6 +258,30 @@ mod tests {
             dated("elm.md", "The Elm Garden opens at 10:00.", None),
         ];
         assert!(found(&passages, "When does the Oak Garden open?", "9:00", "oak.md").is_none());
+    }
+
+    #[test]
+    fn what_is_said_and_denied_contradicts() {
+        let beach = [
+            dated("a.md", "Dogs are allowed on the beach.", Some("2020-01-01T00:00:00Z")),
+            dated("b.md", "Dogs are not allowed on the beach.", Some("2024-01-01T00:00:00Z")),
+            dated("c.md", "Cats are not allowed on the beach.", None),
+        ];
+        let question = "Are dogs allowed on the beach?";
+        for answer in ["Yes", "Dogs are allowed on the beach."] {
+            let conflict = found(&beach, question, answer, "a.md").unwrap();
+            assert!(!conflict.is_followed && conflict.is_decided, "{answer} {conflict:?}");
+            assert_eq!(says(Some(conflict)), ["Dogs are not allowed on the beach", "Dogs are allowed on the beach"]);
+        }
+        assert!(found(&beach[1..], question, "No", "b.md").is_none());
+        let forbidden = [beach[0].clone(), passage("d.md", None, "Dogs are forbidden on the beach.")];
+        assert!(found(&forbidden, question, "Yes", "a.md").is_some());
+        let glass = [
+            passage("a.md", None, "馆内可以使用玻璃瓶。"),
+            passage("b.md", None, "馆内禁止使用玻璃瓶。"),
+            passage("c.md", None, "馆内不得使用塑料瓶。"),
+        ];
+        assert_eq!(says(found(&glass, "馆内可以使用玻璃瓶吗？", "可以", "a.md")).len(), 2);
     }
 
     fn says(conflict: Option<Conflict>) -> Vec<String> {

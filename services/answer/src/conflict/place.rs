@@ -4,13 +4,16 @@
 //! - Numbers are compared with numbers, years with years, names with what is no number; a date is one value.
 //! - What the question names, and what the other sentence says too, is no contradiction.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use wellspring_core::text::is_cjk;
 
 use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
-use crate::terms::{WordAt, is_number, words, words_at};
+use crate::subject::subject_terms;
+use crate::terms::{WordAt, is_number, terms, words, words_at};
+use crate::verify::denies;
 
 /// What the words on both sides of a value must count for together: a Chinese character one, a word two.
 const CONTEXT_MIN: usize = 6;
@@ -47,8 +50,16 @@ pub(super) fn values(
         return values;
     }
     if whole {
-        // Where nothing says which of its words is meant, what sets it apart from others.
-        return all.iter().filter_map(|other| difference(&quoted, &words_at(evidence.text(other)))).collect();
+        // Where nothing says which of its words is meant, what sets it apart from others; what is asked about is not it.
+        let subject = subject_terms(question);
+        let names_subject = |range: &Range<usize>| {
+            let named = |(word, _): &WordAt| terms(word).iter().any(|term| subject.contains(term));
+            let words = &quoted[range.clone()];
+            // A Chinese character is in many words.
+            if question.contains(is_cjk) { words.iter().all(named) } else { words.iter().any(named) }
+        };
+        let differences = all.iter().filter_map(|other| difference(&quoted, &words_at(evidence.text(other))));
+        return differences.filter(|range| !names_subject(range)).collect();
     }
     let find = |part: &[String]| {
         let at = quoted.windows(part.len().max(1)).position(|window| window.iter().map(|(word, _)| word).eq(part))?;
@@ -119,6 +130,29 @@ pub(super) fn counterpart(
         }
     }
     best.map(|(_, range)| range)
+}
+
+/// Whether two sentences say the same of the same, and one of them denies it.
+pub(super) fn is_denied(ours: &str, theirs: &str) -> bool {
+    const FORBIDDEN: &[&str] = &["forbidden", "prohibited", "banned"];
+    const ALLOWED: &[&str] = &["allowed", "permitted"];
+    const DENYING: [char; 7] = ['不', '没', '沒', '未', '无', '無', '禁'];
+    let told = |text: &str| {
+        let said = words(text);
+        let forbids = said.iter().any(|word| FORBIDDEN.contains(&word.as_str())) || text.contains("禁止");
+        let plain: String = text.replace("禁止", "").chars().filter(|c| !DENYING.contains(c)).collect();
+        let held: HashSet<String> = words(&plain)
+            .into_iter()
+            .filter(|word| !ALLOWED.contains(&word.as_str()) && !FORBIDDEN.contains(&word.as_str()))
+            .flat_map(|word| if is_number(&word) { vec![word] } else { terms(&word) })
+            .filter(|term| {
+                !matches!(term.as_str(), "not" | "no" | "never" | "可" | "以" | "得" | "准" | "允" | "许" | "許")
+            })
+            .collect();
+        (held, denies(text) != forbids)
+    };
+    let ((ours, our_denial), (theirs, their_denial)) = (told(ours), told(theirs));
+    our_denial != their_denial && !ours.is_empty() && ours == theirs
 }
 
 /// The parts of a sentence that may stand where a value of so many words stands: numbers for a number, no number for a name.
