@@ -40,8 +40,10 @@ pub use reader::{
 /// Why the catalog failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogErrorKind {
-    /// The disk is full, or the store's files cannot be read or written.
+    /// The store's files cannot be read or written.
     Storage,
+    /// The disk is too full for more; freeing some space is enough.
+    Full,
     /// The store was written by another version or is damaged.
     Incompatible,
     /// Another process holds the store.

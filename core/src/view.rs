@@ -128,6 +128,12 @@ pub trait ViewWriter<E: Send + 'static>: Send + Sync {
     /// Forgets everything, checkpoint included.
     async fn clear(&self) -> Result<(), ViewError>;
 
+    /// Opens the index anew after a write failed: what was not committed is forgotten, and where the files are gone or
+    /// cannot be read, everything is, checkpoint included. A view that can go on after a failure has nothing to do.
+    async fn reopen(&self) -> Result<(), ViewError> {
+        Ok(())
+    }
+
     /// How many chunks the view holds, committed ones.
     async fn count(&self) -> Result<u64, ViewError>;
 

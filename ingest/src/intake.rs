@@ -11,13 +11,15 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use wellspring_core::catalog::{
-    Accepted, CatalogError, CatalogReader, EntryState, Journal, Outcome, Refusal, Retried, Sequence, Write, lane_of,
+    Accepted, CatalogError, CatalogErrorKind, CatalogReader, EntryState, Journal, Outcome, Refusal, Retried, Sequence,
+    Write, lane_of,
 };
 use wellspring_core::document::{CollectionName, DocumentKey};
 use wellspring_core::embedding::Lane;
 use wellspring_core::push::{Push, Pushed};
 
 use crate::progress::ProgressBoard;
+use crate::room::Room;
 use crate::source::Accept;
 
 /// Takes writes from every source and lets their senders wait.
@@ -25,6 +27,7 @@ pub struct Intake {
     journal: Arc<dyn Journal>,
     reader: Arc<dyn CatalogReader>,
     signals: Arc<Signals>,
+    room: Room,
 }
 
 /// How the intake and the pipeline wake each other.
@@ -40,6 +43,8 @@ pub struct Signals {
     changed: watch::Sender<u64>,
     /// How far pending entries are.
     pub(crate) progress: ProgressBoard,
+    /// Why what was accepted does not become searchable; `None` while it does.
+    pub(crate) stuck: watch::Sender<Option<String>>,
 }
 
 impl Signals {
@@ -57,6 +62,11 @@ impl Signals {
         self.changed.send_modify(|count| *count += 1);
     }
 
+    /// Why what was accepted does not become searchable, and when it does again.
+    pub fn stuck(&self) -> watch::Receiver<Option<String>> {
+        self.stuck.subscribe()
+    }
+
     /// Wakes whoever waits for a publication, or follows what happens.
     pub(crate) fn published(&self) {
         self.published.send_modify(|count| *count += 1);
@@ -72,6 +82,7 @@ impl Default for Signals {
             published: watch::Sender::new(0),
             changed: watch::Sender::new(0),
             progress: ProgressBoard::default(),
+            stuck: watch::Sender::new(None),
         }
     }
 }
@@ -79,11 +90,24 @@ impl Default for Signals {
 impl Intake {
     /// Connects the journal with the pipeline that shares `signals`.
     pub fn new(journal: Arc<dyn Journal>, reader: Arc<dyn CatalogReader>, signals: Arc<Signals>) -> Self {
-        Self { journal, reader, signals }
+        Self { journal, reader, signals, room: Room::endless() }
+    }
+
+    /// The same where writes need room on the disk: without it they fail, but for deletions, which make some.
+    pub fn within(self, room: Room) -> Self {
+        Self { room, ..self }
+    }
+
+    fn need_room<'a>(&self, mut writes: impl Iterator<Item = &'a Write>) -> Result<(), CatalogError> {
+        if writes.all(|write| matches!(write, Write::Delete { .. })) {
+            return Ok(());
+        }
+        self.room.lacking().map_or(Ok(()), |reason| Err(CatalogError::new(CatalogErrorKind::Full, reason)))
     }
 
     /// Accepts writes in order; each receipt is durable (I-1), each refusal is about its own write.
     pub async fn accept(&self, writes: Vec<Write>) -> Result<Vec<Result<Accepted, Refusal>>, CatalogError> {
+        self.need_room(writes.iter())?;
         let lane = lane_of(&writes);
         let receipts = self.journal.accept(writes).await?;
         if receipts.iter().any(wrote) {
@@ -94,6 +118,7 @@ impl Intake {
 
     /// Accepts the writes of one request under their conditions; see [`Journal::push`].
     pub async fn push(&self, push: Push) -> Result<Pushed, CatalogError> {
+        self.need_room(push.writes.iter().map(|(write, _)| write))?;
         let lane = lane_of(push.writes.iter().map(|(write, _)| write));
         let pushed = self.journal.push(push).await?;
         if matches!(&pushed, Pushed::New(receipts) if receipts.iter().any(wrote)) {

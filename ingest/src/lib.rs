@@ -25,6 +25,7 @@ pub mod prepare;
 mod progress;
 pub mod recover;
 mod retry;
+pub mod room;
 pub mod schedule;
 pub mod screen;
 pub mod source;

@@ -30,6 +30,7 @@ use crate::intake::Signals;
 use crate::prepare::{Parser, Prepared, Preparer, Step};
 use crate::progress::Progress;
 use crate::retry::until_done;
+use crate::room::Room;
 use crate::schedule::EmbeddingMeter;
 use crate::screen::Screener;
 
@@ -50,6 +51,8 @@ pub struct PipelineParts {
     pub signals: Arc<Signals>,
     /// Shared with whoever plans visits.
     pub meter: Arc<EmbeddingMeter>,
+    /// What writing to the indexes needs.
+    pub room: Room,
 }
 
 /// Runs until stopped. `published` is where recovery left both views.
@@ -67,7 +70,8 @@ pub async fn run(parts: PipelineParts, published: Publication, stop: Cancellatio
         from_embed
     };
     let batches = Batches { interactive: lane(Lane::Interactive), bulk: lane(Lane::Bulk) };
-    let apply_stage = ApplyStage { publisher: parts.publisher, views: parts.views };
+    let PipelineParts { publisher, views, embedder, room, signals, .. } = parts.clone();
+    let apply_stage = ApplyStage { publisher, views, space: embedder.space().id(), room, signals };
     stages.spawn(apply_loop(apply_stage, batches, published, parts.signals, stop.clone()));
     while let Some(ended) = stages.join_next().await {
         if let Err(error) = ended {

@@ -68,7 +68,7 @@ pub async fn recover(
     publisher.published().await.map_err(|source| RecoverError::Catalog { view, source })
 }
 
-async fn recover_view<E: Send + 'static>(
+pub(crate) async fn recover_view<E: Send + 'static>(
     publisher: &dyn Publisher,
     view: &dyn ViewWriter<E>,
     space: SpaceId,
@@ -125,12 +125,12 @@ async fn recover_view<E: Send + 'static>(
     publisher.set_checkpoint(name, target).await.map_err(catalog_error)
 }
 
-fn vector_entry(chunk: ReplayChunk) -> VectorEntry {
+pub(crate) fn vector_entry(chunk: ReplayChunk) -> VectorEntry {
     let ReplayChunk { chunk, document, collection, embedding, .. } = chunk;
     VectorEntry { chunk, document, collection, embedding }
 }
 
-fn keyword_entry(chunk: ReplayChunk) -> KeywordEntry {
+pub(crate) fn keyword_entry(chunk: ReplayChunk) -> KeywordEntry {
     let ReplayChunk { chunk, document, collection, title, heading, text, .. } = chunk;
     KeywordEntry { chunk, document, collection, title: title.unwrap_or_default(), heading, text }
 }

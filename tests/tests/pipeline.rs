@@ -1,14 +1,14 @@
 //! Does the write path keep its promises when its parts fail? The real path, with doubles for everything around it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wellspring_core::catalog::{CatalogReader, EntryState, Sequence, Write};
+use wellspring_core::catalog::{CatalogErrorKind, CatalogReader, EntryState, Sequence, Write};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{Attributes, CollectionName, DocumentId, Draft, MediaType};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
@@ -24,6 +24,7 @@ use wellspring_ingest::parse::{self, ParseError, Parsed};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::prepare::Parser;
 use wellspring_ingest::recover::{RecoverError, recover};
+use wellspring_ingest::room::Room;
 use wellspring_ingest::screen::Screener;
 use wellspring_tests::doubles::catalog::MemoryCatalog;
 use wellspring_tests::doubles::embedder::HashEmbedder;
@@ -87,14 +88,18 @@ impl Embedder for CountingEmbedder {
     }
 }
 
-/// A vector view whose next writes fail.
+/// A vector view whose next writes fail, or that fails until it is opened anew and then has lost everything.
 struct FailingVectors {
     inner: Arc<MemoryVectors>,
     failures: AtomicUsize,
+    lost: AtomicBool,
 }
 
 impl FailingVectors {
     fn fail(&self) -> Result<(), ViewError> {
+        if self.lost.load(Ordering::SeqCst) {
+            return Err(ViewError::new(ViewErrorKind::Storage, "could not write the view: its files are gone"));
+        }
         match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
             Ok(_) => Err(ViewError::new(ViewErrorKind::Storage, "could not write the view: the disk is full")),
             Err(_) => Ok(()),
@@ -120,6 +125,9 @@ impl ViewWriter<VectorEntry> for FailingVectors {
     }
     async fn clear(&self) -> Result<(), ViewError> {
         self.inner.clear().await
+    }
+    async fn reopen(&self) -> Result<(), ViewError> {
+        if self.lost.swap(false, Ordering::SeqCst) { self.inner.clear().await } else { Ok(()) }
     }
     async fn count(&self) -> Result<u64, ViewError> {
         self.inner.count().await
@@ -151,24 +159,35 @@ struct Path {
     keywords: Arc<MemoryKeywords>,
     embedder: Arc<CountingEmbedder>,
     intake: Intake,
+    signals: Arc<Signals>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Path {
     async fn start() -> Self {
+        Self::start_within(&Arc::default()).await
+    }
+
+    /// The same over a disk that can be full.
+    async fn start_within(full: &Arc<AtomicBool>) -> Self {
         let embedder = CountingEmbedder {
             inner: HashEmbedder::new(DIMENSION),
             embedded: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
             open: watch::Sender::new(false),
         };
-        let vectors = FailingVectors { inner: Arc::new(MemoryVectors::new(DIMENSION)), failures: AtomicUsize::new(0) };
+        let vectors = FailingVectors {
+            inner: Arc::new(MemoryVectors::new(DIMENSION)),
+            failures: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
+        };
         Self::over(
             Arc::new(MemoryCatalog::default()),
             Arc::new(vectors),
             Arc::new(MemoryKeywords::new()),
             Arc::new(embedder),
+            full,
         )
         .await
     }
@@ -178,6 +197,7 @@ impl Path {
         vectors: Arc<FailingVectors>,
         keywords: Arc<MemoryKeywords>,
         embedder: Arc<CountingEmbedder>,
+        full: &Arc<AtomicBool>,
     ) -> Self {
         use wellspring_core::catalog::Publisher;
         let space = embedder.space().id();
@@ -186,18 +206,21 @@ impl Path {
         let views = Views { vector: vectors.clone(), keyword: keywords.clone() };
         let published = recover(&*catalog, &views, space, &|_, _| {}, &stop).await.unwrap();
         let signals = Arc::new(Signals::default());
-        let intake = Intake::new(catalog.clone(), catalog.clone(), signals.clone());
+        let full = Arc::clone(full);
+        let room = Room::new(move || full.load(Ordering::SeqCst).then(|| "the disk is full".to_owned()));
+        let intake = Intake::new(catalog.clone(), catalog.clone(), signals.clone()).within(room.clone());
         let parts = PipelineParts {
             publisher: catalog.clone(),
             parser: Arc::new(InProcessParser),
             screener: Arc::new(Screener::off()),
             embedder: embedder.clone(),
             views,
-            signals,
+            signals: signals.clone(),
             meter: Arc::default(),
+            room,
         };
         let task = tokio::spawn(pipeline::run(parts, published, stop.clone()));
-        Self { catalog, vectors, keywords, embedder, intake, stop, task }
+        Self { catalog, vectors, keywords, embedder, intake, signals, stop, task }
     }
 
     async fn put(&self, key: &str, text: &str) -> EntryState {
@@ -259,6 +282,42 @@ async fn i3_a_failing_view_delays_and_loses_nothing() {
     assert_eq!(path.put("a", "patience is rewarded").await, EntryState::Published);
     assert_eq!(path.vectors.count().await.unwrap(), 1);
     assert_eq!(path.vectors.checkpoint().await.unwrap(), path.keywords.checkpoint().await.unwrap());
+}
+
+#[tokio::test]
+async fn i3_a_view_that_lost_everything_is_filled_again_while_the_service_runs() {
+    let path = Path::start().await;
+    let stuck = path.signals.stuck();
+    for key in ["a", "b", "c"] {
+        path.put(key, &format!("{key} patience is rewarded")).await;
+    }
+    path.vectors.lost.store(true, Ordering::SeqCst);
+    assert_eq!(path.put("d", "d after the loss").await, EntryState::Published);
+    assert_eq!(path.vectors.count().await.unwrap(), 4);
+    assert_eq!(path.vectors.checkpoint().await.unwrap(), path.keywords.checkpoint().await.unwrap());
+    assert!(stuck.has_changed().unwrap() && stuck.borrow().is_none(), "it was told, and that it is over");
+    assert_eq!(path.embedder.embedded.load(Ordering::SeqCst), 4, "nothing is embedded again");
+}
+
+#[tokio::test]
+async fn without_room_writes_are_refused_what_was_accepted_waits_and_deletions_go_on() {
+    let full = Arc::new(AtomicBool::new(false));
+    let path = Path::start_within(&full).await;
+    path.put("a", "before the disk was full").await;
+    full.store(true, Ordering::SeqCst);
+    let refused = path.intake.accept(vec![put("b", "too late")]).await.unwrap_err();
+    assert_eq!(refused.kind(), CatalogErrorKind::Full);
+    let delete =
+        Write::Delete { collection: CollectionName::default(), key: "a".parse().unwrap(), source: SourceName::push() };
+    let receipts = path.intake.accept(vec![delete]).await.unwrap();
+    let sequence = receipts[0].as_ref().unwrap().sequence.unwrap();
+    let mut stuck = path.signals.stuck();
+    stuck.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(path.vectors.count().await.unwrap(), 1, "nothing is written to an index");
+    assert_eq!(path.found("disk").await, 0, "and nothing deleted is found");
+    full.store(false, Ordering::SeqCst);
+    path.intake.settled(sequence, PATIENCE).await.unwrap();
+    assert_eq!(path.vectors.count().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -342,7 +401,7 @@ async fn i3_a_crash_at_a_failing_view_publishes_after_the_restart() {
     let (catalog, vectors, keywords, embedder) = path.crash().await;
     vectors.failures.store(0, Ordering::SeqCst);
     let embedded = embedder.embedded.load(Ordering::SeqCst);
-    let path = Path::over(catalog, vectors, keywords, embedder).await;
+    let path = Path::over(catalog, vectors, keywords, embedder, &Arc::default()).await;
     assert_eq!(path.intake.settled(sequence, PATIENCE).await.unwrap(), Some(EntryState::Published));
     assert_eq!((path.found("stormy").await, path.found("quiet").await), (1, 1));
     assert_eq!(path.embedder.embedded.load(Ordering::SeqCst), embedded, "staged vectors are not computed again");
@@ -356,7 +415,7 @@ async fn i3_a_lost_view_is_replayed_and_a_lost_catalog_is_noticed() {
     }
     let (catalog, vectors, keywords, embedder) = path.crash().await;
     keywords.clear().await.unwrap();
-    let path = Path::over(catalog, vectors, keywords, embedder).await;
+    let path = Path::over(catalog, vectors, keywords, embedder, &Arc::default()).await;
     assert_eq!(path.found("speaks").await, 5);
     assert_eq!(path.embedder.embedded.load(Ordering::SeqCst), 5);
 

@@ -364,6 +364,12 @@ impl From<CatalogError> for ApiError {
                 "the catalog's files cannot be read or written",
                 "look at the free space and the permissions of the data directory, then try again",
             ),
+            CatalogErrorKind::Full => Self::new(
+                Code::CatalogUnavailable,
+                error.to_string(),
+                "free some space on the disk of the data directory, then send it again; searches, questions and deletions \
+                 go on",
+            ),
             CatalogErrorKind::Locked => Self::new(
                 Code::CatalogUnavailable,
                 "another process holds the catalog",

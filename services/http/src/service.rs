@@ -110,7 +110,8 @@ pub struct ServiceStatus {
 pub struct Readiness {
     /// What is not there yet; empty when ready.
     pub missing: Vec<Missing>,
-    /// What is there and cannot do its work, while searches and questions are answered: `writes` while the disk is full.
+    /// What is there and cannot do its work, while searches and questions are answered: `writes` while the disk is full,
+    /// `publishing` while what was accepted does not become searchable.
     #[serde(default)]
     pub impaired: Vec<Missing>,
 }

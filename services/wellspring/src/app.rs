@@ -26,6 +26,7 @@ use wellspring_ingest::intake::{Intake, Signals};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::pipeline::{self, PipelineParts};
 use wellspring_ingest::recover::recover;
+use wellspring_ingest::room::Room;
 use wellspring_ingest::schedule::EmbeddingMeter;
 use wellspring_ingest::screen::Screener;
 use wellspring_ingest::trace::Tracer;
@@ -41,6 +42,7 @@ mod folders;
 mod generator;
 mod hooks;
 mod private;
+mod reopening;
 mod reranker;
 mod seams;
 mod sources;
@@ -49,6 +51,7 @@ mod views;
 
 pub(crate) use embedder::{likely_embedder, load_embedder};
 
+use reopening::Reopening;
 use sources::SourceParts;
 use status::Status;
 
@@ -77,7 +80,10 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
 
     let signals = Arc::new(Signals::default());
-    let intake = Arc::new(Intake::new(catalog.clone(), catalog.clone(), signals.clone()));
+    let data_dir = config.data_dir.clone();
+    let room = Room::new(move || disk::lacking(&data_dir));
+    let intake = Intake::new(catalog.clone(), catalog.clone(), signals.clone()).within(room.clone());
+    let intake = Arc::new(intake);
     let program = std::env::current_exe().context("could not find the program's own path")?;
     let parse_command = WorkerCommand { program: program.clone(), args: vec!["parse-worker".to_owned()] };
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
@@ -147,6 +153,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     crate::output::line(format!("listening on http://{address}"));
     tracing::info!(%address, data = %config.data_dir.display(), "serving");
 
+    tasks.spawn(status::watch_over_publishing(signals.stuck(), readiness.clone(), stop.clone()));
     let (disk_readiness, disk_stop, data_dir) = (readiness.clone(), stop.clone(), config.data_dir.clone());
     tasks.spawn(async move {
         disk::watch_over(data_dir, disk_readiness, disk_stop).await;
@@ -175,7 +182,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
         }
         work.spawn(sources.run(background.clone()));
         work.spawn(webhooks.run(background.clone()));
-        let parts = PipelineParts { publisher, parser, screener, embedder, views, signals, meter };
+        let parts = PipelineParts { publisher, parser, screener, embedder, views, signals, meter, room };
         work.spawn(pipeline::run(parts, published, background.clone()));
         while let Some(ended) = work.join_next().await {
             ended.context("a part of the write path failed unexpectedly")?;
@@ -208,15 +215,15 @@ async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
 async fn open_views(
     config: &Config,
     embedder: &dyn Embedder,
-) -> anyhow::Result<(Arc<EdgeVectors>, Arc<TantivyKeywords>)> {
+) -> anyhow::Result<(Arc<Reopening<EdgeVectors>>, Arc<Reopening<TantivyKeywords>>)> {
     let shape = Shape { quantisation: config.vector_quantisation, ..Shape::of(embedder.space().dimension) };
     let vector_dir = views::vector_folder(&config.data_dir, embedder.space().id());
     let keyword_dir = config.data_dir.join("keyword");
     let open = move || -> anyhow::Result<_> {
-        let vector = views::open_or_renew(&vector_dir, |dir| EdgeVectors::open(dir, shape))
+        let vector = Reopening::open(ViewName::Vector, vector_dir, move |dir| EdgeVectors::open(dir, shape))
             .context("could not open the vector index")?;
-        let keyword =
-            views::open_or_renew(&keyword_dir, TantivyKeywords::open).context("could not open the keyword index")?;
+        let keyword = Reopening::open(ViewName::Keyword, keyword_dir, TantivyKeywords::open)
+            .context("could not open the keyword index")?;
         Ok((Arc::new(vector), Arc::new(keyword)))
     };
     tokio::task::spawn_blocking(open).await.context("opening the indexes failed unexpectedly")?

@@ -31,6 +31,29 @@ async fn i3_a_deleted_index_is_rebuilt_from_the_catalog_without_embedding() {
 }
 
 #[tokio::test]
+async fn i3_an_index_that_is_deleted_while_the_service_runs_is_filled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &Start::default()).await;
+    for page in 0..10 {
+        service
+            .put(&format!("page{page}.txt"), &format!("Chapter {page} tells of the kirschbaum in the garden."))
+            .await;
+    }
+    service.delete("page3.txt").await;
+    service.settle().await;
+    let embedded = service.number("/catalog/chunks_embedded").await;
+    for (round, index) in ["vector", "keyword"].into_iter().enumerate() {
+        fs::remove_dir_all(folder.path().join(index)).unwrap();
+        service.put(&format!("later{round}.txt"), &format!("Note {round}, written when the {index} was gone.")).await;
+        let hits = service.search("kirschbaum chapter 7").await;
+        assert_eq!(hits[0]["document"], "page7.txt", "{index}: {hits:?}");
+        assert!(hits[0]["vector_score"].is_number() && hits[0]["keyword_score"].is_number(), "{index}: {}", hits[0]);
+        assert!(hits.iter().all(|hit| hit["document"] != "page3.txt"), "{index}");
+    }
+    assert_eq!(service.number("/catalog/chunks_embedded").await, embedded + 2);
+}
+
+#[tokio::test]
 async fn i3_a_damaged_index_is_moved_aside_and_rebuilt_without_embedding() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &Start::default()).await;

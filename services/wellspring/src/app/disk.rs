@@ -47,6 +47,17 @@ fn note(readiness: &watch::Sender<Readiness>, trouble: Option<String>) {
 
 /// Why nothing can be written to a folder; `None` where it can.
 fn trouble(folder: &Path) -> Option<String> {
+    let lacking = lacking(folder);
+    if lacking.is_some() {
+        return lacking;
+    }
+    // A quota and a failing disk are seen by trying only.
+    let tried = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| file.write_all(&[0; 4096]));
+    tried.err().map(|error| format!("nothing can be written to the data folder: {error}"))
+}
+
+/// Why there is no room for a write, as far as the file system tells at a glance; `None` where there is.
+pub(super) fn lacking(folder: &Path) -> Option<String> {
     let disk = match statvfs(folder) {
         Ok(disk) => disk,
         Err(error) => return Some(format!("the data folder cannot be looked at: {error}")),
@@ -55,16 +66,10 @@ fn trouble(folder: &Path) -> Option<String> {
         return Some("the data folder's disk is read-only".to_owned());
     }
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < limits::DISK_FREE_BYTES_MIN {
-        return Some(format!(
-            "the data folder's disk is full: {} MiB free, {} MiB needed",
-            free >> 20,
-            limits::DISK_FREE_BYTES_MIN >> 20
-        ));
-    }
-    // A quota and a failing disk are seen by trying only.
-    let tried = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| file.write_all(&[0; 4096]));
-    tried.err().map(|error| format!("nothing can be written to the data folder: {error}"))
+    (free < limits::DISK_FREE_BYTES_MIN).then(|| {
+        let needed = limits::DISK_FREE_BYTES_MIN >> 20;
+        format!("the data folder's disk is full: {} MiB free, {needed} MiB needed", free >> 20)
+    })
 }
 
 #[cfg(test)]

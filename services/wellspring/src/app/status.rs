@@ -5,14 +5,36 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use wellspring_answer::Pool;
 use wellspring_core::catalog::{CatalogError, CatalogReader};
 use wellspring_core::embedding::EmbeddingSpace;
 use wellspring_core::generator::GeneratorStatus;
 use wellspring_core::source::{SourceAdmin, SourceError};
-use wellspring_http::{ServiceStatus, StatusSource};
+use wellspring_http::{Readiness, ServiceStatus, StatusSource};
 
 use crate::config::{Config, GeneratorChoice, GeneratorPlace};
+
+/// The part of the readiness that is about what was accepted and is not searchable yet.
+const PUBLISHING: &str = "publishing";
+
+/// Says in the readiness, until the stop, why what was accepted does not become searchable.
+pub(super) async fn watch_over_publishing(
+    mut stuck: watch::Receiver<Option<String>>,
+    readiness: watch::Sender<Readiness>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let reason = stuck.borrow_and_update().clone();
+        readiness.send_modify(|readiness| readiness.impair(PUBLISHING, reason));
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            // Nobody is left to publish: the service is stopping.
+            changed = stuck.changed() => if changed.is_err() { return Ok(()) },
+        }
+    }
+}
 
 /// Gathers the status from the parts.
 pub(super) struct Status {

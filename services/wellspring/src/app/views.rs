@@ -19,7 +19,10 @@ pub(super) fn vector_folder(data_dir: &Path, space: SpaceId) -> PathBuf {
 }
 
 /// Opens a view; one that cannot be read is moved aside and begun anew, to be filled from the catalog. Blocks.
-pub(super) fn open_or_renew<V>(dir: &Path, open: impl Fn(&Path) -> Result<V, ViewError>) -> Result<V, ViewError> {
+pub(super) fn open_or_renew<V>(
+    dir: &Path,
+    open: &(impl Fn(&Path) -> Result<V, ViewError> + ?Sized),
+) -> Result<V, ViewError> {
     // Damage that the vendor did not expect ends in a panic; it is damage all the same.
     let opened = panic::catch_unwind(AssertUnwindSafe(|| open(dir))).unwrap_or_else(|_| {
         Err(ViewError::new(ViewErrorKind::Incompatible, "the engine panicked over the index's files"))
@@ -69,7 +72,7 @@ mod tests {
             assert!(!dir.join("bad").exists(), "planned");
             Ok(())
         };
-        open_or_renew(&dir, open).unwrap();
+        open_or_renew(&dir, &open).unwrap();
         assert!(folder.path().join("index.damaged/bad").exists());
     }
 
@@ -86,12 +89,12 @@ mod tests {
     fn a_damaged_index_is_moved_aside_and_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("keyword");
-        assert_eq!(open_or_renew(&dir, open).unwrap(), "new");
+        assert_eq!(open_or_renew(&dir, &open).unwrap(), "new");
         fs::write(dir.join("index"), "good").unwrap();
-        assert_eq!(open_or_renew(&dir, open).unwrap(), "good");
+        assert_eq!(open_or_renew(&dir, &open).unwrap(), "good");
         for damage in ["bad", "worse"] {
             fs::write(dir.join("index"), damage).unwrap();
-            assert_eq!(open_or_renew(&dir, open).unwrap(), "new");
+            assert_eq!(open_or_renew(&dir, &open).unwrap(), "new");
             let kept = folder.path().join("keyword.damaged");
             assert_eq!(fs::read_to_string(kept.join("index")).unwrap(), damage);
         }
@@ -103,7 +106,7 @@ mod tests {
         let dir = folder.path().join("keyword");
         fs::create_dir(&dir).unwrap();
         let failing = |_: &Path| Err::<(), _>(ViewError::new(ViewErrorKind::Storage, "the disk is gone"));
-        assert!(open_or_renew(&dir, failing).is_err());
+        assert!(open_or_renew(&dir, &failing).is_err());
         assert!(dir.exists() && !folder.path().join("keyword.damaged").exists());
     }
 }
