@@ -25,7 +25,7 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
         let mut pending: Option<Range<usize>> = None;
         // Where the sentence before left its last characters to this one.
         let mut opened = None;
-        for (offset, piece) in text[block.clone()].split_sentence_bound_indices() {
+        for (offset, piece) in text[block.clone()].split_sentence_bound_indices().flat_map(|(at, piece)| parted(at, piece)) {
             let start = opened.take().unwrap_or(block.start + offset);
             let mut range = start..block.start + offset + piece.len();
             if range.end < block.end {
@@ -51,6 +51,18 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// A piece without the full stops in front of markup that it holds: `<b>` begins with a small letter as far as the standard
+/// sees, behind which a full stop would be that of an abbreviation.
+fn parted(at: usize, piece: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    let ends = piece.match_indices(". <").map(|(end, _)| end + 2).chain([piece.len()]);
+    ends.map(move |end| {
+        let part = (at + start, &piece[start..end]);
+        start = end;
+        part
+    })
 }
 
 /// Whether a character opens a quotation or a bracket and cannot close one.
@@ -204,6 +216,9 @@ mod tests {
     fn full_stops_end_sentences_and_abbreviations_do_not() {
         assert_eq!(cut("Dr. Smith came. He left, e.g. Tuesday."), ["Dr. Smith came.", "He left, e.g. Tuesday."]);
         assert_eq!(cut("Version 2.5 is out! Is it? Yes."), ["Version 2.5 is out!", "Is it?", "Yes."]);
+        assert_eq!(cut("It is in Lund. <b>Ola</b> runs it."), ["It is in Lund.", "<b>Ola</b> runs it."]);
+        assert_eq!(cut("It is in Lund. <|x|> Ola runs it. <i>"), ["It is in Lund.", "<|x|> Ola runs it.", "<i>"]);
+        assert_eq!(cut("Some tags, e.g. <b>, are bold."), ["Some tags, e.g. <b>, are bold."]);
     }
 
     #[test]
