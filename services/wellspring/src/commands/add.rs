@@ -50,12 +50,15 @@ pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -
     let started = std::time::Instant::now();
     let before = left_over(client).await?;
     let mut summary = push(client, &arguments.paths, &arguments.collection).await?;
-    if !arguments.no_wait && summary.accepted > 0 {
+    if !arguments.no_wait && summary.accepted + summary.unchanged > 0 {
         wait(client).await?;
         let after = left_over(client).await?;
         summary.unreadable = after.unreadable.saturating_sub(before.unreadable);
         summary.skipped = after.skipped.saturating_sub(before.skipped);
-        summary.searchable = summary.unreadable == 0 && summary.skipped == 0;
+        // What is unchanged keeps its state, which the service does not tell for each: none may be left out then.
+        let of = if summary.unchanged > 0 { &after } else { &LeftOver::default() };
+        let left_out = summary.unreadable + summary.skipped + of.unreadable + of.skipped;
+        summary.searchable = left_out == 0;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     report(&summary, json)?;
@@ -73,6 +76,7 @@ pub(crate) async fn run(client: &Client, arguments: &AddArguments, json: bool) -
 }
 
 /// Documents whose newest revision is not searchable and will not be by itself.
+#[derive(Default)]
 struct LeftOver {
     unreadable: u64,
     skipped: u64,
