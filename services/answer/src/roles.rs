@@ -116,7 +116,7 @@ fn is_same_verb(word: &str, verb: &str) -> bool {
         let has = |wanted: &str| forms.split_whitespace().any(|form| form == wanted);
         has(word) && has(verb)
     };
-    (!terms(word).is_empty() && terms(word) == terms(verb)) || FORMS.iter().any(|forms| same_form(&forms))
+    (!terms(word).is_empty() && terms(word) == terms(verb)) || FORMS.iter().any(same_form)
 }
 
 /// Whether a sentence gives what a person is asked by, right before a name, to another than the one who is claimed.

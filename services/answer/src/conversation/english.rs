@@ -89,7 +89,7 @@ fn same_kind(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> 
     let bounded = || {
         let stops = |word: &&str| is(word, PREPOSITIONS) || is(word, AUXILIARIES) || is(word, QUESTION_WORDS);
         let least = end.saturating_sub(fragment.len());
-        old[..end].iter().rposition(|word| stops(&word)).map_or(least, |at| least.max(at + 1))
+        old[..end].iter().rposition(stops).map_or(least, |at| least.max(at + 1))
     };
     let start = article.unwrap_or_else(bounded);
     (start < end).then_some(start..end)
