@@ -10,6 +10,12 @@ CARGO_BUILD := cargo build --release --locked
 CARGO_CLIPPY := cargo clippy --release --workspace --all-targets --locked -- -D warnings
 CARGO_TEST := cargo test --release --workspace --locked --no-fail-fast
 
+# llama.cpp is built for this machine's processor: with AVX-512 it reads prompts a third faster. PORTABLE=1, like
+# cargo alone, builds for any x86-64 with AVX2; changing between the two builds llama.cpp anew.
+ifndef PORTABLE
+$(foreach instruction,$(shell scripts/processor.sh),$(eval export $(subst =, := ,$(instruction))))
+endif
+
 # make run: the folder to read (empty: our own documents and the sample pages), the port, and the first question.
 DOCS ?=
 PORT ?= 7700

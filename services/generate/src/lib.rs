@@ -6,7 +6,7 @@
 //! Remote      a Client of a server that somebody else runs         remote
 //! Supervisor  a Client of a child process that it keeps alive       supervisor  tally
 //! worker      what that child does at its start                     worker
-//! devices     what a model can be put on                            device
+//! devices     what a model can be put on                            device  processor
 //! ```
 //!
 //! Invariants:
@@ -27,6 +27,7 @@ mod events;
 mod gguf;
 mod load;
 mod meter;
+mod processor;
 mod prompt;
 mod queue;
 mod remote;
@@ -42,5 +43,6 @@ pub use device::{Device, GpuSplit, UnknownDevice, devices, gpu_backends};
 pub use engine::Engine;
 pub use gguf::{ModelFileError, check as check_model_file};
 pub use load::{CacheType, EngineConfig, LoadError};
+pub use processor::{instructions, lacking as lacking_instructions};
 pub use remote::Remote;
 pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};

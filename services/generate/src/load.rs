@@ -23,6 +23,7 @@ use crate::decode::{Decoder, Shapes};
 use crate::device::{self, GpuSplit, UnknownDevice};
 use crate::gguf::{self, ModelFileError};
 use crate::meter::Meter;
+use crate::processor;
 use crate::prompt::{PromptError, Prompter};
 
 /// What to load, and how to run it.
@@ -125,6 +126,13 @@ pub enum LoadError {
         #[source]
         source: LlamaLoraAdapterInitError,
     },
+    /// The processor lacks instructions that llama.cpp was built for.
+    #[error(
+        "llama.cpp was built for another processor: this one lacks {}; build the program on this machine, or with \
+         `make build PORTABLE=1`",
+        .0.join(", ")
+    )]
+    Processor(Vec<&'static str>),
     /// A GPU is not there.
     #[error("could not use the GPUs that are named")]
     Device(#[from] UnknownDevice),
@@ -170,6 +178,10 @@ pub(crate) fn load(config: &EngineConfig, wanted: impl Fn() -> bool + 'static) -
     }
     if config.context_tokens == 0 || config.threads == 0 || !(1..=limits::GENERATOR_SLOTS_MAX).contains(&config.slots) {
         return Err(LoadError::Settings);
+    }
+    let lacking = processor::lacking();
+    if !lacking.is_empty() {
+        return Err(LoadError::Processor(lacking));
     }
     gguf::check(&config.model)?;
     for (name, file) in &config.adapters {

@@ -33,7 +33,10 @@ async fn i3_a_deleted_index_is_rebuilt_from_the_catalog_without_embedding() {
 #[tokio::test]
 async fn i3_an_index_that_is_deleted_while_the_service_runs_is_filled_again() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(folder.path(), &Start::default()).await;
+    let mut service = Service::start(folder.path(), &Start::default()).await;
+    for line in ["will try again", "panicked at", "the vector index did not close cleanly"] {
+        service.expect_log(line);
+    }
     for page in 0..10 {
         service
             .put(&format!("page{page}.txt"), &format!("Chapter {page} tells of the kirschbaum in the garden."))

@@ -40,6 +40,10 @@ async fn devices(json: bool) -> anyhow::Result<()> {
         vec![device.name.clone(), device.backend.clone(), device.description.clone(), memory]
     });
     output::table(&["name", "backend", "device", "memory free"], rows.collect());
+    output::note(format!(
+        "on the processor, this build computes with {}",
+        wellspring_generate::instructions().join(", ")
+    ));
     if !devices.iter().any(|device| device.gpu) {
         match wellspring_generate::gpu_backends().as_slice() {
             [] => output::note(
