@@ -25,7 +25,9 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
         let mut pending: Option<Range<usize>> = None;
         // Where the sentence before left its last characters to this one.
         let mut opened = None;
-        for (offset, piece) in text[block.clone()].split_sentence_bound_indices().flat_map(|(at, piece)| parted(at, piece)) {
+        for (offset, piece) in
+            text[block.clone()].split_sentence_bound_indices().flat_map(|(at, piece)| parted(at, piece))
+        {
             let start = opened.take().unwrap_or(block.start + offset);
             let mut range = start..block.start + offset + piece.len();
             if range.end < block.end {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::load::backend;
+use crate::processor;
 
 /// A device that a model can be put on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,8 +30,11 @@ pub struct Device {
     pub memory_free: u64,
 }
 
-/// Every device that this build can use, the CPU included.
+/// Every device that this build can use, the CPU included. None where the processor lacks what llama.cpp was built for.
 pub fn devices() -> Vec<Device> {
+    if !processor::lacking().is_empty() {
+        return Vec::new();
+    }
     backend();
     let device = |device: llama_cpp_2::LlamaBackendDevice| Device {
         gpu: matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu),

@@ -437,7 +437,8 @@ fn log(layers: &Layers) -> Result<String, ConfigError> {
     }
     // A level that is misspelt would be taken for a module that logs nothing else.
     let alone = text.split(',').map(str::trim).filter(|part| !part.is_empty() && !part.contains(['=', '[', ':', '_']));
-    let is_level = |part: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part)) || part.parse::<u8>().is_ok();
+    let is_level =
+        |part: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part)) || part.parse::<u8>().is_ok();
     match alone.into_iter().find(|part| !is_level(part)) {
         Some(part) => {
             let nearest = LEVELS.iter().min_by_key(|level| strsim::damerau_levenshtein(part, level)).unwrap_or(&"info");
