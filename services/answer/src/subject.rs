@@ -72,12 +72,28 @@ const FOREIGN_ASKING: &str = "\
     quelle quels quelles quand pourquoi coûte coute comment cuánto cuanto cuánta cuántos cuando cuándo dónde cuesta quién \
     quanto quanta quando dove costa quanti";
 
+/// Nouns of measures, each with the words that tell the measure without it: what is 80 m high has a height.
+const MEASURES: &[(&str, &str)] = &[
+    ("height", "high tall"),
+    ("length", "long"),
+    ("width", "wide broad"),
+    ("depth", "deep"),
+    ("weight", "weigh weighs weighed heavy"),
+    ("thickness", "thick"),
+    ("distance", "far away"),
+    ("age", "old aged"),
+    ("speed", "fast"),
+    ("duration", "last lasts lasted long"),
+];
+
 /// A word of the subject.
 #[derive(Debug)]
 struct Word {
     /// As the question has it.
     shown: String,
     term: String,
+    /// The terms of words that tell the same measure.
+    told_by: Vec<String>,
     /// Whether only the word itself will do.
     exact: bool,
     /// The days of the week that it names.
@@ -91,7 +107,9 @@ impl Word {
             let shorter = if one.len() < other.len() { one } else { other };
             shorter.chars().count() >= PREFIX_CHARACTERS_MIN && one.starts_with(shorter) && other.starts_with(shorter)
         };
-        held.contains(&self.term) || held.iter().any(|term| same_beginning(term, &self.term))
+        held.contains(&self.term)
+            || self.told_by.iter().any(|term| held.contains(term))
+            || held.iter().any(|term| same_beginning(term, &self.term))
     }
 }
 
@@ -292,7 +310,9 @@ fn subject_words(question: &str) -> Vec<Word> {
             };
             behind_word = telling && !number;
             if telling && !found.iter().any(|word| word.term == term) {
-                found.push(Word { shown: shown.clone(), term, exact, days });
+                let measure = MEASURES.iter().find(|(noun, _)| *noun == shown);
+                let told_by = measure.map(|(_, tell)| terms(tell)).unwrap_or_default();
+                found.push(Word { shown: shown.clone(), term, told_by, exact, days });
             }
         }
     }
@@ -398,6 +418,15 @@ mod tests {
         let subject = read(&fares(), "How much does a bicycle cost?").await;
         assert!(!subject.is_strained() && !subject.is_elsewhere());
         assert_eq!((subject.limit(0), subject.missing()), (Support::Supported, None));
+    }
+
+    #[tokio::test]
+    async fn a_measure_is_told_without_its_noun() {
+        let tower = [passage("tower.md", None, "The tower is 80 m high and weighs 900 tonnes.")];
+        for question in ["What is the height of the tower?", "What is the weight of the tower?"] {
+            assert_eq!(read(&tower, question).await.limit(0), Support::Supported, "{question}");
+        }
+        assert!(read(&tower, "What is the depth of the tower?").await.missing().is_some());
     }
 
     #[tokio::test]
