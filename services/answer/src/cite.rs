@@ -28,6 +28,7 @@ use crate::fact;
 use crate::relation::Limit;
 use crate::subject::subject_terms;
 use crate::terms::{terms, words};
+use crate::verdict;
 use crate::verify::{Claim, lesser, names};
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
@@ -78,6 +79,15 @@ impl Citer {
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
         let least = least_bearing(&self.evidence, &self.outdone);
+        let verdicts: Vec<Option<bool>> = self
+            .evidence
+            .sentences
+            .iter()
+            .map(|source| verdict::told(&self.question, sentence, self.evidence.text(source)))
+            .collect();
+        if verdicts.contains(&Some(false)) && !verdicts.contains(&Some(true)) {
+            return Cited { range, citation: None };
+        }
         let best = self
             .evidence
             .sentences
@@ -87,7 +97,12 @@ impl Citer {
             .map(|(index, source)| {
                 let title = Evidence::label(self.evidence.passage(source));
                 let text = self.evidence.text(source);
-                let support = lesser(claim.check(text, &title), self.limits[index].support);
+                let checked = match verdicts[index] {
+                    Some(true) => Support::Supported,
+                    Some(false) => Support::Unsupported,
+                    None => claim.check(text, &title),
+                };
+                let support = lesser(checked, self.limits[index].support);
                 let support =
                     lesser(support, fact::limit(&self.question, sentence, text, self.evidence.header(source)));
                 let support = lesser(support, meaning_limit(source, &claim, direction.as_ref()));

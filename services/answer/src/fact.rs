@@ -243,7 +243,7 @@ fn beside(before: &HashSet<String>, asked: &HashSet<String>, own: &str) -> HashS
 }
 
 /// The parts of a sentence between commas, semicolons, colons and conjunctions.
-fn clauses(sentence: &str) -> Vec<Range<usize>> {
+pub(crate) fn clauses(sentence: &str) -> Vec<Range<usize>> {
     const JOINTS: &[&str] = &[
         " and ",
         " but ",

@@ -28,6 +28,7 @@
 //! | `pool` | which of several generators? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
+//! | `verdict` | does a sentence answer by yes or no? |
 //! | `conflict` | do the documents contradict each other? |
 //! | `ending` | how does it end? |
 //! | `refusal` | how is it said that the documents do not say? |
@@ -70,6 +71,7 @@ mod subject;
 mod table;
 mod terms;
 mod units;
+mod verdict;
 mod verify;
 mod writers;
 
