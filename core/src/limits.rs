@@ -379,7 +379,16 @@ pub const FETCH_KEEP_OPEN: Duration = Duration::from_secs(4);
 pub const FETCH_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The next piece of a body must arrive within this.
 pub const FETCH_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// One visit, redirects and body together, however steadily it drips: it holds its host's only turn.
+/// The bytes a second that a body must bring, over each [`FETCH_RATE_WINDOW`]: a hundredth of a slow line. Who sends
+/// less holds its host's only turn, and one of few places, for next to nothing.
+pub const FETCH_RATE_BYTES_MIN: u64 = 1024;
+/// The time over which that is measured: long enough for a server that stops to think.
+pub const FETCH_RATE_WINDOW: Duration = Duration::from_secs(20);
+/// Requests in a row that were too slow, after which a host is left alone by all: those in its line would each wait.
+pub const FETCH_SLOW_IN_A_ROW_MAX: u32 = 3;
+/// How long it is left alone then.
+pub const FETCH_SLOW_PAUSE: Duration = Duration::from_secs(60);
+/// One visit, redirects and body together, whatever it brings: it holds its host's only turn.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// Visits of all hosts in work at once: each may hold a document in memory.
 pub const FETCHES_MAX: usize = 16;
@@ -543,7 +552,8 @@ pub const CODE_BLOCK_BYTES_MAX: usize = 4 << 10;
 /// Cells of one row of an HTML table that get their column's header; beyond this it is a layout, not a table.
 pub const HTML_TABLE_COLUMNS_MAX: usize = 1000;
 
-/// Visits of sources under way at once: each waits mostly for other machines, and holds a page or a feed in memory.
+/// Visits of sources under way at once: each waits mostly for other machines, and holds a page or a feed in memory. One that
+/// waits for another visit of its host is not under way.
 pub const VISITS_MAX: usize = 8;
 /// Globs of a folder, included and excluded ones each.
 pub const GLOBS_MAX: usize = 64;

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - A redirect is told, never followed: where it leads is judged first, elsewhere.
-//! - The body is read only of an answer that is wanted, in pieces, each within its time, and no further than its bound
-//!   on the wire and decoded.
+//! - The body is read only of an answer that is wanted, in pieces, each within its time, all of them no slower than a
+//!   least rate, and no further than its bound on the wire and decoded.
 //! - Errors name the host and never the address, whose query may be a secret.
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use reqwest::{Client, Response, StatusCode};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wellspring_core::fetch::{FetchAnswer, FetchError, FetchErrorKind, RobotsWishes, Validators};
 use wellspring_core::limits;
 
@@ -29,6 +29,7 @@ pub(super) struct Question<'a> {
     pub(super) bytes_max: usize,
     pub(super) head_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) rate_window: Duration,
 }
 
 /// What came back.
@@ -120,11 +121,21 @@ impl Question<'_> {
             return Err(too_long());
         }
         let (mut decoder, mut wire_bytes) = (Decoder::new(coding, self.bytes_max), 0u64);
+        // Measured from the first piece on: a page may be made for seconds, and then come at once.
+        let mut window: Option<(Instant, u64)> = None;
         loop {
             let piece = timeout(self.idle_timeout, response.chunk()).await;
             let piece = piece.map_err(|_| self.failed(FetchErrorKind::TimedOut))?;
             let Some(piece) = piece.map_err(|error| self.broken(error))? else { break };
             wire_bytes += piece.len() as u64;
+            let (since, before) = *window.get_or_insert((Instant::now(), wire_bytes));
+            if since.elapsed() >= self.rate_window {
+                let least = limits::FETCH_RATE_BYTES_MIN as f64 * since.elapsed().as_secs_f64();
+                if ((wire_bytes - before) as f64) < least {
+                    return Err(self.drips());
+                }
+                window = Some((Instant::now(), wire_bytes));
+            }
             if wire_bytes > wire_max {
                 return Err(too_long());
             }
@@ -138,6 +149,11 @@ impl Question<'_> {
         }
         let body = decoder.finish().map_err(|error| self.bad_body(error))?;
         Ok(Reply::Answer { answer: FetchAnswer::Content { content_type, body }, about, wire_bytes })
+    }
+
+    fn drips(&self) -> FetchError {
+        let (host, least) = (&self.target.host, limits::FETCH_RATE_BYTES_MIN);
+        FetchError::new(FetchErrorKind::TimedOut, format!("{host} sends fewer than {least} bytes a second"))
     }
 
     fn broken(&self, error: reqwest::Error) -> FetchError {

@@ -69,6 +69,8 @@ pub struct FetchOptions {
     pub head_timeout: Duration,
     /// The next piece of a body.
     pub idle_timeout: Duration,
+    /// Over which the least rate of a body is measured.
+    pub rate_window: Duration,
     /// One visit, redirects and body included, waiting for turns aside.
     pub visit_timeout: Duration,
 }
@@ -83,6 +85,7 @@ impl Default for FetchOptions {
             connect_timeout: limits::FETCH_CONNECT_TIMEOUT,
             head_timeout: limits::FETCH_HEAD_TIMEOUT,
             idle_timeout: limits::FETCH_IDLE_TIMEOUT,
+            rate_window: limits::FETCH_RATE_WINDOW,
             visit_timeout: limits::FETCH_TIMEOUT,
         }
     }
@@ -142,7 +145,7 @@ impl HttpFetch {
     async fn turn(&self, target: &Target) -> Result<Turn, FetchError> {
         let pause = if target.private { self.options.private_host_pause } else { self.options.host_pause };
         self.turns.take(&target.host, pause).await.map_err(|left| {
-            let attempted = format!("{} asked to be left alone", target.host);
+            let attempted = format!("{} is left alone for now: it asked for that, or was too slow", target.host);
             FetchError::new(FetchErrorKind::Throttled(Some(left)), attempted)
         })
     }
@@ -176,6 +179,7 @@ impl Fetch for HttpFetch {
                 bytes_max: request.bytes_max,
                 head_timeout: self.options.head_timeout,
                 idle_timeout: self.options.idle_timeout,
+                rate_window: self.options.rate_window,
             };
             let client = if target.private { &self.private } else { &self.public };
             let reply = timeout(left, question.ask(client)).await.unwrap_or_else(|_| {
@@ -184,6 +188,7 @@ impl Fetch for HttpFetch {
             if let Err(FetchErrorKind::Throttled(Some(wanted))) = reply.as_ref().map_err(FetchError::kind) {
                 turn.silence(wanted);
             }
+            turn.was_slow(reply.as_ref().is_err_and(|error| error.kind() == FetchErrorKind::TimedOut));
             left = left.saturating_sub(began.elapsed());
             drop(turn);
             match reply? {

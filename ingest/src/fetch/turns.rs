@@ -3,7 +3,8 @@
 //! Invariants:
 //! - At most one request is in flight at one host, body included, and the pause is counted from the end of the last.
 //! - Who came first goes first. Giving up while waiting costs nobody anything.
-//! - A host that asked to be left alone is not asked, by anybody, until its time is over.
+//! - A host that asked to be left alone is not asked, by anybody, until its time is over; one that was too slow again and
+//!   again is left alone too, since each of those in its line would wait as long.
 //! - A request that waits for its host holds no place among the requests in work.
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ struct Memory {
     /// The pause that the last visit was to keep.
     kept: Duration,
     silent_until: Option<Instant>,
+    slow_in_a_row: u32,
 }
 
 impl Memory {
@@ -123,6 +125,18 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// The host was too slow, or was not.
+    pub(super) fn was_slow(&self, is_slow: bool) {
+        let mut memory = held(&self.host.memory);
+        memory.slow_in_a_row = if is_slow { memory.slow_in_a_row + 1 } else { 0 };
+        if memory.slow_in_a_row >= limits::FETCH_SLOW_IN_A_ROW_MAX {
+            memory.slow_in_a_row = 0;
+            memory.silent_until = memory.silent_until.max(Some(Instant::now() + limits::FETCH_SLOW_PAUSE));
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut memory = held(&self.host.memory);
@@ -206,6 +220,21 @@ mod tests {
         assert!(turns.take("b", Duration::ZERO).await.is_ok());
         held(&turns.host("a").memory).silent_until = Some(Instant::now());
         assert!(turns.take("a", Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_slow_again_and_again_is_left_alone() {
+        let turns = Turns::new(8);
+        for slow in [true, true, false, true, true] {
+            turns.take("a", Duration::ZERO).await.unwrap().was_slow(slow);
+        }
+        let last = turns.take("a", Duration::ZERO).await.unwrap();
+        let mut behind = Box::pin(turns.take("a", Duration::ZERO));
+        assert!(poll!(&mut behind).is_pending());
+        last.was_slow(true);
+        drop(last);
+        let Poll::Ready(Err(left)) = poll!(&mut behind) else { panic!("who waits is told at once") };
+        assert!(left <= limits::FETCH_SLOW_PAUSE);
     }
 
     #[tokio::test]

@@ -10,17 +10,19 @@
 //! - One task at a time works for a source: each waits for its source's turn, so a change never meets what it replaces.
 //! - What was handed over during a visit is remembered after it was accepted: a crash in between costs a visit, never a
 //!   document.
-//! - Visits under way are bounded, and every task ends with the shutdown, within the drain.
+//! - Visits under way are bounded, in all and for each host; one that waits for its host holds no place. Every task ends
+//!   with the shutdown, within the drain.
 //! - A source whose hub tells of changes is still visited, seldom: what a hub loses is found.
 //! - A removal that was asked for goes on after a restart, wherever it stopped.
 
 mod admin;
+mod claim;
 mod declared;
 mod removal;
 mod running;
 mod visits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +40,8 @@ use wellspring_core::websub::SubscriptionInfo;
 
 use super::Accept;
 use super::folder::FolderStatus;
+
+use claim::Lane;
 
 pub use declared::DeclareError;
 
@@ -170,13 +174,18 @@ struct State {
     live: BTreeMap<SourceName, Live>,
     /// To be visited as soon as there is room, whatever is planned.
     wanted: BTreeSet<SourceName>,
-    /// Being visited, or about to be.
-    busy: BTreeSet<SourceName>,
+    /// Due by the plan, and waiting for another visit of their host to end; the planner has them as under way. As many as
+    /// there are sources at most.
+    in_line: VecDeque<SourceName>,
+    /// Being visited, or about to be, each with what it takes of its host.
+    busy: BTreeMap<SourceName, Option<Lane>>,
 }
 
 /// One source at work, paused ones and ones being removed included.
 struct Live {
     settings: SourceSettings,
+    /// What its visits take of their host.
+    lane: Option<Lane>,
     stop: CancellationToken,
     turn: Arc<tokio::sync::Mutex<()>>,
     folder: Option<Arc<FolderStatus>>,
@@ -259,37 +268,6 @@ impl Inner {
 
     fn now(&self) -> Timestamp {
         (self.parts.clock)()
-    }
-
-    fn time_to_next(&self) -> Duration {
-        let state = self.state();
-        if state.wanted.iter().any(|name| !state.busy.contains(name)) {
-            return Duration::ZERO;
-        }
-        let now = self.now();
-        let next = self.parts.planner.next(now).filter(|(name, _)| !state.busy.contains(name));
-        next.map_or(LOOK_INTERVAL, |(_, at)| {
-            let wait = at.duration_since(now).try_into().unwrap_or(Duration::ZERO);
-            LOOK_INTERVAL.min(wait)
-        })
-    }
-
-    /// Takes the source that is to be visited now, if there is one: what was asked for comes before what was planned.
-    fn claim_due(&self) -> Option<SourceName> {
-        let mut state = self.state();
-        let asked = state.wanted.iter().find(|name| !state.busy.contains(*name)).cloned();
-        let now = self.now();
-        let is_due = |(name, at): &(SourceName, Timestamp)| *at <= now && !state.busy.contains(name);
-        let planned = || self.parts.planner.next(now).filter(is_due).map(|(name, _)| name);
-        let name = asked.or_else(planned)?;
-        state.wanted.remove(&name);
-        if !state.live.contains_key(&name) {
-            self.parts.planner.remove(&name);
-            return None;
-        }
-        state.busy.insert(name.clone());
-        self.parts.planner.begin(&name, now);
-        Some(name)
     }
 
     fn fail(&self, name: &SourceName, failure: Option<&str>) {

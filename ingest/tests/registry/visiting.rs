@@ -57,6 +57,47 @@ async fn planned_visits_come_by_themselves_and_never_too_many_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sources_that_wait_for_one_host_keep_no_other_out() {
+    let mut running = Running::start();
+    running.visitor.hold.store(true, Ordering::SeqCst);
+    let at = |name: &str, kind: &str, host: &str| {
+        settings(json!({ "name": name, "origin": { "kind": kind, "url": format!("http://{host}/{name}") } }))
+    };
+    // As many as there are places for visits, and then some.
+    for name in ["a", "b", "c"] {
+        running.registry.add(at(name, "page", "slow.example")).await.unwrap();
+    }
+    running.until("the first", |running| running.visits() == 1).await;
+    running.registry.add(at("d", "page", "other.example")).await.unwrap();
+    running.until("the other host's", |running| running.visits() == 2).await;
+    assert_eq!(*running.visitor.visits.lock().unwrap(), ["a", "d"]);
+    let waiting = running.registry.show(&named("b")).await.unwrap();
+    assert!(!waiting.visiting && waiting.next_visit_reason.contains("another visit of its host"), "{waiting:?}");
+    assert!(running.registry.show(&named("a")).await.unwrap().visiting);
+    // What is asked for waits for its host too, and all are visited in the end, in the order in which they came.
+    running.registry.refresh(&named("c")).await.unwrap();
+    running.visitor.hold.store(false, Ordering::SeqCst);
+    running.visitor.go.notify_waiters();
+    running.until("all", |running| running.store.record("b").unwrap().last_visit.is_some()).await;
+    running.until("all", |running| running.store.record("c").unwrap().last_visit.is_some()).await;
+    assert_eq!(running.visits(), 4, "one that was due and asked for is visited once");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_visit_holds_up_no_short_one_of_its_host() {
+    let mut running = Running::start();
+    running.visitor.hold.store(true, Ordering::SeqCst);
+    let site = settings(json!({ "name": "a", "origin": { "kind": "site", "url": "http://host.example/" } }));
+    running.registry.add(site).await.unwrap();
+    running.until("the site", |running| running.visits() == 1).await;
+    let page = settings(json!({ "name": "b", "origin": { "kind": "page", "url": "http://HOST.example./b" } }));
+    running.registry.add(page).await.unwrap();
+    running.until("the page", |running| running.visits() == 2).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pause_stops_the_visit_under_way_and_a_resume_makes_up_for_it() {
     let mut running = Running::start();
     running.visitor.hold.store(true, Ordering::SeqCst);

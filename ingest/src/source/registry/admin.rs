@@ -186,7 +186,10 @@ impl SourceRegistry {
         let state = self.inner.state();
         let live = state.live.get(name);
         let report = live.and_then(|live| live.folder.as_ref()).map(|folder| folder.report());
-        let (next_visit_at, next_visit_reason) = self.next_visit(&record, report.as_ref());
+        let (next_visit_at, mut next_visit_reason) = self.next_visit(&record, report.as_ref());
+        if state.waits_for_host(name) {
+            next_visit_reason = "it waits until another visit of its host is over".to_owned();
+        }
         let of_visit = || {
             let visit = record.last_visit.as_ref().filter(|visit| !visit.complete || visit.failed > 0)?;
             visit.errors.first().cloned()
@@ -217,7 +220,7 @@ impl SourceRegistry {
                 .as_ref()
                 .filter(|_| !record.paused && record.removing.is_none())
                 .and_then(|visit| self.inner.parts.hubs.info(name, visit)),
-            visiting: scanning || state.busy.contains(name),
+            visiting: scanning || state.busy.contains_key(name),
             last_visit: record.last_visit,
             settings: record.settings,
         }

@@ -22,6 +22,7 @@ impl SourceRegistry {
         let mut state = self.inner.state();
         let root = state.stop.clone()?;
         state.wanted.remove(name);
+        state.leave_line(name);
         let live = state.live.get_mut(name)?;
         if let Some(under_way) = &live.removal {
             return Some(under_way.clone());

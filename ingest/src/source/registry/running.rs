@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::limits;
 use wellspring_core::source::{Origin, SourceRecord, SourceSettings};
 
+use super::claim::lane_of;
 use super::{Live, SourceRegistry};
 use crate::source::folder::{FolderRules, FolderSource, FolderStatus};
 
@@ -33,6 +34,7 @@ impl SourceRegistry {
         let folder = (is_folder && works).then(Arc::<FolderStatus>::default);
         let live = Live {
             settings: record.settings.clone(),
+            lane: lane_of(&record.settings.origin),
             stop: stop.clone(),
             turn: turn.clone(),
             folder: folder.clone(),
@@ -63,12 +65,16 @@ impl SourceRegistry {
     pub(super) fn rest(&self, settings: &SourceSettings) {
         let mut state = self.inner.state();
         state.wanted.remove(&settings.name);
+        let waited = state.leave_line(&settings.name);
         if let Some(live) = state.live.get_mut(&settings.name) {
             live.stop.cancel();
             live.folder = None;
             live.failure = None;
         }
         drop(state);
+        if waited {
+            self.inner.parts.planner.cancel(&settings.name, self.inner.now());
+        }
         self.inner.parts.planner.paused(&settings.name, true, self.inner.now());
         self.inner.parts.hubs.rests(&settings.name);
         self.inner.wake.notify_one();
