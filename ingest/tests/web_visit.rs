@@ -44,6 +44,7 @@ fn check_all() -> ExitCode {
         feeds::an_entry_without_an_identifier_is_known_by_its_link,
         feeds::articles_are_asked_once_and_stand_in_for_their_entries,
         feeds::an_article_that_fails_for_now_does_not_replace_what_was_read,
+        feeds::articles_that_cannot_be_asked_for_are_told_and_asked_again_when_a_person_wants_it,
         feeds::entries_are_read_although_the_host_of_their_articles_is_dead,
         feeds::a_broken_feed_deletes_nothing_and_says_so,
         feeds::an_entity_bomb_does_no_harm,

@@ -57,6 +57,9 @@ pub trait WebVisitor: Send + Sync {
 
     /// Says that the deletions which the last visit of a source held back are meant: the next one makes them.
     fn release(&self, name: &SourceName);
+
+    /// Says that a person asked for the next visit: it asks again what could not be told before.
+    fn asked(&self, name: &SourceName);
 }
 
 /// What a visit found, and what is to be remembered for the next one.

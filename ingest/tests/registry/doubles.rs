@@ -217,6 +217,8 @@ pub(crate) struct Visitor {
     pub(crate) stopped: AtomicUsize,
     /// Deletions that visits hold back until they are released.
     pub(crate) held: Mutex<u64>,
+    /// Sources whose visit a person asked for.
+    pub(crate) asked: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -246,6 +248,10 @@ impl WebVisitor for Visitor {
 
     fn release(&self, _: &SourceName) {
         *self.held.lock().unwrap() = 0;
+    }
+
+    fn asked(&self, name: &SourceName) {
+        self.asked.lock().unwrap().push(name.to_string());
     }
 }
 

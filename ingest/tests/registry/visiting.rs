@@ -23,6 +23,7 @@ async fn a_source_is_visited_when_it_is_added_and_again_when_asked() {
 
     running.registry.refresh(&named("a")).await.unwrap();
     running.until("the second visit", |running| running.visits() == 2).await;
+    assert_eq!(*running.visitor.asked.lock().unwrap(), ["a"], "the visitor knows that a person waits");
     let remembered = running.visitor.remembered.lock().unwrap().clone();
     assert_eq!(remembered, [vec![], vec!["http://a/".to_owned()]], "the second visit knows what the first has seen");
 

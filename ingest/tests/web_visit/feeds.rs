@@ -160,6 +160,26 @@ pub(crate) async fn an_article_that_fails_for_now_does_not_replace_what_was_read
     assert_eq!(world.web.take_requests(), [FEED]);
 }
 
+pub(crate) async fn articles_that_cannot_be_asked_for_are_told_and_asked_again_when_a_person_wants_it() {
+    let mut world = feed_of(true);
+    serve(&world, &rss("", &[item("a", "summary"), item("b", "summary of b")]));
+    world.web.page("https://example.org/a", "<p>whole");
+    world.web.page("https://example.org/b", "<p>whole b");
+    *world.web.has_no_rules.lock().unwrap() = true;
+    let visit = world.visit().await.visit;
+    assert_eq!((visit.changed, visit.failed, visit.complete), (2, 2, true), "what failed is no secret");
+    assert!(visit.errors[0].contains("its robots.txt cannot be had"), "{:?}", visit.errors);
+    assert_eq!(std::mem::take(&mut *world.web.told_since.lock().unwrap()), [false, false]);
+    *world.web.has_no_rules.lock().unwrap() = false;
+    world.source.asked.ask(&world.settings.name);
+    let visit = world.visit().await.visit;
+    assert_eq!(std::mem::take(&mut *world.web.told_since.lock().unwrap()), [true, true]);
+    assert_eq!((visit.changed, visit.failed), (2, 0));
+    assert_eq!(world.store.text("s/a"), "<p>whole");
+    world.visit().await;
+    assert!(world.web.told_since.lock().unwrap().iter().all(|asked| !asked), "it was asked for once");
+}
+
 pub(crate) async fn entries_are_read_although_the_host_of_their_articles_is_dead() {
     for (kind, requests) in [(FetchErrorKind::Unreachable, 5), (FetchErrorKind::Throttled(None), 1)] {
         let mut world = feed_of(true);
@@ -168,7 +188,7 @@ pub(crate) async fn entries_are_read_although_the_host_of_their_articles_is_dead
         ids.iter().for_each(|id| world.web.says(&format!("https://example.org/{id}"), Reply::Fails(kind)));
         let outcome = world.visit().await;
         assert_eq!((outcome.visit.changed, outcome.visit.requests), (20, 1 + requests));
-        assert!(outcome.visit.complete);
+        assert!(outcome.visit.complete && outcome.visit.failed == 20);
     }
 }
 

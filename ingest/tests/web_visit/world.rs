@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
@@ -19,7 +20,7 @@ use wellspring_core::source::{Origin, SourceName, SourceSettings, UrlMemory};
 use wellspring_ingest::parse::{ParsePool, WorkerCommand};
 use wellspring_ingest::source::Accept;
 use wellspring_ingest::source::registry::VisitOutcome;
-use wellspring_ingest::source::web::{Releases, Robots, RobotsRules, WebSource};
+use wellspring_ingest::source::web::{Asked, Releases, Robots, RobotsRules, WebSource};
 
 /// What an address answers.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub(crate) struct Web {
     /// Whether `robots.txt` cannot be had.
     pub(crate) has_no_rules: Mutex<bool>,
     pub(crate) sitemaps: Mutex<Vec<String>>,
+    /// Of each time that the rules were asked for, whether what could not be told before was to be asked again.
+    pub(crate) told_since: Mutex<Vec<bool>>,
     requests: Mutex<Vec<String>>,
     /// Called at every request, with its number.
     pub(crate) on_request: Mutex<Option<Hook>>,
@@ -140,7 +143,8 @@ impl RobotsRules for Rules {
 
 #[async_trait]
 impl Robots for Web {
-    async fn rules(&self, _: &str, _: &[String]) -> Arc<dyn RobotsRules> {
+    async fn rules(&self, _: &str, _: &[String], told_since: Option<Instant>) -> Arc<dyn RobotsRules> {
+        self.told_since.lock().unwrap().push(told_since.is_some());
         let (excluded, sitemaps) = (self.excluded.lock().unwrap().clone(), self.sitemaps.lock().unwrap().clone());
         let is_known = !*self.has_no_rules.lock().unwrap();
         Arc::new(Rules { is_known, excluded, sitemaps })
@@ -294,6 +298,7 @@ impl World {
             journal: store.clone(),
             reader,
             releases: Releases::default(),
+            asked: Asked::default(),
         };
         let settings = SourceSettings {
             name: "s".parse().unwrap(),

@@ -30,7 +30,7 @@ pub enum Allowance {
     Allowed,
     /// It may not be read.
     Disallowed,
-    /// The host could not tell, so it may not be read now; in ten minutes it is asked again.
+    /// The host could not tell, so it may not be read now; in ten minutes it is asked again, or when a person wants to know.
     Unknown,
 }
 
@@ -85,6 +85,15 @@ struct Kept {
     rules: Arc<RobotsRules>,
     validators: Validators,
     until: Instant,
+    /// When the host failed to tell, where it did; older rules may stand in.
+    failed_at: Option<Instant>,
+}
+
+impl Kept {
+    fn holds(&self, now: Instant, told_since: Option<Instant>) -> bool {
+        let is_too_old = self.failed_at.is_some_and(|failed_at| told_since.is_some_and(|since| failed_at < since));
+        self.until > now && !is_too_old
+    }
 }
 
 impl Robots {
@@ -101,6 +110,16 @@ impl Robots {
     /// The rules of an address's host. They hold for a while; a visit of many pages asks for each page anew, which costs
     /// nothing as long as they hold.
     pub async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<RobotsRules> {
+        self.rules_told(url, private_hosts, None).await
+    }
+
+    /// The same, but a host that failed to tell before `told_since` is asked again: somebody waits for the answer.
+    pub async fn rules_told(
+        &self,
+        url: &str,
+        private_hosts: &[String],
+        told_since: Option<Instant>,
+    ) -> Arc<RobotsRules> {
         let Some(origin) = Url::parse(url).ok().as_ref().and_then(origin) else {
             return Arc::new(RobotsRules { origin: String::new(), rules: None });
         };
@@ -108,7 +127,7 @@ impl Robots {
         let mut kept = host.kept.lock().await;
         let now = Instant::now();
         let current = match kept.take() {
-            Some(current) if current.until > now => current,
+            Some(current) if current.holds(now, told_since) => current,
             stale => self.ask(&origin, private_hosts, stale).await,
         };
         if let Some(pause) = current.rules.crawl_delay() {
@@ -134,14 +153,14 @@ impl Robots {
             let fresh = fresh_for.unwrap_or(limits::ROBOTS_FRESH_MAX);
             let fresh = fresh.clamp(limits::ROBOTS_FRESH_MIN, limits::ROBOTS_FRESH_MAX);
             let rules = Arc::new(RobotsRules { origin: origin.to_owned(), rules: Some(rules) });
-            Kept { rules, validators, until: Instant::now() + fresh }
+            Kept { rules, validators, until: Instant::now() + fresh, failed_at: None }
         };
         let nothing_known = |stale: Option<Kept>, pause: Duration| {
             let until = Instant::now() + pause;
             let unknown = || Arc::new(RobotsRules { origin: origin.to_owned(), rules: None });
             let (rules, validators) =
                 stale.map_or_else(|| (unknown(), Validators::default()), |stale| (stale.rules, stale.validators));
-            Kept { rules, validators, until }
+            Kept { rules, validators, until, failed_at: Some(Instant::now()) }
         };
         match answered {
             Ok(Fetched { answer: FetchAnswer::Content { body, .. }, validators, fresh_for, .. }) => {

@@ -57,6 +57,24 @@ async fn expire(robots: &Robots, origin: &str) {
     robots.host(origin).kept.lock().await.as_mut().unwrap().until = Instant::now();
 }
 
+#[tokio::test]
+async fn who_waits_for_the_answer_does_not_put_up_with_an_old_failure() {
+    let (robots, fetch) =
+        robots([Err(FetchErrorKind::ServerError(500)), Err(FetchErrorKind::ServerError(500)), text("")]);
+    let asks = || held(&fetch.asked).len();
+    assert_eq!(page(&robots).await, Allowance::Unknown);
+    assert_eq!((page(&robots).await, asks()), (Allowance::Unknown, 1), "a failure is remembered");
+    let since = Instant::now();
+    for _ in 0..2 {
+        let rules = robots.rules_told(SITE, &[], Some(since)).await;
+        assert_eq!((rules.allowed("https://example.com/page"), asks()), (Allowance::Unknown, 2), "once in a visit");
+    }
+    let rules = robots.rules_told(SITE, &[], Some(Instant::now())).await;
+    assert_eq!((rules.allowed("https://example.com/page"), asks()), (Allowance::Allowed, 3));
+    robots.rules_told(SITE, &[], Some(Instant::now())).await;
+    assert_eq!(asks(), 3, "what a host has told holds");
+}
+
 const SITE: &str = "https://example.com";
 
 async fn page(robots: &Robots) -> Allowance {

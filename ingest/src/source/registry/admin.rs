@@ -79,6 +79,7 @@ impl SourceAdmin for SourceRegistry {
         if record.paused {
             return Err(SourceError::Paused);
         }
+        self.inner.parts.visitor.asked(name);
         self.want(name);
         self.show(name).await
     }

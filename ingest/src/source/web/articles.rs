@@ -72,8 +72,11 @@ impl Articles {
                 let draft = draft::article(session.settings, key.clone(), entry, language, media_type, body);
                 return Ok(Article::Draft(Box::new(draft), vec![row, entry_row], true));
             }
-            Asked::Not { reason, is_transient } => {
-                session.note(format!("an article was not read: {reason}"));
+            Asked::Not { reason, is_transient, is_wish } => {
+                match is_wish {
+                    true => session.note(format!("skipped: an article was not read: {reason}")),
+                    false => session.fail(&url, &format!("the article was not read: {reason}")),
+                }
                 if is_transient && is_known {
                     session.memory.keep(&url);
                     return Ok(Article::Later);
@@ -88,24 +91,26 @@ impl Articles {
     }
 
     async fn ask(&mut self, session: &mut Session<'_>, url: &str, conditional: bool) -> Result<Asked, Halted> {
-        let no = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: false };
-        let rules = session.web.robots.rules(url, &session.settings.private_hosts).await;
+        let no = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: false, is_wish: false };
+        let later = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: true, is_wish: false };
+        let rules = session.rules(url).await;
         match rules.allowed(url) {
             Some(true) => {}
-            Some(false) => return Ok(no("robots.txt excludes it")),
-            None => {
-                return Ok(Asked::Not { reason: "its robots.txt cannot be had".to_owned(), is_transient: true });
+            Some(false) => {
+                let reason = "robots.txt excludes it".to_owned();
+                return Ok(Asked::Not { reason, is_transient: false, is_wish: true });
             }
+            None => return Ok(later("its robots.txt cannot be had")),
         }
         if self.is_throttled || session.is_failing() {
             // The entries' own words are had all the same.
-            return Ok(Asked::Not { reason: "its host does not answer".to_owned(), is_transient: true });
+            return Ok(later("its host does not answer"));
         }
         let fetched = match session.fetch(url, Asking::document(conditional)).await? {
             Ok(fetched) => fetched,
             Err(error) => {
                 self.is_throttled |= matches!(error.kind(), FetchErrorKind::Throttled(_));
-                return Ok(Asked::Not { reason: said(&error).to_owned(), is_transient: is_transient(&error) });
+                return Ok(if is_transient(&error) { later(said(&error)) } else { no(said(&error)) });
             }
         };
         let FetchAnswer::Content { content_type, body } = fetched.answer else {
@@ -125,8 +130,17 @@ impl Articles {
 /// The answer of an article's address.
 enum Asked {
     Unchanged,
-    Body { media_type: MediaType, body: Vec<u8>, row: UrlMemory },
-    Not { reason: String, is_transient: bool },
+    Body {
+        media_type: MediaType,
+        body: Vec<u8>,
+        row: UrlMemory,
+    },
+    /// `is_wish` where its host wants it so, which is no fault.
+    Not {
+        reason: String,
+        is_transient: bool,
+        is_wish: bool,
+    },
 }
 
 fn hash_of(entry: &FeedEntry) -> ContentHash {

@@ -114,8 +114,7 @@ impl Crawl {
         start: Url,
         pages_max: u32,
     ) -> Result<(Self, Vec<String>), Halted> {
-        let private_hosts = &session.settings.private_hosts;
-        let mut rules = session.web.robots.rules(start.as_str(), private_hosts).await;
+        let mut rules = session.rules(start.as_str()).await;
         may_begin(session, &*rules, &start)?;
         let conditional = session.memory.note(start.as_str(), PAGE).is_some_and(|note| Noted::says_enough(note, true));
         let fetched = match session.fetch(start.as_str(), Asking::document(conditional)).await? {
@@ -133,7 +132,7 @@ impl Crawl {
             return Err(session.halt("its address leads to another host"));
         };
         if address::origin(&start) != address::origin(&answered) {
-            rules = session.web.robots.rules(answered.as_str(), private_hosts).await;
+            rules = session.rules(answered.as_str()).await;
             // Under rules that nobody knows every page would look like one that was left.
             may_begin(session, &*rules, &answered)?;
         }

@@ -63,6 +63,8 @@ pub struct WebSource {
     pub reader: Arc<ParsePool>,
     /// Whose held deletions somebody has let go.
     pub releases: Releases,
+    /// Whose next visit a person has asked for.
+    pub asked: Asked,
 }
 
 impl WebSource {
@@ -101,15 +103,49 @@ impl WebVisitor for WebSource {
     fn release(&self, name: &SourceName) {
         self.releases.release(name);
     }
+
+    fn asked(&self, name: &SourceName) {
+        self.asked.ask(name);
+    }
 }
 
 /// Sources whose next visit may delete however much it finds gone.
 #[derive(Debug, Default)]
-pub struct Releases(Mutex<HashSet<SourceName>>);
+pub struct Releases(Marked);
 
 impl Releases {
     /// Lets the next complete visit of a source make the deletions that were held.
     pub fn release(&self, source: &SourceName) {
+        self.0.put(source);
+    }
+
+    fn take(&self, source: &SourceName) -> bool {
+        self.0.take(source)
+    }
+}
+
+/// Sources whose next visit was asked for by a person, who wants to know what is so now.
+#[derive(Debug, Default)]
+pub struct Asked(Marked);
+
+impl Asked {
+    /// Has the next visit of a source ask again what could not be told before.
+    pub fn ask(&self, source: &SourceName) {
+        self.0.put(source);
+    }
+
+    fn take(&self, source: &SourceName) -> bool {
+        self.0.take(source)
+    }
+}
+
+/// Sources with a mark that their next visit takes off. As many as there are sources at most: only those that are known
+/// are marked.
+#[derive(Debug, Default)]
+struct Marked(Mutex<HashSet<SourceName>>);
+
+impl Marked {
+    fn put(&self, source: &SourceName) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone());
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::fetch::{self, Allowance};
 
@@ -29,14 +30,15 @@ pub trait RobotsRules: Send + Sync {
 /// - Answers are kept, so that asking before every page costs nothing.
 #[async_trait]
 pub trait Robots: Send + Sync {
-    /// The rules of the host of `url`, fetched under the same guard as pages: of private hosts only those named.
-    async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<dyn RobotsRules>;
+    /// The rules of the host of `url`, fetched under the same guard as pages: of private hosts only those named. Where the
+    /// host could not tell, and that was before `told_since`, it is asked again.
+    async fn rules(&self, url: &str, private_hosts: &[String], told_since: Option<Instant>) -> Arc<dyn RobotsRules>;
 }
 
 #[async_trait]
 impl Robots for fetch::Robots {
-    async fn rules(&self, url: &str, private_hosts: &[String]) -> Arc<dyn RobotsRules> {
-        Self::rules(self, url, private_hosts).await
+    async fn rules(&self, url: &str, private_hosts: &[String], told_since: Option<Instant>) -> Arc<dyn RobotsRules> {
+        Self::rules_told(self, url, private_hosts, told_since).await
     }
 }
 

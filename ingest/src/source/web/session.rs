@@ -4,6 +4,7 @@
 //! - Every request and every write of a visit passes here: its bounds are kept in one place.
 //! - A reason that is recorded is short, names an address without its query, and carries nothing of a document.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use wellspring_core::source::{SourceSettings, UrlMemory, Visit};
 
 use super::WebSource;
 use super::memory::Memory;
+use super::robots::RobotsRules;
 use crate::source::registry::VisitOutcome;
 
 /// The visit ends here; its reason is recorded. Only [`Session`] makes one.
@@ -55,6 +57,8 @@ pub(super) struct Session<'a> {
     pub(super) visit: Visit,
     pub(super) held_deletions: u64,
     pub(super) requests_max: u64,
+    /// Whether a person asked for this visit.
+    is_asked: bool,
     now: Timestamp,
     stop: CancellationToken,
     began: Instant,
@@ -94,6 +98,7 @@ impl<'a> Session<'a> {
             visit,
             held_deletions: 0,
             requests_max: u64::MAX,
+            is_asked: web.asked.take(&settings.name),
             now,
             stop,
             began: Instant::now(),
@@ -122,6 +127,13 @@ impl<'a> Session<'a> {
     pub(super) fn fail(&mut self, url: &str, reason: &str) {
         self.visit.failed += 1;
         self.note(format!("{}: {reason}", shown(url)));
+    }
+
+    /// What the host of an address says to robots. A visit that a person asked for does not put up with a host that could
+    /// not tell before.
+    pub(super) async fn rules(&self, url: &str) -> Arc<dyn RobotsRules> {
+        let told_since = self.is_asked.then_some(self.began);
+        self.web.robots.rules(url, &self.settings.private_hosts, told_since).await
     }
 
     /// Asks an address. An outer error ends the visit, an inner one is the answer.

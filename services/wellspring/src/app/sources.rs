@@ -19,7 +19,7 @@ use wellspring_ingest::intake::Intake;
 use wellspring_ingest::parse::ParsePool;
 use wellspring_ingest::schedule::{EmbeddingMeter, PollBudget, SharedPlanner};
 use wellspring_ingest::source::registry::{HubWatcher, RegistryParts, SourceRegistry};
-use wellspring_ingest::source::web::{Releases, WebSource};
+use wellspring_ingest::source::web::{Asked, Releases, WebSource};
 
 use super::folders::{self, WatchedFolder};
 use crate::config::Config;
@@ -72,6 +72,7 @@ pub(super) async fn registry(config: &Config, parts: SourceParts) -> anyhow::Res
         journal: catalog.clone(),
         reader: parser,
         releases: Releases::default(),
+        asked: Asked::default(),
     };
     let budget = PollBudget::new(config.poll_requests_per_hour, config.poll_embedding_seconds_per_hour)
         .context("the polling budget")?;
