@@ -6,7 +6,7 @@
 //!
 //! Sources: the IANA special-purpose address registries of IPv4 and IPv6, and RFC 6890.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use thiserror::Error;
 
@@ -24,6 +24,14 @@ pub(super) fn public(address: IpAddr) -> Result<(), Forbidden> {
         IpAddr::V4(address) => public_v4(address),
         IpAddr::V6(address) => public_v6(address),
     }
+}
+
+/// The rule for ports on which this service listens itself: no address of this machine.
+pub(super) fn elsewhere(address: IpAddr) -> Result<(), Forbidden> {
+    let address = address.to_canonical();
+    // The system binds to its own addresses alone, so it is asked, for each anew: interfaces come and go.
+    let is_ours = address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok();
+    if is_ours { Err(Forbidden("this service's own")) } else { Ok(()) }
 }
 
 /// Networks of IPv4 that hold no public web server: (network, prefix length, what it is).

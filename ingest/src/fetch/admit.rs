@@ -27,15 +27,15 @@ pub struct ByItsForm;
 #[async_trait]
 impl Admit for ByItsForm {
     async fn admit(&self, url: &str, private_hosts: &[String]) -> Result<(), NotAdmitted> {
-        by_its_form(url, private_hosts, address::public).map(drop)
+        by_its_form(url, private_hosts, address::public, &[]).map(drop)
     }
 }
 
 #[async_trait]
 impl Admit for HttpFetch {
     async fn admit(&self, url: &str, private_hosts: &[String]) -> Result<(), NotAdmitted> {
-        let target = by_its_form(url, private_hosts, self.rule)?;
-        if target.private || !matches!(target.url.host(), Some(Host::Domain(_))) {
+        let target = by_its_form(url, private_hosts, self.rule, &self.options.own_ports)?;
+        if target.private && !target.own_port || !matches!(target.url.host(), Some(Host::Domain(_))) {
             return Ok(());
         }
         let found = match timeout(self.options.connect_timeout, self.lookup.lookup(&target.host)).await {
@@ -43,6 +43,14 @@ impl Admit for HttpFetch {
             Ok(Err(_)) | Err(_) => return Ok(()),
         };
         let first: Option<IpAddr> = found.first().copied();
+        if target.own_port {
+            let why = |forbidden| format!("leads to `{}`: {forbidden}", target.host);
+            let not = |forbidden| NotAdmitted { why: why(forbidden), private_host: None };
+            open_ones(found.clone(), address::elsewhere).map_err(not)?;
+        }
+        if target.private {
+            return Ok(());
+        }
         open_ones(found, self.rule).map(drop).map_err(|forbidden| {
             let at = first.map_or_else(String::new, |address| format!(" ({address})"));
             NotAdmitted { why: format!("leads to `{}`{at}: {forbidden}", target.host), private_host: Some(target.host) }
@@ -50,11 +58,16 @@ impl Admit for HttpFetch {
     }
 }
 
-fn by_its_form(url: &str, private_hosts: &[String], rule: AddressRule) -> Result<Target, NotAdmitted> {
+fn by_its_form(
+    url: &str,
+    private_hosts: &[String],
+    rule: AddressRule,
+    own_ports: &[u16],
+) -> Result<Target, NotAdmitted> {
     let private = |host: String, why: String| NotAdmitted { why, private_host: Some(host) };
     // What is wrong with an address that no leave would open comes first.
     let anything: AddressRule = |_| Ok(());
-    let target = Gate { private_hosts, rule: anything }
+    let target = Gate { private_hosts, rule: anything, own_ports }
         .first(url)
         .map_err(|error| NotAdmitted { why: format!("cannot be asked: {}", error.chain()), private_host: None })?;
     if target.private {

@@ -11,8 +11,10 @@
 //! Invariants:
 //! - Nothing connects to an address that did not pass the check, whether it came from a name, a literal or a redirect;
 //!   private networks are open to the hosts that a request names, and to no others.
+//! - Nothing connects to this service itself, whoever names it: what only its API's callers may read would become a
+//!   document.
 //! - Two clients, and so two pools of connections: one that a named host may use, and one that never saw an unchecked
-//!   address. A connection that one source was allowed is not lent to another.
+//!   address. A connection that one source was allowed is not lent to another. Ports that are our own have two more.
 //! - No proxy, no cookie, no credential, no referrer. What validates an answer goes to no other host.
 //! - What is sent (`post`) passes the same checks, follows no redirect, and stands in no line.
 //! - Waiting is bounded everywhere but in front of a host's line, where it is fair and can be given up.
@@ -73,6 +75,8 @@ pub struct FetchOptions {
     pub rate_window: Duration,
     /// One visit, redirects and body included, waiting for turns aside.
     pub visit_timeout: Duration,
+    /// Ports on which this service itself listens: no leave opens them at an address of this machine.
+    pub own_ports: Vec<u16>,
 }
 
 impl Default for FetchOptions {
@@ -87,6 +91,7 @@ impl Default for FetchOptions {
             idle_timeout: limits::FETCH_IDLE_TIMEOUT,
             rate_window: limits::FETCH_RATE_WINDOW,
             visit_timeout: limits::FETCH_TIMEOUT,
+            own_ports: Vec::new(),
         }
     }
 }
@@ -107,9 +112,16 @@ pub struct HttpFetch {
     options: FetchOptions,
     rule: AddressRule,
     lookup: Arc<dyn Lookup>,
-    public: Client,
-    private: Client,
+    public: Clients,
+    private: Clients,
     turns: Turns,
+}
+
+/// The clients of one rule.
+struct Clients {
+    anywhere: Client,
+    /// For ports on which we listen ourselves: it leaves out the addresses of this machine.
+    elsewhere: Client,
 }
 
 impl HttpFetch {
@@ -122,10 +134,10 @@ impl HttpFetch {
         // Another part of the program may have chosen a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let agent = agent(options.contact.as_deref())?;
-        let client = |rule| {
+        let client = |rule, elsewhere| {
             Client::builder()
                 .user_agent(agent.as_str())
-                .dns_resolver(CheckedResolver { lookup: Arc::clone(&lookup), rule })
+                .dns_resolver(CheckedResolver { lookup: Arc::clone(&lookup), rule, elsewhere })
                 .no_proxy()
                 .redirect(redirect::Policy::none())
                 .referer(false)
@@ -137,9 +149,19 @@ impl HttpFetch {
                 .build()
                 .map_err(|error| FetchOptionsError::Client(error.into()))
         };
-        let (public, private) = (client(Some(rule))?, client(None)?);
+        let clients = |rule| Ok(Clients { anywhere: client(rule, false)?, elsewhere: client(rule, true)? });
+        let (public, private) = (clients(Some(rule))?, clients(None)?);
         let turns = Turns::new(options.requests_max.max(1));
         Ok(Self { options, rule, lookup, public, private, turns })
+    }
+
+    fn gate<'a>(&'a self, private_hosts: &'a [String]) -> Gate<'a> {
+        Gate { private_hosts, rule: self.rule, own_ports: &self.options.own_ports }
+    }
+
+    fn client(&self, target: &Target) -> &Client {
+        let clients = if target.private { &self.private } else { &self.public };
+        if target.own_port { &clients.elsewhere } else { &clients.anywhere }
     }
 
     async fn turn(&self, target: &Target) -> Result<Turn, FetchError> {
@@ -164,7 +186,7 @@ fn agent(contact: Option<&str>) -> Result<String, FetchOptionsError> {
 #[async_trait]
 impl Fetch for HttpFetch {
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let gate = Gate { private_hosts: &request.private_hosts, rule: self.rule };
+        let gate = self.gate(&request.private_hosts);
         let mut target = gate.first(&request.url)?;
         let first_host = target.host.clone();
         let mut seen: Vec<Url> = Vec::new();
@@ -181,8 +203,7 @@ impl Fetch for HttpFetch {
                 idle_timeout: self.options.idle_timeout,
                 rate_window: self.options.rate_window,
             };
-            let client = if target.private { &self.private } else { &self.public };
-            let reply = timeout(left, question.ask(client)).await.unwrap_or_else(|_| {
+            let reply = timeout(left, question.ask(self.client(&target))).await.unwrap_or_else(|_| {
                 Err(FetchError::new(FetchErrorKind::TimedOut, format!("{} took too long", target.host)))
             });
             if let Err(FetchErrorKind::Throttled(Some(wanted))) = reply.as_ref().map_err(FetchError::kind) {

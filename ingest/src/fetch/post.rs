@@ -19,14 +19,13 @@ use wellspring_core::limits;
 use super::HttpFetch;
 use super::exchange::line_error;
 use super::headers;
-use super::target::{Gate, Target};
+use super::target::Target;
 
 #[async_trait]
 impl Post for HttpFetch {
     async fn post(&self, request: PostRequest) -> Result<Posted, FetchError> {
-        let gate = Gate { private_hosts: &request.private_hosts, rule: self.rule };
-        let target = gate.first(&request.url)?;
-        let client = if target.private { &self.private } else { &self.public };
+        let target = self.gate(&request.private_hosts).first(&request.url)?;
+        let client = self.client(&target);
         let wait = request.timeout;
         timeout(wait, send(client, &target, request)).await.unwrap_or_else(|_| {
             Err(FetchError::new(FetchErrorKind::TimedOut, format!("{} took too long", target.host)))

@@ -14,7 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use wellspring_core::limits;
 
-use super::address::{AddressRule, Forbidden};
+use super::address::{AddressRule, Forbidden, elsewhere};
 
 /// Finds the addresses of a name. Contract for implementors:
 ///
@@ -59,11 +59,13 @@ pub(super) struct CheckedResolver {
     pub(super) lookup: Arc<dyn Lookup>,
     /// `None` lets everything through: for hosts that the operator named.
     pub(super) rule: Option<AddressRule>,
+    /// Whether the addresses of this machine are left out, whatever the rule says.
+    pub(super) elsewhere: bool,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, rule) = (Arc::clone(&self.lookup), self.rule);
+        let (lookup, rule, is_elsewhere) = (Arc::clone(&self.lookup), self.rule, self.elsewhere);
         Box::pin(async move {
             let mut found = lookup.lookup(name.as_str()).await?;
             found.truncate(limits::FETCH_ADDRESSES_MAX);
@@ -71,6 +73,7 @@ impl Resolve for CheckedResolver {
                 Some(rule) => open_ones(found, rule)?,
                 None => found,
             };
+            let open = if is_elsewhere { open_ones(open, elsewhere)? } else { open };
             // Port 0 stands for the port of the request.
             let open: Addrs = Box::new(open.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(open)

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +17,8 @@ pub(super) enum Deed {
     SayForEver(Vec<u8>),
     /// Does nothing until the other side is gone.
     Wait,
+    /// Does nothing for this long.
+    Pause(Duration),
     /// Takes the next request on the same connection; without this, it is closed.
     KeepOpen,
 }
@@ -114,6 +117,10 @@ async fn connection(
                     }
                 }
                 Deed::Wait => stream.read_u8().await.map(drop),
+                Deed::Pause(pause) => {
+                    tokio::time::sleep(pause).await;
+                    Ok(())
+                }
                 Deed::KeepOpen => {
                     open = true;
                     Ok(())

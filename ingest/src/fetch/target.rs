@@ -11,7 +11,7 @@ use url::{Host, Url};
 use wellspring_core::fetch::{FetchError, FetchErrorKind};
 use wellspring_core::limits;
 
-use super::address::AddressRule;
+use super::address::{AddressRule, Forbidden, elsewhere};
 
 /// Ports that speak another protocol, which a request could be made to talk to: the list that browsers refuse
 /// (WHATWG Fetch, "port blocking").
@@ -32,6 +32,8 @@ pub(super) struct Target {
     pub(super) host: String,
     /// The operator named this host, so it may lie in a private network.
     pub(super) private: bool,
+    /// The port is one on which this service listens itself, so no address of this machine may be asked.
+    pub(super) own_port: bool,
 }
 
 /// What decides over addresses during one visit.
@@ -39,6 +41,7 @@ pub(super) struct Target {
 pub(super) struct Gate<'a> {
     pub(super) private_hosts: &'a [String],
     pub(super) rule: AddressRule,
+    pub(super) own_ports: &'a [u16],
 }
 
 impl Gate<'_> {
@@ -88,12 +91,18 @@ impl Gate<'_> {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             Some(Host::Domain(_)) | None => None,
         };
-        if let (Some(literal), false) = (literal, private) {
-            (self.rule)(literal).map_err(|forbidden| {
-                FetchError::caused_by(FetchErrorKind::Refused, format!("{host} may not be asked"), forbidden)
-            })?;
+        let own_port = url.port_or_known_default().is_some_and(|port| self.own_ports.contains(&port));
+        let judged = |rule: AddressRule| literal.map_or(Ok(()), rule);
+        let forbidden = |forbidden: Forbidden| {
+            FetchError::caused_by(FetchErrorKind::Refused, format!("{host} may not be asked"), forbidden)
+        };
+        if own_port {
+            judged(elsewhere).map_err(forbidden)?;
         }
-        Ok(Target { url, host, private })
+        if !private {
+            judged(self.rule).map_err(forbidden)?;
+        }
+        Ok(Target { url, host, private, own_port })
     }
 }
 
@@ -127,7 +136,7 @@ mod tests {
     use super::*;
 
     fn gate(private_hosts: &[String]) -> Gate<'_> {
-        Gate { private_hosts, rule: public }
+        Gate { private_hosts, rule: public, own_ports: &[7878] }
     }
 
     fn kind(result: Result<Target, FetchError>) -> FetchErrorKind {
@@ -202,6 +211,20 @@ mod tests {
         for address in ["http://127.0.0.2/", "http://[::2]/", "http://[::ffff:127.0.0.1]/", "http://[fd00::2]/"] {
             assert_eq!(kind(gate(&named).first(address)), FetchErrorKind::Refused, "{address}");
         }
+    }
+
+    #[test]
+    fn no_leave_opens_this_service_itself() {
+        let named = ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "localhost", "example.com"].map(str::to_owned);
+        for host in ["127.0.0.1", "127.1", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"] {
+            let refused = gate(&named).first(&format!("http://{host}:7878/v1/status")).unwrap_err();
+            assert_eq!(refused.kind(), FetchErrorKind::Refused, "{host}");
+        }
+        assert!(gate(&named).first("http://127.0.0.1:7879/").is_ok(), "another port is another service");
+        let by_name = gate(&named).first("http://localhost:7878/").unwrap();
+        assert!(by_name.own_port, "a name is judged where it is resolved");
+        let from = gate(&named).first("http://127.0.0.1:7879/").unwrap();
+        assert_eq!(kind(gate(&named).redirect(&from, "//127.0.0.1:7878/v1/status")), FetchErrorKind::Refused);
     }
 
     #[test]

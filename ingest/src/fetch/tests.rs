@@ -308,6 +308,48 @@ async fn each_wait_for_a_server_has_its_end() {
 }
 
 #[tokio::test]
+async fn a_body_that_drips_ends_long_before_a_visit_does() {
+    let server = Server::start(|_| {
+        let head = vec![Deed::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n".to_vec())];
+        let drops = (0..5000).flat_map(|_| [Deed::Say(b"x".to_vec()), Deed::Pause(Duration::from_millis(5))]);
+        head.into_iter().chain(drops).collect()
+    })
+    .await;
+    let client = client_with(FetchOptions { rate_window: SHORT, ..options() }, &[]).0;
+    let error = client.fetch(request(server.url("/"))).await.unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "127.0.0.1 sends fewer than 1024 bytes a second");
+}
+
+#[tokio::test]
+async fn no_leave_opens_the_services_own_port() {
+    let own = Server::start(|_| answer("200 OK", &[], b"secret")).await;
+    let own_port = own.address.port();
+    let other = Server::start(move |head| match path(head) {
+        "/name" => answer("302 Found", &[&format!("Location: http://localhost:{own_port}/v1/status")], b""),
+        "/literal" => answer("302 Found", &[&format!("Location: http://127.0.0.1:{own_port}/v1/status")], b""),
+        _ => answer("200 OK", &[], b"ok"),
+    })
+    .await;
+    let client = HttpFetch::new(FetchOptions { own_ports: vec![own_port], ..options() }).unwrap();
+    let hosts = ["localhost", "127.0.0.1", "127.0.0.2", "0.0.0.0", "::1"].map(str::to_owned).to_vec();
+    let named = |url: String| FetchRequest { private_hosts: hosts.clone(), ..request(url) };
+    for host in ["localhost", "127.0.0.1", "127.0.0.2", "0.0.0.0", "[::1]"] {
+        let url = format!("http://{host}:{own_port}/v1/status");
+        let error = client.fetch(named(url.clone())).await.unwrap_err();
+        assert_eq!(error.kind(), FetchErrorKind::Refused, "{host}");
+        assert!(error.chain().contains("this service's own"), "{}", error.chain());
+        let refused = client.admit(&url, &hosts).await.unwrap_err();
+        assert_eq!(refused.private_host, None, "no leave helps: {}", refused.why);
+    }
+    for path in ["/name", "/literal"] {
+        assert_eq!(kind(client.fetch(named(other.url(path))).await), FetchErrorKind::Refused, "{path}");
+    }
+    assert_eq!(body(client.fetch(named(other.url("/"))).await), b"ok");
+    assert!(own.seen().is_empty());
+}
+
+#[tokio::test]
 async fn redirects_are_followed_and_remembered_when_they_are_for_ever() {
     let server = Server::start(|head| match path(head) {
         "/for-ever" => answer("301 Moved", &["Location: /then"], b"ignored"),

@@ -111,7 +111,8 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
 
     let screener = Arc::new(Screener::new(config.screen.clone(), catalog.clone()));
     let meter = Arc::new(EmbeddingMeter::default());
-    let client = sources::client(&config)?;
+    let address = listener.local_addr().context("the listening socket has no address")?;
+    let client = sources::client(&config, address.port())?;
     let hubs = hooks::hubs(&config, catalog.clone(), client.clone());
     let parts = SourceParts {
         client: client.clone(),
@@ -144,7 +145,6 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     };
 
     let mut tasks = JoinSet::new();
-    let address = listener.local_addr().context("the listening socket has no address")?;
     let http_stop = stop.clone();
     tasks.spawn(async move {
         let served = wellspring_http::serve(listener, service, HttpSettings::default(), http_stop).await;

@@ -24,12 +24,13 @@ use wellspring_ingest::source::web::{Asked, Releases, WebSource};
 use super::folders::{self, WatchedFolder};
 use crate::config::Config;
 
-/// The one guarded client; `None` offline.
-pub(super) fn client(config: &Config) -> anyhow::Result<Option<Arc<HttpFetch>>> {
+/// The one guarded client, which never asks this service itself; `None` offline.
+pub(super) fn client(config: &Config, own_port: u16) -> anyhow::Result<Option<Arc<HttpFetch>>> {
     if config.offline {
         return Ok(None);
     }
-    let options = FetchOptions { contact: config.fetch_contact.clone(), ..FetchOptions::default() };
+    let options =
+        FetchOptions { contact: config.fetch_contact.clone(), own_ports: vec![own_port], ..FetchOptions::default() };
     Ok(Some(Arc::new(HttpFetch::new(options).context("could not prepare the client that visits sources")?)))
 }
 
