@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use encoding_rs::Encoding;
 use futures::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
@@ -122,8 +123,9 @@ fn refuse_compressed(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-/// Refuses JSON that is told to be in another encoding than UTF-8, which would be read as something else than was sent. A
-/// document that is JSON itself is no request of ours: its reader looks at its bytes.
+/// Refuses text in an encoding that nobody knows, and JSON that is told to be in another encoding than UTF-8, which would
+/// be read as something else than was sent. A document that is JSON itself is no request of ours: its reader looks at its
+/// bytes.
 fn refuse_charset(request: &Request) -> Result<(), ApiError> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = kind.split(';');
@@ -136,6 +138,13 @@ fn refuse_charset(request: &Request) -> Result<(), ApiError> {
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_ascii_lowercase())
     });
     match charset {
+        Some(charset) if essence.starts_with("text/") && Encoding::for_label(charset.as_bytes()).is_none() => {
+            Err(ApiError::new(
+                Code::UnsupportedContentType,
+                "the charset in `Content-Type` is none that is known",
+                "name one that browsers know, such as `utf-8` or `windows-1252`, or none: then the bytes are looked at",
+            ))
+        }
         Some(charset) if is_json && !is_document && !UTF_8.contains(&charset.as_str()) => Err(ApiError::new(
             Code::UnsupportedContentType,
             "the JSON is in another encoding than UTF-8",
