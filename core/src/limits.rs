@@ -74,6 +74,8 @@ pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// The rest of a refused body is read and dropped for this long, so that the refusal is not lost in a reset.
 pub const BODY_DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// And up to this many bytes: the largest body that carries one document. Beyond, the connection ends with the answer.
+pub const BODY_DISCARD_BYTES_MAX: u64 = DOCUMENT_BODY_BYTES_MAX as u64;
 /// Bytes of request bodies held in memory at once, over all requests; more are answered 503.
 pub const BODIES_BYTES_MAX: usize = 256 << 20;
 /// A response that its reader takes nothing of for this long is cut, or it would hold its place for ever.

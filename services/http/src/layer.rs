@@ -5,6 +5,7 @@
 //!   holds until the last byte of its response is gone or its caller is.
 //! - A short body is read before its request takes a place: who sends it slowly keeps nobody else out. Uploads have
 //!   places of their own.
+//! - A body that was refused before its end leaves nothing on its connection for the next request to stumble over.
 //! - A compressed body is refused: nothing here would unpack it.
 //! - The log knows a request by its id, method, route, status and milliseconds, and by nothing its caller wrote.
 //! - A panic in a handler is one failed request.
@@ -32,6 +33,7 @@ use wellspring_core::limits;
 use crate::auth;
 use crate::body::Collected;
 use crate::error::{ApiError, Code, DamageMet};
+use crate::leftover::Leftover;
 use crate::metrics::Metrics;
 use crate::routes::Shared;
 
@@ -65,11 +67,15 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
         route: route.clone(),
         method: request.method().clone(),
     };
+    let (request, leftover) = Leftover::lend(request);
     let admitted = if open { Ok((request, None)) } else { admit(&shared, request, &route).await };
-    let (response, place) = match admitted {
+    let (mut response, place) = match admitted {
         Ok((request, place)) => (run(request, next).instrument(span).await, place),
         Err(error) => (error.into_response(), None),
     };
+    if let Some(leftover) = leftover {
+        leftover.settle(&mut response).await;
+    }
     if response.extensions().get::<DamageMet>().is_some() {
         shared.damage_met.store(true, Ordering::Relaxed);
     }

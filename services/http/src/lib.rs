@@ -18,6 +18,7 @@ mod fields;
 mod filter;
 mod history;
 mod layer;
+mod leftover;
 mod metrics;
 pub mod openai;
 pub mod openapi;

@@ -92,6 +92,58 @@ async fn a_compressed_body_is_refused_and_not_stored_as_it_is() {
     assert_eq!(json(plain).await.0, 202);
 }
 
+/// The head of the next answer on a connection, in lower case, after which its body is read too.
+async fn next_head(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.expect("the connection is open"));
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    connection.read_exact(&mut body).await.unwrap();
+    head
+}
+
+fn put(path: &str, content_type: &str, length: usize, more: &str) -> String {
+    format!(
+        "PUT /v1/documents/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\n\
+         content-length: {length}\r\n{more}\r\n"
+    )
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_body_on_its_connection_is_answered() {
+    let server = start().await;
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    for (content_type, length, status) in [
+        ("application/zip", 900, 415),
+        ("application/zip", 200_000, 415),
+        ("text/plain; charset=foo", 900, 415),
+        ("text/plain", 17 << 20, 413),
+    ] {
+        let mut request = put("a", content_type, length, "").into_bytes();
+        request.resize(request.len() + length, b'x');
+        connection.write_all(&request).await.unwrap();
+        let head = next_head(&mut connection).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")) && !head.contains("connection: close"), "{head}");
+        connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        assert!(next_head(&mut connection).await.starts_with("http/1.1 200 "), "{content_type} {length}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_a_body_that_is_not_read_says_that_the_connection_ends() {
+    let server = start().await;
+    for (length, more) in [(1 << 30, ""), (900, "expect: 100-continue\r\n")] {
+        let mut connection = TcpStream::connect(server.address).await.unwrap();
+        connection.write_all(put("a", "application/zip", length, more).as_bytes()).await.unwrap();
+        let head = next_head(&mut connection).await;
+        assert!(head.starts_with("http/1.1 415 ") && head.contains("connection: close"), "{head}");
+        closed_after(&mut connection).await;
+    }
+}
+
 #[tokio::test]
 async fn i7_connections_beyond_the_bound_wait_their_turn() {
     let server = start_with(HttpSettings { connections_max: 1, ..HttpSettings::default() }, None).await;
