@@ -551,6 +551,9 @@ pub const EMAIL_SEPARATORS_MAX: usize = 100_000;
 pub const EMAIL_DEPTH_MAX: usize = 8;
 /// Bytes of a block of source code, beyond which it ends at the next line: a chunk holds some 1,000.
 pub const CODE_BLOCK_BYTES_MAX: usize = 4 << 10;
+/// Cells of an HTML page that are said again in the rows that they reach down into (`rowspan`); a page may claim that one
+/// reaches down a million rows.
+pub const HTML_TABLE_REPEATS_MAX: usize = 10_000;
 /// Cells of one row of an HTML table that get their column's header; beyond this it is a layout, not a table.
 pub const HTML_TABLE_COLUMNS_MAX: usize = 1000;
 

@@ -5,6 +5,7 @@
 //!   through every open element for each tag, so an unbounded depth would cost its square.
 //! - What is left out as being in the way ([`super::html_main`]) is left out whole; all else is in the order of the page.
 
+use ego_tree::NodeId;
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{ParseOpts, parse_document};
 use scraper::node::Element;
@@ -49,7 +50,11 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
             Node::Element(element) if is_hidden(element) => descend = false,
             Node::Element(_) if left_out.contains(&id) || tables.headers.contains(&id) => descend = false,
             Node::Element(element) => {
-                builder.open(role_of(id, element));
+                let role = role_of(id, element);
+                if role == Role::Cell {
+                    say_from_above(&mut builder, &tables, id);
+                }
+                builder.open(role);
                 if let Some(name) = tables.names.get(&id) {
                     builder.name_cell(name.clone());
                 }
@@ -69,7 +74,11 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
             if let Node::Element(element) = node.value()
                 && descend
             {
-                builder.close(role_of(node.id(), element));
+                let role = role_of(node.id(), element);
+                if role == Role::Row {
+                    say_from_above(&mut builder, &tables, node.id());
+                }
+                builder.close(role);
             }
             descend = true;
             if let Some(sibling) = node.next_sibling() {
@@ -84,6 +93,18 @@ pub(super) fn parse(page: &str) -> Result<Parsed, Refused> {
     }
     let (text, blocks, first_heading) = builder.finish();
     Ok(Parsed { text, title: head_title.or(first_heading), blocks, places: Vec::new() })
+}
+
+/// Writes the cells of rows above that reach down to this place.
+fn say_from_above(builder: &mut TextBuilder, tables: &Tables, place: NodeId) {
+    for above in tables.from_above.get(&place).into_iter().flatten() {
+        builder.open(Role::Cell);
+        if let Some(name) = &above.name {
+            builder.name_cell(name.clone());
+        }
+        builder.text(&above.said);
+        builder.close(Role::Cell);
+    }
 }
 
 /// The most words outside quotes in one tag: about its attributes. The tree builder compares each attribute of a tag

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - A page that has none of these is read whole.
-//! - What holds more than half of the text is never left out, and when next to nothing would be left, nothing is.
+//! - What holds more than half of the text is never left out, and when next to nothing would be left, nothing is: but the
+//!   main part that a page names is the page, however short it is, as long as what stands beside it is no longer.
 //! - Two passes over the tree, whatever it is.
 
 use std::collections::HashSet;
@@ -43,7 +44,8 @@ const CONSENT_WORDS: &[&str] = &["cookie", "cookies", "consent", "gdpr", "ccpa"]
 const CONSENT_CHARS_MAX: usize = 2000;
 /// Links of a list that is nothing but links.
 const LIST_LINKS_MIN: usize = 5;
-/// Characters that a main part has, and that are left of a page, at least: with fewer, nothing is left out.
+/// Characters that are left of a page that names no main part, at least: with fewer, nothing is left out. An article
+/// that has fewer is the main part only where nothing but what is in the way stands beside it.
 const LEFT_CHARS_MIN: usize = 100;
 
 /// The nodes that are left out, each with all below it.
@@ -76,7 +78,7 @@ pub(super) fn left_out(html: &Html) -> HashSet<NodeId> {
             chosen.push(part.id);
         }
     }
-    if left >= LEFT_CHARS_MIN {
+    if left >= LEFT_CHARS_MIN || root.is_some() && left > 0 {
         out.extend(chosen);
     }
     out
@@ -236,7 +238,8 @@ impl Parts {
                 beside -= part.measure.chars.min(beside);
             }
         }
-        (chars >= LEFT_CHARS_MIN && chars * 2 >= beside).then_some(main)
+        let is_named = self.found[main].kind == Kind::Main || chars >= LEFT_CHARS_MIN || beside == 0;
+        (chars > 0 && is_named && chars * 2 >= beside).then_some(main)
     }
 
     /// Whether the one part is the other or stands in it.

@@ -1,10 +1,12 @@
 //! Which tables hold data, and what is each cell's column called?
 //!
-//! A row is read alone, by a search and in a citation, so each cell takes the name of its column along. A table without
-//! `th` that holds other tables or headings only arranges the page.
+//! A row is read alone, by a search and in a citation, so each cell takes the name of its column along, and one that
+//! reaches down over several rows is said in each. A table without `th` that holds other tables or headings only arranges
+//! the page.
 //!
 //! Invariants:
 //! - One pass over the tree and one over the cells; names are cut, since each is written as often as there are rows.
+//! - What is said again is whole, short, and bounded in number over the page.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -23,8 +25,10 @@ use super::html_text::Role;
 const HEADER_ROWS_MAX: usize = 3;
 /// Bytes of a column's name.
 const NAME_BYTES_MAX: usize = 80;
-/// Nodes looked at for a column's name.
+/// Nodes looked at for a column's name, or for a value.
 const NAME_NODES_MAX: usize = 200;
+/// Bytes of a cell that is said again in the rows below; a longer one is a text, not a value.
+const VALUE_BYTES_MAX: usize = 200;
 
 /// What the walk over a page must know of its tables.
 #[derive(Debug, Default)]
@@ -35,6 +39,17 @@ pub(super) struct Tables {
     pub(super) names: HashMap<NodeId, Rc<str>>,
     /// Rows that say nothing beyond the names.
     pub(super) headers: HashSet<NodeId>,
+    /// What cells of rows above say here: before the cell of this id, or at the end of the row of this id.
+    pub(super) from_above: HashMap<NodeId, Vec<Above>>,
+    /// How many there are, over the page.
+    repeats: usize,
+}
+
+/// A cell that reaches down from a row above.
+#[derive(Debug, Clone)]
+pub(super) struct Above {
+    pub(super) name: Option<Rc<str>>,
+    pub(super) said: Rc<str>,
 }
 
 #[derive(Debug)]
@@ -90,21 +105,23 @@ impl Tables {
 
     fn name_cells(&mut self, html: &Html, table: &Table) {
         let header_rows = table.rows.iter().take(HEADER_ROWS_MAX).take_while(|row| is_header(row)).count();
-        if header_rows == 0 || header_rows == table.rows.len() {
-            return;
-        }
+        // Names without values are values.
+        let header_rows = if header_rows == table.rows.len() { 0 } else { header_rows };
         let mut names: Vec<String> = Vec::new();
         let mut columns = Columns::default();
         for (place, row) in table.rows.iter().enumerate() {
-            let places = columns.places_of(row);
-            if place < header_rows {
+            let is_header = place < header_rows;
+            let laid = columns.lay(html, row, !is_header && self.repeats < limits::HTML_TABLE_REPEATS_MAX);
+            if is_header {
                 self.headers.insert(row.id);
-                for (cell, column) in row.cells.iter().zip(places) {
-                    let said = html.tree.get(cell.id).map(name_of).unwrap_or_default();
+                for laid in laid {
+                    let Laid::Own { column, cell } = laid else { continue };
+                    let (said, _) =
+                        html.tree.get(cell.id).map(|cell| words_of(cell, NAME_BYTES_MAX)).unwrap_or_default();
                     let end = (column + cell.columns).min(limits::HTML_TABLE_COLUMNS_MAX);
                     names.resize(names.len().max(end), String::new());
                     for name in names.iter_mut().take(end).skip(column) {
-                        add_name(name, &said);
+                        add_name(name, said.trim_end_matches(':'));
                     }
                 }
                 continue;
@@ -112,11 +129,35 @@ impl Tables {
             if place == header_rows {
                 columns.names = names.iter().map(|name| Rc::from(name.as_str())).collect();
             }
-            for (cell, column) in row.cells.iter().zip(places) {
-                if let Some(name) = columns.names.get(column).filter(|name| !name.is_empty()) {
-                    self.names.insert(cell.id, name.clone());
+            self.take_row(row, laid, &columns);
+        }
+    }
+
+    /// Names the cells of a row of values, and adds those that reach down into it.
+    fn take_row(&mut self, row: &Row, laid: Vec<Laid<'_>>, columns: &Columns) {
+        if row.cells.is_empty() {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for laid in laid {
+            match laid {
+                Laid::Above { column, said } if self.repeats < limits::HTML_TABLE_REPEATS_MAX => {
+                    self.repeats += 1;
+                    waiting.push(Above { name: columns.name(column), said });
+                }
+                Laid::Above { .. } => {}
+                Laid::Own { column, cell } => {
+                    if !waiting.is_empty() {
+                        self.from_above.insert(cell.id, std::mem::take(&mut waiting));
+                    }
+                    if let Some(name) = columns.name(column) {
+                        self.names.insert(cell.id, name);
+                    }
                 }
             }
+        }
+        if !waiting.is_empty() {
+            self.from_above.insert(row.id, waiting);
         }
     }
 }
@@ -195,57 +236,98 @@ fn take_note(table: &mut Table, in_head: &mut bool, id: NodeId, element: &Elemen
 #[derive(Debug, Default)]
 struct Columns {
     names: Vec<Rc<str>>,
-    /// For each column, how many more rows are taken by a cell above.
-    taken: Vec<usize>,
+    /// Rows laid so far.
+    rows: usize,
+    /// For each column, the cell above that takes it.
+    taken: Vec<Reach>,
+}
+
+/// A cell that reaches down.
+#[derive(Debug, Clone, Default)]
+struct Reach {
+    /// The first row that it does not reach.
+    until: usize,
+    /// What it says, where that is a value; and its first column.
+    said: Option<Rc<str>>,
+    column: usize,
+}
+
+/// What stands in a row, from left to right.
+#[derive(Debug)]
+enum Laid<'r> {
+    Own { column: usize, cell: &'r Cell },
+    Above { column: usize, said: Rc<str> },
 }
 
 impl Columns {
-    fn places_of(&mut self, row: &Row) -> Vec<usize> {
-        let mut places = Vec::with_capacity(row.cells.len());
-        let mut next: Vec<(usize, usize)> = Vec::new();
+    fn name(&self, column: usize) -> Option<Rc<str>> {
+        self.names.get(column).filter(|name| !name.is_empty()).cloned()
+    }
+
+    /// The cells of the next row in their columns; those of rows above and what cells of this row say to those below only
+    /// where it `has_values`.
+    fn lay<'r>(&mut self, html: &Html, row: &'r Row, has_values: bool) -> Vec<Laid<'r>> {
+        let mut laid = Vec::with_capacity(row.cells.len());
+        let mut next: Vec<(std::ops::Range<usize>, Reach)> = Vec::new();
         let mut column = 0;
         for cell in &row.cells {
-            while self.taken.get(column).is_some_and(|rows| *rows > 0) {
-                column += 1;
-            }
-            places.push(column);
-            if column < limits::HTML_TABLE_COLUMNS_MAX {
-                next.extend((column..column + cell.columns).map(|column| (column, cell.rows - 1)));
+            column = self.pass_taken(column, has_values, &mut laid);
+            laid.push(Laid::Own { column, cell });
+            let end = (column + cell.columns).min(limits::HTML_TABLE_COLUMNS_MAX);
+            if cell.rows > 1 && column < end {
+                let words = html.tree.get(cell.id).filter(|_| has_values).map(|cell| words_of(cell, VALUE_BYTES_MAX));
+                let said = words.filter(|(said, is_whole)| *is_whole && !said.is_empty()).map(|(said, _)| said.into());
+                next.push((column..end, Reach { until: self.rows.saturating_add(cell.rows), said, column }));
             }
             column += cell.columns;
         }
-        self.taken.iter_mut().for_each(|rows| *rows = rows.saturating_sub(1));
-        for (column, rows) in
-            next.into_iter().filter(|(column, rows)| *rows > 0 && *column < limits::HTML_TABLE_COLUMNS_MAX)
-        {
-            self.taken.resize(self.taken.len().max(column + 1), 0);
-            self.taken[column] = rows;
+        while has_values && column < self.taken.len() {
+            column = self.pass_taken(column, true, &mut laid).max(column + 1);
         }
-        places
+        for (columns, reach) in next {
+            self.taken.resize(self.taken.len().max(columns.end), Reach::default());
+            self.taken[columns].fill(reach);
+        }
+        self.rows += 1;
+        laid
+    }
+
+    /// The first column from this one on that no cell above takes; what those say is laid, where it is wanted.
+    fn pass_taken(&self, mut column: usize, has_values: bool, laid: &mut Vec<Laid<'_>>) -> usize {
+        while let Some(reach) = self.taken.get(column).filter(|reach| reach.until > self.rows) {
+            if let Some(said) = reach.said.as_ref().filter(|_| has_values && reach.column == column) {
+                laid.push(Laid::Above { column, said: said.clone() });
+            }
+            column += 1;
+        }
+        column
     }
 }
 
-/// The words of a header's cell, cut to their bound.
-fn name_of(cell: NodeRef<'_, Node>) -> String {
-    let mut name = String::new();
+/// The words of a cell, cut to a bound, and whether they are all of it.
+fn words_of(cell: NodeRef<'_, Node>, bytes_max: usize) -> (String, bool) {
+    let mut said = String::new();
     let mut hidden: Option<NodeId> = None;
-    for edge in cell.traverse().take(NAME_NODES_MAX) {
+    let mut edges = cell.traverse();
+    for edge in edges.by_ref().take(NAME_NODES_MAX) {
         match edge {
             Edge::Open(node) if hidden.is_none() => match node.value() {
                 Node::Element(element) if is_hidden(element) => hidden = Some(node.id()),
-                Node::Text(text) if name.len() < NAME_BYTES_MAX => {
-                    name.extend(text.chars().filter(|c| *c != '\u{ad}').take(NAME_BYTES_MAX));
+                Node::Text(text) if said.len() <= bytes_max => {
+                    said.extend(text.chars().filter(|c| *c != '\u{ad}').take(bytes_max + 1));
                 }
-                Node::Element(_) => name.push(' '),
+                Node::Element(_) => said.push(' '),
                 _ => {}
             },
             Edge::Close(node) if hidden == Some(node.id()) => hidden = None,
             _ => {}
         }
     }
-    let mut name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
-    name.trim_end().trim_end_matches(':').to_owned()
+    let mut said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_whole = said.len() <= bytes_max && edges.next().is_none();
+    said.truncate(said.floor_char_boundary(bytes_max));
+    said.truncate(said.trim_end().len());
+    (said, is_whole)
 }
 
 /// Adds a row of a header to a column's name.

@@ -96,11 +96,39 @@ fn cells_over_several_columns_and_rows_keep_the_others_in_place() {
                 <tr><td rowspan=2>Passau<td>Donau<td>2850<tr><td>Inn<td>517<tr><td colspan=2>Köln<td>1230</table>";
     assert_eq!(
         text_of(page),
-        "City: Passau | River Name: Donau | River Length: 2850\nRiver Name: Inn | River Length: 517\nCity: Köln | \
-         River Length: 1230"
+        "City: Passau | River Name: Donau | River Length: 2850\nCity: Passau | River Name: Inn | River Length: 517\n\
+         City: Köln | River Length: 1230"
     );
     // What a page claims decides nothing.
     assert_eq!(text_of("<table><tr><th colspan=999999999>a<tr><td rowspan=99999999999>b<td>c</table>"), "a: b | a: c");
+}
+
+#[test]
+fn a_cell_that_reaches_down_is_said_in_each_of_its_rows() {
+    let page = "<table><tr><th>No<th>Name<th>Deck<tr><td rowspan=2>1<td>Ann<td>A<tr><td>Ben<td rowspan=2>B<tr><td>2<td>Cas\
+                <tr><td>3<td>Dee<td>C</table>";
+    assert_eq!(
+        text_of(page),
+        "No: 1 | Name: Ann | Deck: A\nNo: 1 | Name: Ben | Deck: B\nNo: 2 | Name: Cas | Deck: B\n\
+         No: 3 | Name: Dee | Deck: C"
+    );
+    assert_eq!(text_of("<table><tr><td rowspan=2>1<td>a<tr><td>b</table>"), "1 | a\n1 | b", "without names too");
+    assert_eq!(text_of("<table><tr><td rowspan=3>1<td>a<tr><tr><td>b</table>"), "1 | a\n1 | b");
+    // A header that claims to reach down is no value, and neither is a long text.
+    let page = "<table><tr><th rowspan=9>No<th>Name<tr><td>Ann<tr><td>Ben</table>";
+    assert_eq!(text_of(page), "Name: Ann\nName: Ben");
+    let long = prose(600);
+    let page = format!("<table><tr><td rowspan=2>{long}<td>a<tr><td>b</table>");
+    assert_eq!(text_of(&page), format!("{long} | a\nb"));
+}
+
+#[test]
+fn i7_what_reaches_down_is_said_again_so_often_and_no_more() {
+    let rows = 20_000;
+    let page = format!("<table><tr>{}{}</table>", "<td rowspan=100000>x".repeat(900), "<tr><td>y".repeat(rows));
+    let text = text_of(&page);
+    assert_eq!(text.matches('x').count(), 900 + limits::HTML_TABLE_REPEATS_MAX);
+    assert_eq!(text.matches('y').count(), rows);
 }
 
 #[test]
@@ -143,6 +171,25 @@ fn the_main_part_is_read_alone_with_its_own_header_and_remarks() {
     }
     let page = format!("<body><article><p>{prose}</p></article><article><p>Two.</p></article></body>");
     assert_eq!(text_of(&page), format!("{prose}\n\nTwo."));
+}
+
+#[test]
+fn a_short_main_part_is_read_alone_too() {
+    let around = |main: &str| {
+        format!(
+            "<body><header>SITEHEADER <a href=/>HOMELINK</a></header><nav><a href=/a>NAVLINK</a></nav>{main}\
+             <aside>ASIDETEXT</aside><footer>FOOTERTEXT</footer></body>"
+        )
+    };
+    assert_eq!(
+        text_of(&around("<main><h1>Ferry</h1><p>It leaves at 22:15.</p></main>")),
+        "Ferry\n\nIt leaves at 22:15."
+    );
+    assert_eq!(text_of(&around("<div role=main>At 22:15.</div>")), "At 22:15.");
+    assert_eq!(text_of(&around("<article><p>At 22:15.</p></article>")), "At 22:15.");
+    assert_eq!(text_of(&around("<main><nav>Up</nav><p>It leaves at 22:15.</p></main>")), "It leaves at 22:15.");
+    // A main part without text is none.
+    assert!(text_of(&around("<main> </main>")).contains("ASIDETEXT"));
 }
 
 #[test]
