@@ -41,10 +41,14 @@ pub(crate) async fn one_missing_answer_deletes_nothing_and_several_do() {
     };
     world.web.says(PAGE, script(true));
     for _ in 1..limits::PAGE_MISSES_MAX {
-        assert_eq!(world.visit().await.visit.deleted, 0);
+        let visit = world.visit().await.visit;
+        assert_eq!((visit.deleted, visit.failed, visit.complete), (0, 1, true));
+        assert!(visit.errors[0].contains("it is missing (404); its document"), "{:?}", visit.errors);
+        assert_eq!(world.store.unread("s/about?x=1").as_deref(), Some("it was missing at the last visit (404)"));
     }
     world.web.says(PAGE, script(false));
-    world.visit().await;
+    assert_eq!(world.visit().await.visit.failed, 0);
+    assert_eq!(world.store.unread("s/about?x=1"), None, "it is back, and as good as ever");
     world.web.says(PAGE, Reply::Fails(FetchErrorKind::ServerError(503)));
     assert!(!world.visit().await.visit.complete);
     world.web.says(PAGE, script(true));
@@ -55,6 +59,16 @@ pub(crate) async fn one_missing_answer_deletes_nothing_and_several_do() {
     assert!(world.store.keys().is_empty());
     world.web.says(PAGE, script(false));
     assert_eq!(world.visit().await.visit.changed, 1, "it may come back");
+}
+
+pub(crate) async fn a_page_that_never_was_there_is_no_success() {
+    let mut world = page();
+    world.web.says(PAGE, Reply::Gone(false));
+    for _ in 0..=limits::PAGE_MISSES_MAX {
+        let visit = world.visit().await.visit;
+        assert_eq!((visit.failed, visit.errors.len()), (1, 1));
+        assert!(visit.errors[0].ends_with("it is missing (404)"), "{:?}", visit.errors);
+    }
 }
 
 pub(crate) async fn a_version_that_cannot_be_read_leaves_the_last_one_and_says_so() {

@@ -1,7 +1,8 @@
 //! Is this one page still there, and does it say something new?
 //!
 //! Invariants:
-//! - One missing answer deletes nothing: sites lose pages for an hour. 410 says what it means.
+//! - One missing answer deletes nothing, and is told: sites lose pages for an hour, so the document stays, marked as
+//!   outdated. 410 says what it means.
 //! - A version that cannot be read leaves what was read last, and says so at the document.
 
 use wellspring_core::fetch::{FetchAnswer, Validators};
@@ -84,13 +85,22 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
 
 async fn gone(session: &mut Session<'_>, url: &str, for_ever: bool, is_known: bool) -> Result<(), Halted> {
     let misses = session.memory.note(url, MISSES).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
-    session.note(if for_ever { "it is gone" } else { "it is missing" });
-    if is_known && (for_ever || misses >= limits::PAGE_MISSES_MAX) {
-        let key = address::canonical(url).and_then(|url| address::page_key(&session.settings.name, &url));
-        if let Some(key) = key {
-            session.delete(session.settings.collection.clone(), key).await?;
-        }
-        return Ok(());
+    let goes = for_ever || misses >= limits::PAGE_MISSES_MAX;
+    session.fail(
+        url,
+        match (for_ever, is_known && !goes) {
+            (true, _) => "it is gone for good (410)",
+            (false, true) => "it is missing (404); its document is deleted when it stays so",
+            (false, false) => "it is missing (404)",
+        },
+    );
+    let key = address::canonical(url).and_then(|url| address::page_key(&session.settings.name, &url));
+    let key = key.filter(|_| is_known);
+    match key {
+        Some(key) if goes => session.delete(session.settings.collection.clone(), key).await?,
+        // The same at each of these visits: one mark, not one for each.
+        Some(key) => session.unread(key, "it was missing at the last visit (404)", Vec::new()).await?,
+        None => {}
     }
     // Asked without a condition next time: what was there last is of no use as long as it is missing.
     session.memory.remember(vec![row(url, &Validators::default(), None), note(url, MISSES, misses.to_string())]);
