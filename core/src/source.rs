@@ -116,7 +116,8 @@ pub enum Origin {
         /// A sitemap; where absent, `robots.txt` and `/sitemap.xml` are asked for one before pages are crawled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sitemap: Option<String>,
-        /// Links from the beginning to a page; pages of a sitemap have depth 1.
+        /// Links from the beginning to a page; pages of a sitemap have depth 1, and those of one that is named are wanted
+        /// whatever this says.
         #[serde(default = "depth_default")]
         depth_max: u32,
         /// Pages in all.

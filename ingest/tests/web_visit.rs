@@ -62,6 +62,7 @@ fn check_all() -> ExitCode {
         sites::an_unchanged_site_is_walked_by_what_was_remembered,
         sites::a_page_that_is_no_longer_linked_is_deleted,
         sites::a_sitemap_says_what_there_is,
+        sites::a_sitemap_that_is_named_is_read_however_deep_links_are_followed,
         sites::a_sitemap_is_believed_for_some_days,
         sites::canonical_pages_stand_for_their_copies,
         sites::redirects_out_of_the_host_are_not_followed,

@@ -193,6 +193,22 @@ pub(crate) async fn a_sitemap_says_what_there_is() {
     assert_eq!(world.store.take_log(), ["Created s/b", "Deleted s/only-in-the-map"]);
 }
 
+pub(crate) async fn a_sitemap_that_is_named_is_read_however_deep_links_are_followed() {
+    let mut world = site_with(0, 100);
+    small(&world);
+    world.settings.origin =
+        Origin::Site { url: HOST.to_owned(), sitemap: Some(at("/map.xml")), depth_max: 0, pages_max: 100 };
+    let map = format!("<urlset><url><loc>{HOST}/b</loc></url></urlset>");
+    world.web.says(&at("/map.xml"), Reply::Body { content_type: "application/xml", body: map.into() });
+    world.visit().await;
+    assert_eq!(world.store.keys(), ["s/", "s/b"]);
+    // Where it names nothing, no link is followed in its stead.
+    world.web.says(&at("/map.xml"), Reply::Body { content_type: "application/xml", body: b"<urlset/>".to_vec() });
+    world.web.take_requests();
+    world.visit().await;
+    assert_eq!(world.web.take_requests(), [at("/"), at("/map.xml")]);
+}
+
 pub(crate) async fn a_sitemap_is_believed_for_some_days() {
     let mut world = site();
     let dates = ["2026-01-01", "2026-11-25T00:00:00Z"];

@@ -470,7 +470,7 @@ Example:
     Site {
         /// Where to begin.
         url: String,
-        /// The address of its sitemap; looked for when not given.
+        /// The address of its sitemap, read whatever --depth says; looked for when not given.
         #[arg(long, value_name = "URL")]
         sitemap: Option<String>,
         /// Links from the beginning to a page.

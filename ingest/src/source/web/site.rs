@@ -45,14 +45,15 @@ pub(super) async fn visit(session: &mut Session<'_>, wishes: &Wishes<'_>) -> Res
     session.requests_max = u64::from(pages_max) * limits::SITE_REQUESTS_PER_PAGE_MAX + limits::SITE_REQUESTS_SPARE;
     let items = session.items().await?;
     let (mut crawl, links) = Crawl::begin(session, start.clone(), pages_max).await?;
-    if wishes.depth_max > 0 {
+    // A sitemap that was named is meant, however deep links are followed.
+    if wishes.depth_max > 0 || wishes.sitemap.is_some() {
         let (pages, is_whole) = sitemap_pages(session, &crawl, wishes.sitemap).await?;
         let had_sitemap = session.memory.note(start.as_str(), HAS_SITEMAP) == Some("yes");
         // A sitemap that was there last time may be back next time; until then a crawl proves nothing.
         crawl.is_whole &= is_whole && !(pages.is_empty() && had_sitemap);
         if pages.is_empty() {
             crawl.follow(wishes.depth_max);
-            for link in &links {
+            for link in links.iter().filter(|_| wishes.depth_max > 0) {
                 crawl.enqueue(link, 1);
                 tokio::task::yield_now().await;
             }
