@@ -23,7 +23,9 @@ use wellspring_core::view::{Publication, ViewName};
 use super::documents::key_in;
 use super::{Shared, import, upload};
 use crate::conditions::{condition, entity_tag, idempotency_key, refuse_condition};
-use crate::draft::{ATTRIBUTES, attributes_in, content_type, disposition_file_name, from_json, from_raw, raw_format};
+use crate::draft::{
+    ATTRIBUTES, attributes_in, content_type, disposition_file_name, from_json, from_raw, raw_format, too_large,
+};
 use crate::error::{ApiError, Code, ErrorBody, unknown_document};
 use crate::fields::{Parameters, invalid};
 use crate::schema::{
@@ -137,7 +139,10 @@ pub(crate) async fn put(
     let file_name = parameters.get("filename").map(str::to_owned).or_else(|| disposition_file_name(&headers));
     let media_type = raw_format(parameters.get("format"), &content_type, file_name.as_deref(), &key)?;
     let attributes = attributes_in(&parameters)?;
-    let body = shared.bodies.collect(body, limits::DOCUMENT_BYTES_MAX).await?;
+    let body = shared.bodies.collect(body, limits::DOCUMENT_BYTES_MAX).await.map_err(|error| {
+        // The body is the document.
+        if error.code() == Code::BodyTooLarge.as_str() { too_large() } else { error }
+    })?;
     let draft = from_raw(body.bytes, media_type, demands.collection.clone(), key, attributes)?;
     let answer = write_one(&shared, Write::Put(draft), demands).await;
     drop(body.held);

@@ -222,10 +222,10 @@ async fn i7_a_body_over_its_limit_is_refused_whole_or_in_pieces() {
     let server = start().await;
     let large = vec![b'x'; limits::DOCUMENT_BYTES_MAX + 1];
     let request = || server.put("/v1/documents/a").header("content-type", "text/plain");
-    assert_eq!(refusal(request().body(large.clone())).await, (413, "body_too_large".into()));
+    assert_eq!(refusal(request().body(large.clone())).await, (413, "document_too_large".into()));
     let pieces: Vec<_> = large.chunks(1 << 20).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
     let pieces = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
-    assert_eq!(refusal(request().body(pieces)).await, (413, "body_too_large".into()));
+    assert_eq!(refusal(request().body(pieces)).await, (413, "document_too_large".into()));
     let document = body!({ "text": String::from_utf8(large).unwrap() });
     assert_eq!(refusal(server.put("/v1/documents/a").json(&document)).await, (413, "document_too_large".into()));
     let query = body!({ "query": "x".repeat(limits::REQUEST_BODY_BYTES_MAX) });
