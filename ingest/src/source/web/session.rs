@@ -175,7 +175,7 @@ impl<'a> Session<'a> {
     /// Counts an address of the source's own host that could not be had. A host that asks to be left alone, or does
     /// not answer any more, ends the visit.
     pub(super) fn endure(&mut self, url: &str, error: &FetchError) -> Result<(), Halted> {
-        self.fail(url, &error.to_string());
+        self.fail(url, &error.chain());
         if let FetchErrorKind::Throttled(pause) = error.kind() {
             self.not_before(pause);
             return Err(Halted(()));
