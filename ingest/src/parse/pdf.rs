@@ -38,7 +38,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Parsed, Refused> {
     }
     let cache = InterpreterCache::new();
     let mut flow = Flow::default();
-    let mut nameless = false;
+    let (mut nameless, mut has_images) = (false, false);
     for (index, page) in pages.iter().enumerate() {
         let glyphs = glyphs_of(page, &cache, &pdf);
         if glyphs.too_many {
@@ -46,6 +46,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Parsed, Refused> {
             return Err(Refused::because(format!("a page of it shows more than {max} characters")));
         }
         nameless |= glyphs.nameless > glyphs.placed.len();
+        has_images |= glyphs.has_images;
         flow.page(index as u32 + 1, lay_out(glyphs.placed));
         if flow.bytes() > limits::TEXT_BYTES_MAX {
             return Err(Refused::because(format!("its text is longer than {} bytes", limits::TEXT_BYTES_MAX)));
@@ -54,10 +55,11 @@ pub(super) fn parse(content: &[u8]) -> Result<Parsed, Refused> {
     let title = pdf.metadata().title.as_deref().and_then(title_of);
     let (text, blocks, places) = flow.finish();
     if blocks.is_empty() {
-        return Err(Refused::because(match (pages.len(), nameless) {
-            (0, _) => "no_text: it has no pages",
-            (_, true) => "no_text: its fonts do not tell which characters they show",
-            (_, false) => "no_text: its pages are images without text",
+        return Err(Refused::because(match (pages.len(), nameless, has_images) {
+            (0, ..) => "no_text: it has no pages",
+            (_, true, _) => "no_text: its fonts do not tell which characters they show",
+            (_, false, true) => "no_text: its pages are images without text",
+            (_, false, false) => "no_text: its pages show neither text nor images",
         }));
     }
     Ok(Parsed { text, title, blocks, places })
@@ -114,6 +116,7 @@ struct Glyphs {
     /// Glyphs that the font gives no character.
     nameless: usize,
     too_many: bool,
+    has_images: bool,
     codes: Option<CodeText>,
     /// Where the last run began and how many glyphs it had: text may be filled and then drawn around once more.
     last_run: Option<(Point, usize)>,
@@ -154,7 +157,9 @@ impl Device<'_> for Glyphs {
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {}
     fn push_clip_path(&mut self, _: &ClipPath) {}
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'_>>, _: BlendMode) {}
-    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {}
+    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {
+        self.has_images = true;
+    }
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
     fn draw_rect(&mut self, _: &Rect, _: DrawProps<'_>, _: &DrawMode) {}
