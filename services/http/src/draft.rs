@@ -207,6 +207,11 @@ fn key_of(fields: &mut Fields, path_key: Option<&DocumentKey>) -> Result<Documen
 /// The one content of the document.
 fn content_of(fields: &mut Fields) -> Result<(MediaType, Vec<u8>), ApiError> {
     let (text, html, file) = (fields.string("text")?, fields.string("html")?, fields.take("file"));
+    for (name, content) in [("text", &text), ("html", &html)] {
+        if content.as_ref().is_some_and(|content| content.contains('\0')) {
+            return Err(invalid(name, "holds a NUL character (`\\u0000`), which no text has", "take it out"));
+        }
+    }
     match (text, html, file) {
         (Some(text), None, None) => Ok((MediaType::Text, text.into_bytes())),
         (None, Some(html), None) => Ok((MediaType::Html, html.into_bytes())),
@@ -381,6 +386,8 @@ mod tests {
             (r#"{"key": "\u0007", "text": "x"}"#.to_owned(), "invalid_key"),
             (r#"{"key": "a"}"#.to_owned(), "invalid_content"),
             (r#"{"key": "a", "text": "x", "html": "y"}"#.to_owned(), "invalid_content"),
+            (r#"{"key": "a", "text": "x\u0000y"}"#.to_owned(), "invalid_field"),
+            (r#"{"key": "a", "html": "<p>\u0000"}"#.to_owned(), "invalid_field"),
             (r#"{"key": "a", "file": "x"}"#.to_owned(), "invalid_field"),
             (r#"{"key": "a", "file": {"name": "a.exe", "base64": ""}}"#.to_owned(), "unsupported_format"),
             (r#"{"key": "a", "file": {"name": "a.md", "base64": "!"}}"#.to_owned(), "invalid_field"),
