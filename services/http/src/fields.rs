@@ -34,11 +34,12 @@ impl Fields {
         // Some editors begin every file with a byte order mark, which JSON does not know.
         let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
         let no_json = |error: serde_json::Error| {
-            ApiError::new(
-                Code::InvalidJson,
-                format!("this is no valid JSON (line {}, column {})", error.line(), error.column()),
-                "send one JSON object in UTF-8",
-            )
+            // Of a line of a stream the stream's own count is told, beside which another line 1 would mislead.
+            let at = match json.contains(&b'\n') {
+                true => format!("line {}, column {}", error.line(), error.column()),
+                false => format!("column {}", error.column()),
+            };
+            ApiError::new(Code::InvalidJson, format!("this is no valid JSON ({at})"), "send one JSON object in UTF-8")
         };
         let value: Value = serde_json::from_slice(json).map_err(no_json)?;
         // Programs differ in which of two equal fields counts: what one of them checked, another would take.

@@ -62,6 +62,8 @@ async fn results_come_in_order_and_a_bad_line_stops_nothing() {
         ]
     );
     assert!(!format!("{results:?}").contains("secret"));
+    let broken = results[2]["error"]["message"].as_str().unwrap();
+    assert_eq!(broken, "this is no valid JSON (column 12)", "the line is told beside it, counted in the stream");
     let summary = body!({
         "done": true, "accepted": 2, "unchanged": 1, "failed": 5, "searchable": 3, "unpublished": 0, "pending": 0
     });
