@@ -50,6 +50,24 @@ pub enum StateName {
     Skipped,
 }
 
+/// Where the revision of a write is.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Accepted; it will be searchable, or gone from the indexes.
+    Received,
+    /// Read and cut into passages.
+    Parsed,
+    /// Every passage has its vector.
+    Embedded,
+    /// Searchable.
+    Searchable,
+    /// A deletion that is done in the indexes too.
+    Deleted,
+    /// A newer revision was taken instead.
+    Superseded,
+}
+
 /// What a write did.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -307,7 +325,8 @@ pub enum Origin {
     Site {
         /// Where to begin.
         url: String,
-        /// A sitemap; where absent, one is asked for before pages are crawled.
+        /// A sitemap; where absent, one is asked for before pages are crawled. One that is named is read whatever
+        /// `depth_max` says.
         sitemap: Option<String>,
         /// Links from the beginning to a page; 3 where absent.
         depth_max: Option<u32>,

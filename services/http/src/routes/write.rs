@@ -65,8 +65,9 @@ pub(crate) struct Receipt {
     /// What the write did.
     #[schema(value_type = schema::Outcome)]
     pub(crate) outcome: Outcome,
-    /// Where the revision is: `received`, `parsed`, `embedded`, then `searchable`.
-    #[schema(value_type = schema::StateName)]
+    /// Where the revision is: `received`, `parsed`, `embedded`, then `searchable`; of a deletion that was waited for,
+    /// `deleted`.
+    #[schema(value_type = schema::ReceiptState)]
     pub(crate) state: &'static str,
     /// Of a deletion that was waited for: passages that were removed from the indexes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,7 +345,10 @@ async fn receipt(
         revision: accepted.revision,
         sequence: accepted.sequence,
         outcome: accepted.outcome,
-        state: state_name(&state),
+        state: match accepted.outcome {
+            Outcome::Deleted if state == EntryState::Published => "deleted",
+            _ => state_name(&state),
+        },
         chunks_removed: settlement.map(|settlement| settlement.chunks_removed),
         views: settlement.as_ref().map(ViewReceipt::of),
     };

@@ -194,6 +194,7 @@ async fn a_deletion_that_is_waited_for_says_what_it_removed_and_nothing_is_left(
 
     let (status, receipt) = json(server.delete("/v1/documents/a?wait=searchable")).await;
     assert_eq!((status, &receipt["chunks_removed"]), (200, &body!(3)));
+    assert_eq!((&receipt["outcome"], &receipt["state"]), (&body!("deleted"), &body!("deleted")));
     let views = body!([{ "name": "vector", "checkpoint": 7 }, { "name": "keyword", "checkpoint": 7 }]);
     assert_eq!(receipt["views"], views);
     let (status, residue) = json(server.get("/v1/documents/a/residue")).await;
