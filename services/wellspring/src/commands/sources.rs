@@ -11,7 +11,7 @@ use wellspring_core::source::{Origin, Remains, SourceName, Visit};
 use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
 
 use crate::cli::{NewOrigin, NewSource, SourcesAction, SourcesArguments};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::output;
 
 /// Does what was asked with sources.
@@ -76,8 +76,17 @@ fn said(source: &Value, json: bool, what: &str) -> anyhow::Result<()> {
 
 /// A source's path in the API. A name needs no escaping, and what is no name never leaves this machine.
 fn path(name: &str) -> anyhow::Result<String> {
-    let name: SourceName = name.parse().with_context(|| format!("`{name}` cannot be the name of a source"))?;
-    Ok(format!("/v1/sources/{name}"))
+    match name.parse::<SourceName>() {
+        Ok(name) => Ok(format!("/v1/sources/{name}")),
+        // As the service refuses one that is added.
+        Err(error) => Err(ClientError::Refused {
+            status: 422,
+            code: "invalid_field".to_owned(),
+            message: format!("the name `{}` cannot be that of a source: a name {error}", output::short(name)),
+            hint: "`wellspring sources` lists the names that there are".to_owned(),
+        }
+        .into()),
+    }
 }
 
 /// What `sources add` sends.
@@ -215,6 +224,7 @@ fn state(source: &Source) -> &'static str {
         Source { paused: true, .. } => "paused",
         Source { visiting: true, .. } => "visiting",
         Source { last_error: Some(_), .. } => "in trouble",
+        Source { last_visit: None, .. } => "waiting",
         Source { declared: true, .. } => "ok (config)",
         _ => "ok",
     }
@@ -267,6 +277,9 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused_here() {
         assert_eq!(path("notes").unwrap(), "/v1/sources/notes");
-        assert!(path("../documents/a").is_err());
+        let refused = path("../Documents").unwrap_err();
+        let said = refused.to_string();
+        assert!(said.starts_with("the name `../Documents` cannot be that of a source: a name may hold only"), "{said}");
+        assert_eq!(output::exit_code(&refused), 2);
     }
 }
