@@ -120,7 +120,7 @@ pub(crate) async fn admit_address(
                 "addresses that are not public are asked only where they are named: if this one is meant, add `{host}` to \
                  `private_hosts` (`--private-host {host}`)"
             ),
-            None => "an address looks like `https://example.org/feed.xml`".to_owned(),
+            None => "an address looks like `https://example.org/feed.xml`, and leads to another service than this".to_owned(),
         },
     })
 }
