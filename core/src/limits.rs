@@ -167,12 +167,26 @@ pub const AUDIT_INTERVAL_UNWATCHED: Duration = Duration::from_secs(30);
 pub const FOLDER_RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Looks at a file that keeps changing while it is read; then what was read is accepted as it is.
 pub const FOLDER_UNSETTLED_READS_MAX: u32 = 5;
-/// Deletions that a scan may find at once whatever their share; above, the share decides.
+/// Between two looks at what a watched folder's path leads to: not everything that may happen to it makes an event.
+pub const FOLDER_ROOT_INTERVAL: Duration = Duration::from_secs(1);
+/// Documents of a folder that may be lost at once whatever their share; above, the share decides.
 pub const FOLDER_DELETIONS_MAX: usize = 20;
-/// The share of a folder's documents, in percent, that a scan may find deleted: more looks like a lost disk.
+/// The share of a folder's documents, in percent, that may be lost at once: more looks like a lost disk.
 pub const FOLDER_DELETIONS_PERCENT_MAX: usize = 20;
+/// What a folder loses within this time it loses at once: removing thousands of files takes seconds.
+pub const FOLDER_LOSS_WINDOW: Duration = Duration::from_secs(10);
+/// Lost documents that are let go without waiting for more of them: a person removes a file or two.
+pub const FOLDER_LOSSES_AT_ONCE_MAX: usize = 4;
+/// More than those are let go after so long without another.
+pub const FOLDER_LOSS_QUIET: Duration = Duration::from_millis(400);
+/// They wait no longer than this, whatever else is lost meanwhile.
+pub const FOLDER_LOSS_WAIT_MAX: Duration = Duration::from_secs(2);
+/// A file of so many bytes is read before it is taken for a document: it may hold white space alone.
+pub const BLANK_FILE_BYTES_MAX: u64 = 64;
 /// Skipped files that a folder's report names; all are counted.
 pub const FOLDER_SKIPS_LISTED_MAX: usize = 100;
+/// Files in no format that is read which a folder's report names; all are counted.
+pub const LEFT_OUT_NAMES_MAX: usize = 10;
 /// Folders below a watched one.
 pub const FOLDER_DEPTH_MAX: usize = 64;
 

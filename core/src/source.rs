@@ -193,6 +193,12 @@ pub struct Visit {
     /// have names that no key can carry.
     #[serde(default)]
     pub passed_over: u64,
+    /// Files in no format that is read: they are no documents, and have no state.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Some of those by name, at most [`crate::limits::LEFT_OUT_NAMES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out_names: Vec<String>,
     /// Why the visit, or items of it, failed; each short, at most [`crate::limits::VISIT_ERRORS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a check may fail loudly and says what it measured")]
 
+#[path = "folder/losses.rs"]
+mod losses;
 #[path = "folder/memory.rs"]
 mod memory;
+#[path = "folder/names.rs"]
+mod names;
+#[path = "folder/roots.rs"]
+mod roots;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,6 +34,8 @@ struct Running {
     status: Arc<FolderStatus>,
     rules: FolderRules,
     tags: Vec<String>,
+    /// Where below `root` the source's root is; empty for `root` itself.
+    below: String,
     shutdown: CancellationToken,
     task: Option<tokio::task::JoinHandle<()>>,
 }
@@ -48,6 +56,7 @@ impl Running {
             status: Arc::default(),
             rules,
             tags: Vec::new(),
+            below: String::new(),
             shutdown: CancellationToken::new(),
             task: None,
         };
@@ -77,7 +86,7 @@ impl Running {
     }
 
     fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.folder.path().join("root").join(&self.below)
     }
 
     fn write(&self, path: &str, content: &str) {
@@ -166,14 +175,6 @@ async fn whole_folders_move_in_and_out() {
         running.write(&format!("made{round}/one/two/deep.md"), "deep");
     }
     running.until("the deep files", |running| running.memory.keys().len() == 20).await;
-    // More than a scan would dare to delete, but seen live.
-    write(&running.root(), "many/0.md", "0");
-    for number in 1..40 {
-        running.write(&format!("many/{number}.md"), "n");
-    }
-    running.until("the many files", |running| running.memory.keys().len() == 60).await;
-    fs::remove_dir_all(running.root().join("many")).unwrap();
-    running.until("the live deletion", |running| running.memory.keys().len() == 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -317,6 +317,8 @@ async fn sources_and_what_is_remembered_of_them_survive_a_restart() {
         deleted: 0,
         failed: 0,
         passed_over: 0,
+        left_out: 0,
+        left_out_names: Vec::new(),
         errors: Vec::new(),
         complete: true,
         not_before: None,

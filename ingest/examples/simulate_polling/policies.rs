@@ -98,6 +98,8 @@ fn planned(world: &World, requests_per_hour: f64, seed: u64) -> Result<Visits, S
             deleted: 0,
             failed: 0,
             passed_over: 0,
+            left_out: 0,
+            left_out_names: Vec::new(),
             errors: Vec::new(),
             complete: true,
             not_before: None,

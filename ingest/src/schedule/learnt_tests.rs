@@ -19,6 +19,8 @@ fn visit(hour: f64, changed: u64) -> Visit {
         deleted: 0,
         failed: 0,
         passed_over: 0,
+        left_out: 0,
+        left_out_names: Vec::new(),
         errors: Vec::new(),
         complete: true,
         not_before: None,

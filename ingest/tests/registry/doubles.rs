@@ -266,6 +266,8 @@ pub(crate) fn visit(complete: bool) -> Visit {
         deleted: 0,
         failed: 0,
         passed_over: 0,
+        left_out: 0,
+        left_out_names: Vec::new(),
         errors: if complete { vec![] } else { vec!["cut off".to_owned()] },
         complete,
         not_before: None,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -42,6 +43,36 @@ async fn a_folder_is_followed_from_its_adding_to_its_pause_and_again_after() {
     let rules = json!({ "kind": "folder", "path": files.path(), "exclude": ["b.md"] });
     running.registry.add(settings(json!({ "name": "notes", "origin": rules }))).await.unwrap();
     running.until("the exclusion", |running| running.store.keys() == ["notes/a.md", "notes/c.md"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_changes_are_seen_at_once_while_the_folder_is_away() {
+    let files = TempDir::new().unwrap();
+    let root = files.path().join("notes");
+    fs::create_dir(&root).unwrap();
+    let mut running = Running::start();
+    running.registry.add(folder("notes", &root)).await.unwrap();
+    running.until("the first scan", |running| running.store.record("notes").unwrap().last_visit.is_some()).await;
+    let says_at_once = async |running: &Running, expected: bool| {
+        for _ in 0..10_000 {
+            let info = running.registry.show(&named("notes")).await.unwrap();
+            if info.next_visit_reason.contains("at once") == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("gave up waiting for the reason to change, {expected}");
+    };
+    for round in 0..3 {
+        says_at_once(&running, true).await;
+        fs::remove_dir_all(&root).unwrap();
+        says_at_once(&running, false).await;
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join(format!("{round}.md")), "x").unwrap();
+        running.registry.refresh(&named("notes")).await.unwrap();
+        running.until("the new folder", |running| running.store.keys() == [format!("notes/{round}.md")]).await;
+    }
     running.stop().await;
 }
 

@@ -413,6 +413,10 @@ pub struct Visit {
     pub failed: u64,
     /// Items that were left out and are documents with a state that says why.
     pub passed_over: u64,
+    /// Files in no format that is read: they are no documents, and have no state.
+    pub left_out: u64,
+    /// Some of those by name; absent when there are none.
+    pub left_out_names: Option<Vec<String>>,
     /// Why the visit, or items of it, failed; some of them, absent when there are none.
     pub errors: Option<Vec<String>>,
     /// Whether the source as a whole was reached.

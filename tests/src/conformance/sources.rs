@@ -31,6 +31,8 @@ fn visit(began_at: Timestamp, complete: bool) -> Visit {
         deleted: 1,
         failed: 0,
         passed_over: 0,
+        left_out: 1,
+        left_out_names: vec!["n".into()],
         errors: if complete { Vec::new() } else { vec!["it was not there".to_owned()] },
         complete,
         not_before: None,

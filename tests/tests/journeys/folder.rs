@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wellspring_tests::service::{Service, Start};
 
 struct Folder {
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
     data: tempfile::TempDir,
     root: PathBuf,
 }
@@ -16,7 +16,7 @@ impl Folder {
         let (files, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let root = files.path().join("docs");
         fs::create_dir(&root).unwrap();
-        Self { _files: files, data, root }
+        Self { files, data, root }
     }
 
     fn start(&self) -> Start {
@@ -213,6 +213,32 @@ async fn every_file_whose_name_promises_a_document_has_a_state_and_the_source_is
     found(&service, "ziegenmelker", &["docs/blank.md"]).await;
     found(&service, "steinschmaetzer", &["docs/link.md"]).await;
     service.eventually("no failure", async || states("failed").await.is_empty()).await;
+    service.stop();
+}
+
+#[tokio::test]
+async fn a_mass_deletion_while_the_service_runs_waits_for_a_yes() {
+    let folder = Folder::new();
+    let pages = folder.root.join("pages");
+    fs::create_dir(&pages).unwrap();
+    for page in 0..30 {
+        fs::write(pages.join(format!("{page}.md")), format!("Page {page} tells of a seidenschwanz.\n")).unwrap();
+    }
+    let service = Service::start(folder.data.path(), &folder.start()).await;
+    service.eventually("all pages", async || service.holders("seidenschwanz").await.len() == 30).await;
+    fs::rename(&pages, folder.files.path().join("pages")).unwrap();
+    let held = async || service.get("/v1/sources/docs").await["held_deletions"].as_u64();
+    service.eventually("the deletions are held", async || held().await == Some(30)).await;
+    assert_eq!(service.holders("seidenschwanz").await.len(), 30);
+    // What is put back is no longer among them.
+    fs::create_dir(&pages).unwrap();
+    fs::write(pages.join("7.md"), "Page 7 tells of a seidenschwanz.\n").unwrap();
+    service.eventually("one is back", async || held().await == Some(29)).await;
+
+    let (code, out, error) = service.command(&["sources", "release", "docs"]);
+    assert_eq!(code, 0, "{out}{error}");
+    found(&service, "seidenschwanz", &["docs/pages/7.md"]).await;
+    service.eventually("nothing is held", async || held().await == Some(0)).await;
     service.stop();
 }
 

@@ -10,10 +10,16 @@
 //!
 //! Invariants:
 //! - A folder that is missing or unreadable deletes nothing: its documents stay, and the error is reported.
-//! - Every change is found: at once through the kernel, or by the next audit.
+//! - Every change is found: at once through the kernel, or by the next audit. Another folder in place of the root is
+//!   watched like the first, and nobody is told that changes are seen at once while they are not.
+//! - Many documents that are lost at once wait for a yes, however the source learnt of it.
 //! - A file whose name promises a document ends as one, with a state: what cannot be taken is failed or skipped, and its
 //!   reason is told.
 
+mod agenda;
+mod guard;
+mod losses;
+mod names;
 mod read;
 mod reconcile;
 mod report;
@@ -21,9 +27,8 @@ mod rules;
 mod walk;
 mod watch;
 
-use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,13 +39,15 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::Journal;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
-use wellspring_core::source::{SourceName, Visit};
+use wellspring_core::source::SourceName;
 
 use super::Accept;
-use reconcile::{Deletions, Reconciler};
+use agenda::Agenda;
+use guard::Losses;
+use reconcile::Reconciler;
 use rules::GITIGNORE;
-use walk::Looker;
-use watch::{Change, Watch};
+use walk::{Below, Looker};
+use watch::{Change, Identity, Watch, identity};
 
 pub use report::{FolderReport, FolderStatus, Skip, SkipReason};
 pub use rules::FolderRules;
@@ -72,7 +79,9 @@ impl FolderSource {
         let looker = Looker { name: self.name, root: self.root, rules: self.rules, stop: shutdown.clone() };
         let reconciler = Reconciler::new(looker, self.collection, self.tags, accept, journal, status.clone());
         let agenda = Agenda::default();
-        let mut keeper = Keeper { reconciler, status, watch: None, agenda, warned: false, told: (0, 0) };
+        let root_due_at = Instant::now() + limits::FOLDER_ROOT_INTERVAL;
+        let (watch, is_away, warned, told) = Default::default();
+        let mut keeper = Keeper { reconciler, status, watch, is_away, root_due_at, agenda, warned, told };
         keeper.agenda.scan_at = Some(Instant::now());
         while !shutdown.is_cancelled() {
             tokio::select! {
@@ -84,38 +93,15 @@ impl FolderSource {
     }
 }
 
-/// What is to be looked at, and when.
-#[derive(Debug, Default)]
-struct Agenda {
-    paths: BTreeSet<String>,
-    /// Those of `paths` that are looked at a second time, and not again after that.
-    seconds: BTreeSet<String>,
-    scan_at: Option<Instant>,
-    /// Paths to look at once more: files that were changing, and new folders, which fill before they are watched.
-    again: BTreeSet<String>,
-    again_at: Option<Instant>,
-}
-
-impl Agenda {
-    fn look_again(&mut self, paths: impl IntoIterator<Item = String>, after: Duration) {
-        self.again.extend(paths);
-        if !self.again.is_empty() {
-            let at = Instant::now() + after;
-            self.again_at = Some(self.again_at.map_or(at, |before| before.min(at)));
-        }
-    }
-
-    /// A whole scan no later than `at`.
-    fn scan_by(&mut self, at: Instant) {
-        self.scan_at = Some(self.scan_at.map_or(at, |before| before.min(at)));
-    }
-}
-
 /// The running source.
 struct Keeper {
     reconciler: Reconciler,
     status: Arc<FolderStatus>,
     watch: Option<Watch>,
+    /// Whether there was no root when it was looked at last.
+    is_away: bool,
+    /// When the root's path is looked at: not everything that happens to it makes an event.
+    root_due_at: Instant,
     agenda: Agenda,
     warned: bool,
     /// Changes and deletions that visits before have told of.
@@ -134,12 +120,8 @@ impl Keeper {
         let first = tokio::select! {
             () = sleep_until(scan_at) => return,
             () = self.status.scan_requested() => return self.agenda.scan_by(Instant::now()),
-            () = sleep_until(again_at) => {
-                self.agenda.again_at = None;
-                self.agenda.seconds = std::mem::take(&mut self.agenda.again);
-                self.agenda.paths.extend(self.agenda.seconds.iter().cloned());
-                return;
-            }
+            () = sleep_until(again_at) => return self.agenda.take_again(),
+            () = sleep_until(self.root_due_at) => return self.look_at_root().await,
             change = next_change(&mut self.watch) => change,
         };
         self.note(first);
@@ -147,8 +129,37 @@ impl Keeper {
         while let Ok(change) = timeout_at(deadline, next_change(&mut self.watch)).await {
             self.note(change);
         }
-        if self.watch.as_ref().is_some_and(Watch::take_overflow) {
+        if self.watch.as_ref().is_some_and(|watch| watch.take_overflow() || watch.has_ended()) {
             self.agenda.scan_by(Instant::now());
+        }
+        self.tell_of_the_watch();
+    }
+
+    /// Sees to it that what is watched is what the root's path leads to.
+    async fn look_at_root(&mut self) {
+        let found = self.found().await;
+        self.root_due_at = Instant::now() + limits::FOLDER_ROOT_INTERVAL;
+        let is_other = self.watch.as_ref().is_some_and(|watch| found != Some(watch.identity));
+        if is_other {
+            self.watch = None;
+            self.tell_of_the_watch();
+        }
+        if is_other || self.is_away && found.is_some() {
+            self.agenda.scan_by(Instant::now());
+        }
+    }
+
+    /// What the root's path leads to.
+    async fn found(&self) -> Option<Identity> {
+        let root = self.reconciler.looker.root.clone();
+        // The closure neither panics nor is cancelled.
+        tokio::task::spawn_blocking(move || identity(&root).ok()).await.unwrap_or_default()
+    }
+
+    /// Says at once where changes are not seen at once any more.
+    fn tell_of_the_watch(&self) {
+        if self.watch.as_ref().is_none_or(Watch::has_ended) {
+            self.status.edit().watched = false;
         }
     }
 
@@ -158,15 +169,11 @@ impl Keeper {
             Some(Change::Path(path)) if self.reconciler.looker.rules.gitignore && path.ends_with(GITIGNORE) => {
                 self.agenda.scan_by(Instant::now());
             }
-            Some(Change::Path(path)) => match walk::relative(&self.reconciler.looker.root, &path) {
-                Some(path) if !path.is_empty() && self.agenda.paths.len() < limits::WATCH_EVENTS_MAX => {
-                    self.agenda.seconds.remove(&path);
-                    self.agenda.paths.insert(path);
+            Some(Change::Path(path)) => {
+                if let Some(path) = Below::of(&self.reconciler.looker.root, &path) {
+                    self.agenda.look_at(path);
                 }
-                // The root itself, or more paths than are worth looking at one by one.
-                Some(_) => self.agenda.scan_by(Instant::now()),
-                None => {}
-            },
+            }
             Some(Change::Anywhere) => self.agenda.scan_by(Instant::now()),
             Some(Change::Limited) => {
                 if let Some(watch) = &mut self.watch {
@@ -184,10 +191,10 @@ impl Keeper {
 
     async fn work(&mut self) {
         let scan_is_due = self.agenda.scan_at.is_some_and(|at| at <= Instant::now());
-        if !self.agenda.paths.is_empty() {
-            let paths = std::mem::take(&mut self.agenda.paths);
+        let (paths, strange) = (std::mem::take(&mut self.agenda.paths), std::mem::take(&mut self.agenda.strange));
+        if !(paths.is_empty() && strange.is_empty()) {
             let looker = self.reconciler.looker.clone();
-            self.look(Deletions::Reported, move || looker.look_at(&paths)).await;
+            self.look(Losses::Reported, move || looker.look_at(&paths, &strange)).await;
         }
         if scan_is_due {
             self.scan().await;
@@ -214,7 +221,7 @@ impl Keeper {
             report.skips.clear();
         }
         let looker = self.reconciler.looker.clone();
-        if self.look(Deletions::Found, move || looker.look_at_all()).await {
+        if self.look(Losses::Found, move || looker.look_at_all()).await {
             let took_ms = began.elapsed().as_millis() as u64;
             let visit = {
                 let mut report = self.status.edit();
@@ -222,21 +229,18 @@ impl Keeper {
                 report.last_scan_at = Some(Timestamp::now());
                 report.last_scan_ms = took_ms;
                 report.last_error = None;
-                visit(&report, &mut self.told, began_at)
+                report.as_visit(&mut self.told, began_at)
             };
             self.status.visited(visit);
         }
     }
 
     /// Looks off the async threads and settles what was seen; whether all went well.
-    async fn look(
-        &mut self,
-        deletions: Deletions,
-        look: impl FnOnce() -> io::Result<walk::Look> + Send + 'static,
-    ) -> bool {
+    async fn look(&mut self, losses: Losses, look: impl FnOnce() -> io::Result<walk::Look> + Send + 'static) -> bool {
         let look = match tokio::task::spawn_blocking(look).await {
             Ok(Ok(look)) => look,
             Ok(Err(error)) => {
+                self.status.edit().watched = false;
                 self.fail(format!("could not read the folder, its documents are kept: {error}"));
                 return false;
             }
@@ -245,16 +249,17 @@ impl Keeper {
                 return false;
             }
         };
-        if deletions == Deletions::Reported {
+        if losses == Losses::Reported {
             // A new folder is watched a moment after it was made; what was put into it in between made no event.
             let seconds = std::mem::take(&mut self.agenda.seconds);
             let folders = look.folders.iter().filter(|folder| !seconds.contains(*folder)).cloned();
             self.agenda.look_again(folders, SECOND_LOOK);
         }
-        match self.reconciler.settle(look, deletions).await {
-            Ok(unsettled) => {
-                self.agenda.look_again(unsettled, limits::WATCH_DEBOUNCE);
-                if deletions == Deletions::Reported {
+        match self.reconciler.settle(look, losses).await {
+            Ok(again) => {
+                self.agenda.look_again(again.unsettled, limits::WATCH_DEBOUNCE);
+                self.agenda.look_again(again.waiting, limits::FOLDER_LOSS_QUIET);
+                if losses == Losses::Reported {
                     self.status.retell();
                 }
                 true
@@ -266,13 +271,16 @@ impl Keeper {
         }
     }
 
+    /// Watches what the root's path leads to now.
     async fn renew_watch(&mut self) {
-        let root = self.reconciler.looker.root.clone();
-        if self.watch.as_ref().is_none_or(|watch| !watch.is_of(&root)) {
+        let found = self.found().await;
+        self.is_away = found.is_none();
+        if self.watch.as_ref().is_none_or(|watch| watch.has_ended() || found != Some(watch.identity)) {
             self.watch = None;
+            let root = self.reconciler.looker.root.clone();
             match tokio::task::spawn_blocking(move || Watch::start(&root)).await {
                 Ok(Ok(watch)) => self.watch = Some(watch),
-                Ok(Err(error)) if self.root_exists() => self.warn_unwatched(&error.to_string()),
+                Ok(Err(error)) if !self.is_away => self.warn_unwatched(&error.to_string()),
                 Ok(Err(_)) | Err(_) => {}
             }
         }
@@ -281,10 +289,6 @@ impl Keeper {
             self.warn_unwatched("the kernel's limit of watches is reached");
         }
         self.status.edit().watched = is_whole;
-    }
-
-    fn root_exists(&self) -> bool {
-        Path::is_dir(&self.reconciler.looker.root)
     }
 
     fn warn_unwatched(&mut self, reason: &str) {
@@ -310,27 +314,6 @@ impl Keeper {
                 "a folder could not be brought up to date"
             );
         }
-    }
-}
-
-/// A whole scan as a visit; what was seen live since the one before counts as its changes.
-fn visit(report: &FolderReport, told: &mut (u64, u64), began_at: Timestamp) -> Visit {
-    let before = std::mem::replace(told, (report.changed, report.deleted));
-    Visit {
-        began_at,
-        took_ms: report.last_scan_ms,
-        requests: 0,
-        wire_bytes: 0,
-        items: report.files as u64,
-        changed: report.changed - before.0,
-        deleted: report.deleted - before.1,
-        failed: report.failed(),
-        passed_over: report.passed_over(),
-        errors: report.errors(),
-        complete: true,
-        not_before: None,
-        hub: None,
-        topic: None,
     }
 }
 

@@ -5,7 +5,7 @@
 //!   again what it is.
 //! - A file that changed while it was read is not taken as read.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
@@ -59,6 +59,15 @@ pub(super) fn read_batch(root: &Path, queue: &mut VecDeque<(String, FileSeen)>) 
         batch.push((path, reading));
     }
     batch
+}
+
+/// Those of some files that hold nothing but white space.
+pub(super) fn blank_among(root: &Path, paths: Vec<String>) -> BTreeSet<String> {
+    let is_blank = |path: &String| match read(&root.join(path)) {
+        Ok(Reading::Read { content, .. } | Reading::Unsettled { content }) => content.trim_ascii().is_empty(),
+        Ok(Reading::Gone | Reading::Skipped(_)) | Err(_) => false,
+    };
+    paths.into_iter().filter(is_blank).collect()
 }
 
 fn read(path: &Path) -> io::Result<Reading> {

@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - Puts come before deletions, so a renamed document is never missing in between.
-//! - A deletion that only a scan has found is applied with restraint: more than
-//!   [`limits::FOLDER_DELETIONS_PERCENT_MAX`] percent of the documents gone at once looks like a lost disk, and is
-//!   held until a person says that it is meant. A deletion that the kernel reported is explicit and is applied at once.
+//! - What is lost is lost with restraint: more than [`limits::FOLDER_DELETIONS_PERCENT_MAX`] percent of the documents at
+//!   once look like a lost disk, and are held until a person says that it is meant.
+//! - What was only renamed is not lost.
 //! - A file that is there and cannot be taken takes nothing away: its document stays, and is marked as outdated.
 //! - What is no document although its name promises one is recorded once, with its reason.
 //! - A fingerprint is remembered only for what was read at rest and accepted.
@@ -16,6 +16,7 @@ use wellspring_core::catalog::{CatalogError, Journal, Outcome, Write};
 use wellspring_core::document::{Attributes, CollectionName, DocumentKey, Draft, MediaType};
 use wellspring_core::limits;
 
+use super::guard::{Guard, Losses};
 use super::read::{Reading, read_batch};
 use super::report::{FolderStatus, SkipReason};
 use super::walk::{FileSeen, Look, Looker};
@@ -32,18 +33,13 @@ pub(super) struct Reconciler {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) status: Arc<FolderStatus>,
     /// The documents of this source by path, with the fingerprint of what was accepted.
-    known: BTreeMap<String, Option<String>>,
+    pub(super) known: BTreeMap<String, Option<String>>,
+    /// What is lost and not let go yet.
+    pub(super) guard: Guard,
     /// Documents of this source that belong elsewhere: its collection was changed.
     strays: Vec<(CollectionName, DocumentKey)>,
     /// How often a file was found changing.
     unsettled: HashMap<String, u32>,
-}
-
-/// Whether the deletions in a look were reported by the kernel or only found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deletions {
-    Reported,
-    Found,
 }
 
 /// What a write did with a document.
@@ -58,14 +54,17 @@ enum Wrote {
 /// How the fingerprint of something that was passed over begins: no file's begins so.
 const PASSED: &str = "passed over: ";
 
-fn is_passed(fingerprint: Option<&String>) -> bool {
+pub(super) fn is_passed(fingerprint: Option<&String>) -> bool {
     fingerprint.is_some_and(|fingerprint| fingerprint.starts_with(PASSED))
 }
 
-/// What was changing while it was read.
+/// What is to be looked at once more.
 #[derive(Debug, Default)]
-struct Again {
-    paths: Vec<String>,
+pub(super) struct Again {
+    /// What was changing while it was read.
+    pub(super) unsettled: Vec<String>,
+    /// What is lost, with more perhaps to follow.
+    pub(super) waiting: Vec<String>,
     /// Whether a document that the catalog does not have yet is among them.
     new_is_due: bool,
 }
@@ -79,10 +78,10 @@ impl Reconciler {
         journal: Arc<dyn Journal>,
         status: Arc<FolderStatus>,
     ) -> Self {
-        let (known, strays, unsettled) = Default::default();
+        let (known, guard, strays, unsettled) = Default::default();
         let digest = || blake3::hash(tags.join("\n").as_bytes()).to_hex()[..16].to_owned();
         let tags_digest = (!tags.is_empty()).then(digest);
-        Self { looker, collection, tags, tags_digest, accept, journal, status, known, strays, unsettled }
+        Self { looker, collection, tags, tags_digest, accept, journal, status, known, guard, strays, unsettled }
     }
 
     /// Reads what the catalog has. Comes before the scan, or what arrives meanwhile is taken for deleted.
@@ -103,39 +102,24 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Applies a look. Returns the paths that were changing while they were read and must be looked at again.
-    pub(super) async fn settle(&mut self, look: Look, deletions: Deletions) -> Result<Vec<String>, CatalogError> {
-        let is_gone = |path: &str, fingerprint: &Option<String>| {
-            look.shows_gone(path) && !(is_passed(fingerprint.as_ref()) && look.passed.contains_key(path))
-        };
-        let gone = self.known.iter().filter(|(path, fingerprint)| is_gone(path, fingerprint));
-        let gone: Vec<String> = gone.map(|(path, _)| path.clone()).collect();
-        let held =
-            deletions == Deletions::Found && !self.status.take_release() && self.looks_like_a_lost_disk(gone.len());
-        {
-            let mut report = self.status.edit();
-            report.look_anew(&look.examined);
-            look.skipped.iter().for_each(|(path, reason)| report.skip(path, *reason));
-            look.unread.iter().chain(&look.passed).for_each(|(path, reason)| report.skip(path, *reason));
-        }
-        if deletions == Deletions::Found {
-            self.status.edit().held_deletions = if held { gone.len() } else { 0 };
-        }
-        let passing = look.passed.iter().filter_map(|(path, reason)| self.pass_over(path, *reason, held));
+    /// Applies a look. Returns what must be looked at again.
+    pub(super) async fn settle(&mut self, look: Look, losses: Losses) -> Result<Again, CatalogError> {
+        let judged = self.judge(&look, losses).await;
+        self.tell(&look, losses);
+        let passing = look.passed.iter().filter(|(path, _)| !judged.is_kept(path));
+        let passing = passing.filter_map(|(path, reason)| self.pass_over(path, *reason));
         let mut marks: VecDeque<(Write, Option<String>)> = passing.collect();
-        let mut gone: VecDeque<String> = match held {
-            true => VecDeque::new(),
-            // Passing something over deletes what was there.
-            false => gone.into_iter().filter(|path| !look.passed.contains_key(path)).collect(),
-        };
-        let mut strays: VecDeque<_> = match deletions {
-            Deletions::Found => self.strays.drain(..).collect(),
-            Deletions::Reported => VecDeque::new(),
+        // Passing something over deletes what was there.
+        let mut gone: VecDeque<String> =
+            judged.gone.iter().filter(|path| !look.passed.contains_key(*path)).cloned().collect();
+        let mut strays: VecDeque<_> = match losses {
+            Losses::Found => self.strays.drain(..).collect(),
+            Losses::Reported => VecDeque::new(),
         };
         marks.extend(look.unread.iter().filter_map(|(path, reason)| Some((self.unread(path, *reason)?, None))));
-        let mut again = Again::default();
-        let mut changed: VecDeque<(String, FileSeen)> =
-            look.files.into_iter().filter(|(path, seen)| self.is_news(path, seen)).collect();
+        let is_due = |(path, seen): &(String, FileSeen)| self.is_news(path, seen) && !judged.is_kept(path);
+        let mut changed: VecDeque<(String, FileSeen)> = look.files.into_iter().filter(is_due).collect();
+        let mut again = Again { waiting: judged.waiting, ..Again::default() };
         while !(changed.is_empty() && marks.is_empty() && gone.is_empty() && strays.is_empty()) {
             if self.looker.stop.is_cancelled() {
                 break;
@@ -144,7 +128,7 @@ impl Reconciler {
             if changed.is_empty() {
                 if again.new_is_due {
                     // It may be what a gone file was renamed to: that one goes together with it.
-                    again.paths.extend(gone.drain(..));
+                    again.unsettled.extend(gone.drain(..));
                 }
                 let mut room = limits::ACCEPT_BATCH_DOCUMENTS_MAX.saturating_sub(batch.len());
                 while room > 0
@@ -160,20 +144,28 @@ impl Reconciler {
         }
         let files = self.known.values().filter(|fingerprint| !is_passed(fingerprint.as_ref())).count();
         self.status.edit().files = files;
-        Ok(again.paths)
+        Ok(again)
     }
 
-    fn looks_like_a_lost_disk(&self, gone: usize) -> bool {
-        let share_max = self.known.len() * limits::FOLDER_DELETIONS_PERCENT_MAX / 100;
-        gone > limits::FOLDER_DELETIONS_MAX && gone > share_max
+    /// Tells what a look has shown.
+    fn tell(&self, look: &Look, losses: Losses) {
+        let mut report = self.status.edit();
+        report.look_anew(&look.examined);
+        look.skipped.iter().for_each(|(path, reason)| report.skip(path, *reason));
+        look.unread.iter().chain(&look.passed).for_each(|(path, reason)| report.skip(path, *reason));
+        report.held_deletions = self.guard.held();
+        if losses == Losses::Found {
+            report.left_out = look.left_out.files;
+            report.left_out_names.clone_from(&look.left_out.names);
+        }
     }
 
-    fn is_news(&self, path: &str, seen: &FileSeen) -> bool {
+    pub(super) fn is_news(&self, path: &str, seen: &FileSeen) -> bool {
         self.known.get(path).is_none_or(|known| known.as_deref() != Some(&self.fingerprint(seen)))
     }
 
     /// What tells that a file and what is said about it are as they were.
-    fn fingerprint(&self, seen: &FileSeen) -> String {
+    pub(super) fn fingerprint(&self, seen: &FileSeen) -> String {
         match &self.tags_digest {
             None => seen.fingerprint.clone(),
             Some(digest) => format!("{} {digest}", seen.fingerprint),
@@ -212,7 +204,7 @@ impl Reconciler {
                 Reading::Unsettled { content } => {
                     let times = self.unsettled.entry(path.clone()).or_default();
                     *times += 1;
-                    again.paths.push(path.clone());
+                    again.unsettled.push(path.clone());
                     if *times < limits::FOLDER_UNSETTLED_READS_MAX {
                         again.new_is_due |= !self.known.contains_key(&path);
                         continue;
@@ -248,11 +240,10 @@ impl Reconciler {
         })
     }
 
-    /// Records what is no document, unless that is known. A document in its place that is `held` with many others stays.
-    fn pass_over(&self, path: &str, reason: SkipReason, held: bool) -> Option<(Write, Option<String>)> {
+    /// Records what is no document, unless that is known.
+    fn pass_over(&self, path: &str, reason: SkipReason) -> Option<(Write, Option<String>)> {
         let fingerprint = Some(format!("{PASSED}{}", reason.in_words()));
-        let known = self.known.get(path);
-        if known == Some(&fingerprint) || held && known.is_some_and(|known| !is_passed(known.as_ref())) {
+        if self.known.get(path) == Some(&fingerprint) {
             return None;
         }
         let write = Write::PassOver {

@@ -65,6 +65,33 @@ pub struct Skip {
     pub reason: SkipReason,
 }
 
+/// Files in no format that is read.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    pub(super) files: u64,
+    /// Some of them, not all of one ending.
+    pub(super) names: Vec<String>,
+}
+
+/// Files of one ending that are named as examples.
+const NAMES_OF_AN_ENDING: usize = 2;
+
+impl LeftOut {
+    pub(super) fn count(&mut self, path: &str) {
+        self.files += 1;
+        if self.names.len() < limits::LEFT_OUT_NAMES_MAX {
+            let alike = self.names.iter().filter(|name| ending(name) == ending(path));
+            if alike.count() < NAMES_OF_AN_ENDING {
+                self.names.push(path.to_owned());
+            }
+        }
+    }
+}
+
+fn ending(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.rsplit_once('.').map(|(_, ending)| ending)
+}
+
 /// The state of a watched folder.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct FolderReport {
@@ -86,8 +113,12 @@ pub struct FolderReport {
     pub watched: bool,
     /// What stands in the way, until a scan succeeds.
     pub last_error: Option<String>,
-    /// Deletions found by a scan and held back, since so many at once look like a lost disk.
+    /// Deletions held back, since so many at once look like a lost disk.
     pub held_deletions: usize,
+    /// Files of the last whole scan that no name promises to be a document: they have no state.
+    pub left_out: u64,
+    /// Some of them by name, at most [`limits::LEFT_OUT_NAMES_MAX`].
+    pub left_out_names: Vec<String>,
     /// Skipped files by reason: of the last whole scan and what was seen since.
     pub skipped: BTreeMap<SkipReason, usize>,
     /// Some of them by name, at most [`limits::FOLDER_SKIPS_LISTED_MAX`].
@@ -106,6 +137,29 @@ impl FolderReport {
             !is_anew
         });
         skipped.retain(|_, count| *count > 0);
+    }
+
+    /// The last whole scan as a visit; what was seen live since the one before, which `told` tells, counts as its changes.
+    pub(super) fn as_visit(&self, told: &mut (u64, u64), began_at: Timestamp) -> Visit {
+        let before = std::mem::replace(told, (self.changed, self.deleted));
+        Visit {
+            began_at,
+            took_ms: self.last_scan_ms,
+            requests: 0,
+            wire_bytes: 0,
+            items: self.files as u64,
+            changed: self.changed - before.0,
+            deleted: self.deleted - before.1,
+            failed: self.failed(),
+            passed_over: self.passed_over(),
+            left_out: self.left_out,
+            left_out_names: self.left_out_names.clone(),
+            errors: self.errors(),
+            complete: true,
+            not_before: None,
+            hub: None,
+            topic: None,
+        }
     }
 
     /// Files and folders that somebody has to look after.

@@ -15,12 +15,11 @@ use std::path::{Component, Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use walkdir::{DirEntry, WalkDir};
 
-use wellspring_core::document::{DocumentKey, MediaType};
+use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 use wellspring_core::source::{DATA_FOLDER_MARK, SourceName};
-use wellspring_core::text::{is_bidirectional_control, is_invisible};
 
-use super::report::SkipReason;
+use super::report::{LeftOut, SkipReason};
 use super::rules::{FolderRules, GITIGNORE, UnreadableList, Wanted};
 
 /// A file as its metadata shows it.
@@ -56,15 +55,19 @@ pub(super) struct Look {
     pub(super) passed: BTreeMap<String, SkipReason>,
     /// Folders that were walked.
     pub(super) folders: Vec<String>,
+    /// Files that no name promises to be a document.
+    pub(super) left_out: LeftOut,
 }
 
 impl Look {
     /// Whether a document that is known, but not among the files, is gone.
     pub(super) fn shows_gone(&self, path: &str) -> bool {
-        !self.files.contains_key(path)
-            && !self.unread.contains_key(path)
-            && self.examined.iter().any(|root| covers(root, path))
-            && !self.unknown.iter().any(|root| covers(root, path))
+        !self.files.contains_key(path) && !self.unread.contains_key(path) && self.knows(path)
+    }
+
+    /// Whether it says anything about a path.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.examined.iter().any(|root| covers(root, path)) && !self.unknown.iter().any(|root| covers(root, path))
     }
 }
 
@@ -73,18 +76,38 @@ pub(super) fn covers(root: &str, path: &str) -> bool {
     root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// A path below the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Below {
+    /// As keys carry it; `""` is the root itself.
+    Named(String),
+    /// As far as its first name that is not Unicode: what is below a folder of such a name is not read.
+    Strange(PathBuf),
+}
+
+impl Below {
+    /// `None` when it is not below the root.
+    pub(super) fn of(root: &Path, path: &Path) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut strange = PathBuf::new();
+        for component in path.strip_prefix(root).ok()?.components() {
+            let Component::Normal(name) = component else { return None };
+            strange.push(name);
+            match name.to_str() {
+                Some(name) => parts.push(name),
+                None => return Some(Self::Strange(strange)),
+            }
+        }
+        Some(Self::Named(parts.join("/")))
+    }
+}
+
 /// A path relative to the root as keys carry it; `None` when it is not Unicode or not below the root.
-pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
-    let parts: Option<Vec<&str>> = path
-        .strip_prefix(root)
-        .ok()?
-        .components()
-        .map(|component| match component {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        })
-        .collect();
-    Some(parts?.join("/"))
+fn relative(root: &Path, path: &Path) -> Option<String> {
+    match Below::of(root, path)? {
+        Below::Named(path) => Some(path),
+        Below::Strange(_) => None,
+    }
 }
 
 /// Looks at a folder for one source.
@@ -105,8 +128,8 @@ impl Looker {
         Ok(look)
     }
 
-    /// Looks at some paths, and at everything below those that are folders.
-    pub(super) fn look_at(&self, paths: &BTreeSet<String>) -> io::Result<Look> {
+    /// Looks at some paths, and at everything below those that are folders. Those in `strange` are not Unicode.
+    pub(super) fn look_at(&self, paths: &BTreeSet<String>, strange: &BTreeSet<PathBuf>) -> io::Result<Look> {
         self.check_root()?;
         let mut look = Look::default();
         let mut wanted = Wanted::new(&self.rules, &self.root);
@@ -135,7 +158,46 @@ impl Looker {
                 }
             }
         }
+        strange.iter().for_each(|path| self.look_at_strange(path, &mut look, &mut wanted));
         Ok(look)
+    }
+
+    /// Looks at a path whose last name is not Unicode. What cannot be looked at is as it was.
+    fn look_at_strange(&self, path: &Path, look: &mut Look, wanted: &mut Wanted<'_>) {
+        let Some(above) = path.parent().and_then(Path::to_str) else { return };
+        if is_hidden_path(above) || path.file_name().is_none_or(is_hidden) || self.is_in_data_folder(above) {
+            return;
+        }
+        // Nothing is told through a link.
+        if !above.is_empty() && !matches!(self.metadata_without_links(above), Ok(Some(above)) if above.is_dir()) {
+            return;
+        }
+        match fs::symlink_metadata(self.root.join(path)) {
+            Ok(metadata) => {
+                look.examined.push(self.stand_in(path.as_os_str().as_encoded_bytes()));
+                self.strange(path, metadata.is_dir(), look, wanted);
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                look.examined.push(self.stand_in(path.as_os_str().as_encoded_bytes()));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Notes a path whose last name is not Unicode.
+    fn strange(&self, path: &Path, is_folder: bool, look: &mut Look, wanted: &mut Wanted<'_>) {
+        let lossy = path.to_string_lossy();
+        let stand_in = self.stand_in(path.as_os_str().as_encoded_bytes());
+        if is_folder {
+            look.skipped.push((stand_in, SkipReason::FolderNameNotUnicode));
+        } else if settled(wanted.file(&lossy), look) {
+            match MediaType::of_file_name(&lossy) {
+                Some(_) => {
+                    look.passed.insert(stand_in, SkipReason::NameNotUnicode);
+                }
+                None => look.left_out.count(&lossy),
+            }
+        }
     }
 
     /// A root that is missing, unreadable or no longer a folder says nothing about its documents.
@@ -216,13 +278,8 @@ impl Looker {
             return !is_folder;
         }
         let Some(path) = relative(&self.root, entry.path()) else {
-            let below = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).as_os_str();
-            let lossy = below.to_string_lossy().into_owned();
-            if is_folder {
-                look.skipped.push((lossy, SkipReason::FolderNameNotUnicode));
-            } else if MediaType::of_file_name(&lossy).is_some() && settled(wanted.file(&lossy), look) {
-                look.passed.insert(self.stand_in(below.as_encoded_bytes()), SkipReason::NameNotUnicode);
-            }
+            let below = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+            self.strange(below, is_folder, look, wanted);
             return !is_folder;
         };
         if is_folder {
@@ -248,10 +305,14 @@ impl Looker {
 
     /// Notes a path that is no folder.
     fn file(&self, path: String, metadata: &Metadata, look: &mut Look, wanted: &mut Wanted<'_>) {
-        if MediaType::of_file_name(&path).is_none() || !settled(wanted.file(&path), look) {
+        if !settled(wanted.file(&path), look) {
             return;
         }
-        if self.key(&path).is_none() {
+        if MediaType::of_file_name(&path).is_none() {
+            if metadata.is_file() {
+                look.left_out.count(&path);
+            }
+        } else if self.key(&path).is_none() {
             look.passed.insert(self.stand_in(path.as_bytes()), SkipReason::NameRefused);
         } else if !metadata.is_file() {
             look.passed.insert(path, SkipReason::NotRegular);
@@ -261,42 +322,6 @@ impl Looker {
             look.files.insert(path, FileSeen::of(metadata));
         }
     }
-
-    /// The key of a path: the source's name and the path.
-    pub(super) fn key(&self, path: &str) -> Option<DocumentKey> {
-        format!("{}/{path}", self.name).parse().ok()
-    }
-
-    /// The path that stands in for one that no key can carry: readable as far as it goes, and ending with a digest, so that
-    /// two are never the same and no file of a format that is read has such a name.
-    fn stand_in(&self, path: &[u8]) -> String {
-        let digest = &blake3::hash(path).to_hex()[..STAND_IN_DIGITS];
-        let mut shown = String::new();
-        for piece in path.utf8_chunks() {
-            for c in piece.valid().chars() {
-                match c.is_control() || is_invisible(c) || is_bidirectional_control(c) {
-                    true => escape(&mut shown, c.encode_utf8(&mut [0; 4]).as_bytes()),
-                    false => shown.push(c),
-                }
-            }
-            escape(&mut shown, piece.invalid());
-        }
-        let room = limits::KEY_BYTES_MAX - self.name.as_str().len() - "/~".len() - STAND_IN_DIGITS;
-        shown.truncate(shown.floor_char_boundary(room));
-        format!("{shown}~{digest}")
-    }
-
-    /// The path of a key that this source made.
-    pub(super) fn path_of<'k>(&self, key: &'k DocumentKey) -> Option<&'k str> {
-        key.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
-    }
-}
-
-/// Hexadecimal digits of the digest in a name that stands in for another: two among thousands are not the same by chance.
-const STAND_IN_DIGITS: usize = 16;
-
-fn escape(shown: &mut String, bytes: &[u8]) {
-    shown.extend(bytes.iter().map(|byte| format!("%{byte:02X}")));
 }
 
 /// Whether a path is wanted; where a list could not be read, it is not, and nothing is known about the list's folder.

@@ -3,13 +3,16 @@
 //! Invariants:
 //! - The watcher's thread never waits: an event that finds no room is answered with a whole scan.
 //! - Our own reading causes no events: opening and closing files is left out.
+//! - A watch is of one folder, not of whatever its path leads to: it ends when that folder is removed or renamed, and
+//!   whoever holds it asks for the [`identity`] of what is there now, since not everything makes an event.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
@@ -30,8 +33,9 @@ pub(super) enum Change {
 pub(super) struct Watch {
     changes: mpsc::Receiver<Change>,
     overflowed: Arc<AtomicBool>,
-    /// Device and inode of what is watched: another folder at the same path needs another watch.
-    identity: (u64, u64),
+    ended: Arc<AtomicBool>,
+    /// What is watched: another folder at the same path needs another watch.
+    pub(super) identity: Identity,
     /// Whether every folder below the root is watched.
     pub(super) is_whole: bool,
     _watcher: RecommendedWatcher,
@@ -42,9 +46,13 @@ impl Watch {
     pub(super) fn start(root: &Path) -> Result<Self, notify::Error> {
         let identity = identity(root)?;
         let (sender, changes) = mpsc::channel(limits::WATCH_EVENTS_MAX);
-        let overflowed = Arc::new(AtomicBool::new(false));
-        let overflow = overflowed.clone();
+        let (overflowed, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (overflow, end, of) = (overflowed.clone(), ended.clone(), root.to_owned());
         let handler = move |event: Result<Event, notify::Error>| {
+            if event.as_ref().is_ok_and(|event| is_end_of(&of, event)) {
+                // Told apart from the changes, among which there may be no room for it.
+                end.store(true, Ordering::Release);
+            }
             for change in changes_of(event) {
                 if sender.try_send(change).is_err() {
                     // Whoever drains the full channel looks at this afterwards.
@@ -58,7 +66,7 @@ impl Watch {
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => false,
             Err(error) => return Err(error),
         };
-        Ok(Self { changes, overflowed, identity, is_whole, _watcher: watcher })
+        Ok(Self { changes, overflowed, ended, identity, is_whole, _watcher: watcher })
     }
 
     /// The next change; `None` when the watcher's thread has ended.
@@ -71,15 +79,31 @@ impl Watch {
         self.overflowed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether what is watched is still what the path leads to.
-    pub(super) fn is_of(&self, root: &Path) -> bool {
-        identity(root).is_ok_and(|identity| identity == self.identity)
+    /// Whether the folder was removed or renamed: nothing more is heard of what is at its path.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }
 
-fn identity(root: &Path) -> std::io::Result<(u64, u64)> {
+/// Which folder it is, whatever leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    /// A folder that is made where one was removed often gets its inode. Where the disk keeps no birthdays, only the end
+    /// of the watch tells.
+    born: Option<SystemTime>,
+}
+
+/// What a path leads to. Asks the disk: call it off the async threads.
+pub(super) fn identity(root: &Path) -> std::io::Result<Identity> {
     let metadata = std::fs::symlink_metadata(root)?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok(Identity { device: metadata.dev(), inode: metadata.ino(), born: metadata.created().ok() })
+}
+
+fn is_end_of(root: &Path, event: &Event) -> bool {
+    matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)))
+        && event.paths.iter().any(|path| path == root)
 }
 
 fn changes_of(event: Result<Event, notify::Error>) -> Vec<Change> {

@@ -125,6 +125,8 @@ fn failed(began_at: Timestamp, reason: &str) -> VisitOutcome {
         deleted: 0,
         failed: 0,
         passed_over: 0,
+        left_out: 0,
+        left_out_names: Vec::new(),
         errors: vec![reason.to_owned()],
         complete: false,
         not_before: None,

@@ -85,6 +85,8 @@ impl<'a> Session<'a> {
             deleted: 0,
             failed: 0,
             passed_over: 0,
+            left_out: 0,
+            left_out_names: Vec::new(),
             errors: Vec::new(),
             complete: false,
             not_before: None,

@@ -67,6 +67,8 @@ pub(crate) fn full() -> SourceInfo {
         deleted: 1,
         failed: 1,
         passed_over: 0,
+        left_out: 1,
+        left_out_names: vec!["n".into()],
         errors: vec!["e".into()],
         complete: true,
         not_before: Some(Timestamp::UNIX_EPOCH),
