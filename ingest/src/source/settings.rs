@@ -13,7 +13,7 @@ use url::Url;
 use wellspring_core::limits;
 use wellspring_core::source::{Origin, PUSH, SettingsError, SourceSettings};
 
-use super::folder::FolderRules;
+use super::folder::{FolderRules, may_match};
 
 /// Checks settings and brings them into their one form. Asks the disk about a folder: call it off the async threads.
 pub fn checked(settings: SourceSettings) -> Result<SourceSettings, SettingsError> {
@@ -68,7 +68,13 @@ fn checked_origin(origin: Origin) -> Result<Origin, SettingsError> {
     Ok(match origin {
         Origin::Folder { path, include, exclude, gitignore } => {
             FolderRules::new(&include, &exclude, gitignore)?;
-            Origin::Folder { path: folder(&path)?, include, exclude, gitignore }
+            let named = path;
+            let path = folder(&named)?;
+            for folder in [&named, &path] {
+                may_match("include", &include, folder)?;
+                may_match("exclude", &exclude, folder)?;
+            }
+            Origin::Folder { path, include, exclude, gitignore }
         }
         Origin::Feed { url, articles } => Origin::Feed { url: address("url", &url)?.into(), articles },
         Origin::Page { url } => Origin::Page { url: address("url", &url)?.into() },

@@ -114,6 +114,37 @@ fn folders_are_named_as_the_kernel_does_and_do_not_overlap() {
     assert_eq!(field_of(checked(settings(glob))), "exclude");
 }
 
+#[test]
+fn a_glob_that_can_match_nothing_is_refused_with_the_reason() {
+    let files = TempDir::new().unwrap();
+    let root = files.path().canonicalize().unwrap();
+    let with = |field: &str, glob: &str| of(json!({ "kind": "folder", "path": root, field: [glob] }));
+    let own = format!("{}/*.md", root.display());
+    for (glob, reason) in [
+        ("", "empty"),
+        ("/", "empty"),
+        ("./", "empty"),
+        (".", "empty"),
+        ("../x", "leads out"),
+        ("..", "leads out"),
+        ("a/../b", "leads out"),
+        ("/../a", "leads out"),
+        (&own, "own path"),
+        ("a//b", "nothing"),
+        ("a/./b", "nothing"),
+    ] {
+        for field in ["include", "exclude"] {
+            let error = with(field, glob).unwrap_err();
+            assert_eq!(error.field, field);
+            assert!(error.what.contains(reason) && error.what.contains("number 1"), "{glob}: {error}");
+        }
+    }
+    // From the folder itself, as in git.
+    for glob in ["/docs", "./docs/*.md", "docs/", "**/a..b.md", ".github"] {
+        assert!(with("include", glob).is_ok(), "{glob}");
+    }
+}
+
 proptest! {
     #[test]
     fn checking_twice_changes_nothing(path in "[ -~]{0,30}", host in "[A-Za-z0-9.-]{1,20}") {

@@ -243,6 +243,32 @@ async fn a_mass_deletion_while_the_service_runs_waits_for_a_yes() {
 }
 
 #[tokio::test]
+async fn a_source_is_added_changed_or_left_as_it_was() {
+    let folder = Folder::new();
+    fs::write(folder.root.join("a.md"), "A trauerschnaepper sings.").unwrap();
+    fs::write(folder.root.join("b.bin"), "no format").unwrap();
+    let service = Service::start(folder.data.path(), &Start::default()).await;
+    let root = folder.root.to_str().unwrap();
+    let added = |arguments: &[&str]| {
+        let (code, out, error) = service.command(&[&["sources", "add", "folder", root], arguments].concat());
+        (code, if code == 0 { out } else { error })
+    };
+    assert_eq!(added(&[]), (0, "docs added\n".to_owned()));
+    assert_eq!(added(&["--tag", "birds"]), (0, "docs changed\n".to_owned()));
+    assert_eq!(added(&["--tag", "birds"]), (0, "docs is as it was\n".to_owned()));
+    let (code, error) = added(&["--include", "../x"]);
+    assert_ne!(code, 0);
+    assert!(error.contains("leads out of the folder"), "{error}");
+
+    found(&service, "trauerschnaepper", &["docs/a.md"]).await;
+    let left_out = async || service.get("/v1/sources/docs").await["last_visit"]["left_out"].as_u64();
+    service.eventually("what is left out", async || left_out().await == Some(1)).await;
+    let (code, out, error) = service.command(&["sources", "show", "docs"]);
+    assert!(code == 0 && out.contains("b.bin"), "{out}{error}");
+    service.stop();
+}
+
+#[tokio::test]
 async fn the_services_own_folder_is_never_a_document() {
     let folder = Folder::new();
     let data = folder.root.join("data");

@@ -51,6 +51,7 @@ use watch::{Change, Identity, Watch, identity};
 
 pub use report::{FolderReport, FolderStatus, Skip, SkipReason};
 pub use rules::FolderRules;
+pub(super) use rules::may_match;
 
 /// A folder to keep up with.
 #[derive(Debug, Clone)]

@@ -51,6 +51,32 @@ impl FolderRules {
     }
 }
 
+/// Refuses globs that can match nothing below a folder, whatever is put there.
+pub(crate) fn may_match(field: &'static str, globs: &[String], folder: &Path) -> Result<(), SettingsError> {
+    for (place, text) in globs.iter().enumerate() {
+        let place = place + 1;
+        let refused = |what: String, hint: &str| Err(SettingsError { field, what, hint: hint.to_owned() });
+        let mut names = bare(text).split('/');
+        if text.trim_matches(['.', '/']).is_empty() && !names.clone().any(|name| name == "..") {
+            let hint = "leave it out; a glob looks like `*.md`, `drafts` or `archive/**/*.txt`";
+            return refused(format!("has an empty glob (number {place})"), hint);
+        }
+        if names.clone().any(|name| name == "..") {
+            let hint = "name what is below the folder; another folder is another source";
+            return refused(format!("has a glob that leads out of the folder (number {place})"), hint);
+        }
+        if text.starts_with('/') && Path::new(text).starts_with(folder) {
+            let hint = "write what is below the folder: a leading `/` means the folder itself";
+            return refused(format!("has a glob that begins with the folder's own path (number {place})"), hint);
+        }
+        if names.any(|name| matches!(name, "" | ".")) {
+            let hint = "a glob looks like `*.md`, `drafts` or `archive/**/*.txt`";
+            return refused(format!("has a glob that can match nothing (number {place}): `//` or `/./`"), hint);
+        }
+    }
+    Ok(())
+}
+
 fn glob_set(field: &'static str, globs: &[String]) -> Result<GlobSet, SettingsError> {
     let refused = |what: String, hint: &str| SettingsError { field, what, hint: hint.to_owned() };
     if globs.len() > limits::GLOBS_MAX {
@@ -79,12 +105,17 @@ fn glob_set(field: &'static str, globs: &[String]) -> Result<GlobSet, SettingsEr
 /// The glob itself, and everything below what it matches.
 fn compiled(text: &str) -> Vec<Result<Glob, globset::Error>> {
     let anchored = text.trim_end_matches('/').contains('/');
-    let bare = text.trim_start_matches("./").trim_matches('/');
+    let bare = bare(text);
     let front = if anchored { "" } else { "**/" };
     let glob = |text: String| GlobBuilder::new(&text).literal_separator(true).build();
     // A glob that ends in `/` means a folder, so only what is below it.
     let itself = (!text.ends_with('/')).then(|| glob(format!("{front}{bare}")));
     itself.into_iter().chain([glob(format!("{front}{bare}/**"))]).collect()
+}
+
+/// A glob without what only says where it begins and ends.
+fn bare(text: &str) -> &str {
+    text.trim_start_matches("./").trim_matches('/')
 }
 
 /// A `.gitignore` that is there but could not be read, so nothing is known about this folder.

@@ -2,9 +2,11 @@
 //!
 //! Everything goes as one stream of JSON lines, read and sent piece by piece: the size of a corpus does not matter.
 
+mod paths;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,12 +15,12 @@ use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use wellspring_core::document::MediaType;
 use wellspring_core::limits;
 
 use crate::cli::AddArguments;
 use crate::client::{Client, lines};
 use crate::output::{self, Progress};
+use paths::{LeftOut, files};
 
 /// Lines read ahead of the network.
 const LINES_AHEAD: usize = 16;
@@ -43,6 +45,7 @@ pub(super) struct Summary {
     skipped: u64,
     searchable: bool,
     seconds: f64,
+    left_out: LeftOut,
 }
 
 /// Pushes, waits, and reports.
@@ -90,8 +93,10 @@ async fn left_over(client: &Client) -> anyhow::Result<LeftOver> {
 
 /// Sends everything below the paths and counts what the service says to each document.
 pub(super) async fn push(client: &Client, paths: &[PathBuf], collection: &str) -> anyhow::Result<Summary> {
-    let files = files(paths)?;
-    push_lines(client, collection, move |sender| read(&files, sender)).await
+    let (files, left_out) = files(paths)?;
+    let mut summary = push_lines(client, collection, move |sender| read(&files, sender)).await?;
+    summary.left_out = left_out;
+    Ok(summary)
 }
 
 /// Sends the lines that `read` makes on a thread of its own; it ends when its channel takes no more.
@@ -177,6 +182,9 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
         summary.seconds,
         if summary.searchable { "; all searchable" } else { "" }
     ));
+    if let Some(left_out) = summary.left_out.in_words() {
+        output::note(left_out);
+    }
     if summary.skipped > 0 {
         output::note(format!(
             "{} of them are left out of searches; `wellspring documents list --state skipped` says why",
@@ -184,63 +192,6 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
         ));
     }
     Ok(())
-}
-
-/// What the paths name: each file with the key it gets, or none for JSON lines.
-fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<String>)>> {
-    let mut files = Vec::new();
-    for path in paths {
-        let kind = std::fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
-        if kind.is_dir() {
-            let root = path.canonicalize()?;
-            let base = root.parent().unwrap_or(&root).to_owned();
-            folder(&root, &base, 0, &mut files)?;
-        } else if !kind.is_file() {
-            bail!("{} is neither a file nor a folder", path.display());
-        } else if is_json_lines(path) {
-            files.push((path.clone(), None));
-        } else {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if MediaType::of_file_name(&name).is_none() {
-                bail!("{} is not in a format that Wellspring reads; the README lists them", path.display());
-            }
-            files.push((path.clone(), Some(name)));
-        }
-    }
-    if files.is_empty() {
-        bail!("these folders hold no file in a format that Wellspring reads; the README lists them");
-    }
-    Ok(files)
-}
-
-/// The readable files below a folder, keyed by their path from the folder's parent; hidden ones and links stay out.
-fn folder(
-    folder_path: &Path,
-    base: &Path,
-    depth: usize,
-    files: &mut Vec<(PathBuf, Option<String>)>,
-) -> anyhow::Result<()> {
-    let read = std::fs::read_dir(folder_path).with_context(|| format!("could not read {}", folder_path.display()))?;
-    let mut entries = read.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if name.starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() && depth < limits::FOLDER_DEPTH_MAX {
-            folder(&path, base, depth + 1, files)?;
-        } else if kind.is_file() && MediaType::of_file_name(&name).is_some() {
-            let key = path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push((path, Some(key)));
-        }
-    }
-    Ok(())
-}
-
-fn is_json_lines(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson")
 }
 
 /// Reads files into lines for the network; stops when nobody listens any more.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wellspring_core::source::{Origin, Remains, SourceName, Visit};
@@ -18,10 +18,7 @@ use crate::output;
 pub(crate) async fn run(client: &Client, arguments: &SourcesArguments, json: bool) -> anyhow::Result<()> {
     match &arguments.action {
         None | Some(SourcesAction::List) => list(client, json).await,
-        Some(SourcesAction::Add { origin }) => {
-            let source: Value = client.json(client.request(Method::POST, "/v1/sources").json(&body(origin)?)).await?;
-            said(&source, json, "added")
-        }
+        Some(SourcesAction::Add { origin }) => add(client, &body(origin)?, json).await,
         Some(SourcesAction::Show { name }) => {
             let source: Value = client.json(client.request(Method::GET, &path(name)?)).await?;
             if json {
@@ -56,6 +53,24 @@ pub(crate) async fn run(client: &Client, arguments: &SourcesArguments, json: boo
             Ok(())
         }
     }
+}
+
+async fn add(client: &Client, body: &Value, json: bool) -> anyhow::Result<()> {
+    let before = match body["name"].as_str().map(path) {
+        Some(Ok(path)) => client.json::<Value>(client.request(Method::GET, &path)).await.ok(),
+        // What is no name the service refuses in its own words.
+        Some(Err(_)) | None => None,
+    };
+    let answer = client.send(client.request(Method::POST, "/v1/sources").json(body)).await?;
+    let is_new = answer.status() == StatusCode::CREATED;
+    let source: Value = answer.json().await.context("the server's answer could not be read")?;
+    let settings = |source: &Value| ["origin", "private_hosts", "tags"].map(|field| source.get(field).cloned());
+    let what = match before {
+        _ if is_new => "added",
+        Some(before) if settings(&before) == settings(&source) => "is as it was",
+        Some(_) | None => "changed",
+    };
+    said(&source, json, what)
 }
 
 async fn pause(client: &Client, name: &str, paused: bool, json: bool) -> anyhow::Result<()> {
@@ -187,7 +202,7 @@ fn row(source: &Source, now: Timestamp) -> Vec<String> {
     let failed: u64 = ["failed", "quarantined"].iter().filter_map(|state| source.documents.get(*state)).sum();
     let all: u64 = source.documents.values().sum();
     let skipped = source.documents.get("skipped").copied().unwrap_or(0);
-    let missed = source.last_visit.as_ref().map_or(0, |visit| visit.failed);
+    let (missed, left_out) = source.last_visit.as_ref().map_or((0, 0), |visit| (visit.failed, visit.left_out));
     let mut asides = Vec::new();
     if failed > 0 {
         asides.push(format!("{failed} failed"));
@@ -197,6 +212,9 @@ fn row(source: &Source, now: Timestamp) -> Vec<String> {
     }
     if missed > 0 {
         asides.push(format!("{missed} missed"));
+    }
+    if left_out > 0 {
+        asides.push(format!("{left_out} left out"));
     }
     let documents = if asides.is_empty() { all.to_string() } else { format!("{all} ({})", asides.join(", ")) };
     let ago = |seconds: i64| format!("{} ago", duration(seconds));
