@@ -137,6 +137,10 @@ pub async fn finds_words(view: &impl KeywordView) {
         titled(4, "Glacier report", "Melting", "It was cold."),
         entry(5, "docs", "The melting glacier left a lake behind."),
         entry(6, "docs", "Где мой документ"),
+        titled(7, "Walrus", "Colony", "They sleep on ice."),
+        entry(8, "docs", "Walrus. Colony. They sleep on ice."),
+        titled(9, "Otter", "", "An otter sleeps in kelp."),
+        entry(10, "docs", "A large otter sleeps in kelp."),
     ]))
     .await
     .unwrap();
@@ -157,6 +161,13 @@ pub async fn finds_words(view: &impl KeywordView) {
         expected.sort_unstable();
         assert_eq!(holders, expected, "{word}");
     }
+    // And count as it does: a word there is worth one in the text, and one in both is worth two.
+    for word in ["walrus", "colony"] {
+        let hits = view.matching(&collection("docs"), word, 10).await.unwrap();
+        assert_eq!(hits.len(), 2, "{word}");
+        assert!((hits[0].score - hits[1].score).abs() < 1e-5, "{word}: {hits:?}");
+    }
+    assert_eq!(found(view, "docs", "otter").await, [chunk(9), chunk(10)]);
 }
 
 /// Strings that a query language would choke on: none of them is an error, and those without a word find nothing.

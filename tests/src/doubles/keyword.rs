@@ -64,9 +64,9 @@ fn terms(text: &str) -> Vec<String> {
     found
 }
 
-/// What of a chunk is searched, with its weight.
-fn fields(entry: &KeywordEntry) -> [(&str, f64); 3] {
-    [(&entry.text, 1.0), (&entry.heading, 0.3), (&entry.title, 0.2)]
+/// What of a chunk is searched: its title and headings count as its text does.
+fn searched(entry: &KeywordEntry) -> Vec<String> {
+    [&entry.title, &entry.heading, &entry.text].into_iter().flat_map(|text| terms(text)).collect()
 }
 
 #[async_trait]
@@ -146,25 +146,19 @@ impl MemoryKeywords {
     ) -> Vec<Hit> {
         let state = self.state();
         let wanted: BTreeSet<String> = terms(query).into_iter().collect();
-        let analysed: Vec<_> = state
-            .committed
-            .values()
-            .map(|entry| (entry, fields(entry).map(|(text, weight)| (terms(text), weight))))
-            .collect();
+        let analysed: Vec<_> = state.committed.values().map(|entry| (entry, searched(entry))).collect();
         let documents = analysed.len() as f64;
+        let total: usize = analysed.iter().map(|(_, words)| words.len()).sum();
+        let mean_length = (total as f64 / documents).max(1.0);
         let mut hits = Vec::new();
-        for (entry, texts) in &analysed {
+        for (entry, words) in &analysed {
             let mut score = 0.0;
-            for (field, (words, weight)) in texts.iter().enumerate() {
-                let total: usize = analysed.iter().map(|(_, texts)| texts[field].0.len()).sum();
-                let mean_length = (total as f64 / documents).max(1.0);
-                for term in &wanted {
-                    let frequency = words.iter().filter(|word| *word == term).count() as f64;
-                    let with = analysed.iter().filter(|(_, texts)| texts[field].0.contains(term)).count() as f64;
-                    let rarity = (1.0 + (documents - with + 0.5) / (with + 0.5)).ln();
-                    let length = 1.0 - B + B * words.len() as f64 / mean_length;
-                    score += weight * rarity * frequency * (K1 + 1.0) / (frequency + K1 * length);
-                }
+            for term in &wanted {
+                let frequency = words.iter().filter(|word| *word == term).count() as f64;
+                let with = analysed.iter().filter(|(_, words)| words.contains(term)).count() as f64;
+                let rarity = (1.0 + (documents - with + 0.5) / (with + 0.5)).ln();
+                let length = 1.0 - B + B * words.len() as f64 / mean_length;
+                score += rarity * frequency * (K1 + 1.0) / (frequency + K1 * length);
             }
             if score > 0.0 && entry.collection == *collection && keep(&entry.chunk) {
                 hits.push(Hit { chunk: entry.chunk, score: score as f32 });
