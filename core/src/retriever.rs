@@ -122,6 +122,9 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each arm's score counted for, after it was divided by the arm's best.
     pub weights: ArmWeights,
+    /// The cosine to the question leaned towards the best passages, where it was: it counted instead of the meaning's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaned: Option<f32>,
     /// What the reranker said, where it read the passage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerank: Option<f32>,

@@ -162,6 +162,13 @@ pub trait VectorSearch: Send + Sync {
         query: &Embedding,
         chunks: &[ChunkId],
     ) -> Result<Vec<Hit>, ViewError>;
+
+    /// The directions of the given chunks of a collection, as they were written, in any order; unknown chunks are left out.
+    async fn directions(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(ChunkId, Embedding)>, ViewError>;
 }
 
 /// Searches by words.

@@ -4,6 +4,7 @@
 //! - The arms run side by side; neither waits for the other until both have candidates.
 //! - Once both have answered, every keyword hit that the vector view knows has its cosine: a chunk found by one arm
 //!   alone is still weighed by both.
+//! - Leaning the question changes cosines alone: what the words said, and who is a candidate, stays.
 
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
@@ -11,11 +12,12 @@ use wellspring_core::embedding::{Embedder, Embedding};
 use wellspring_core::hit::Hit;
 use wellspring_core::retriever::{ArmStatus, SearchArms, SearchRequest};
 use wellspring_core::text::script_language;
-use wellspring_core::view::{KeywordSearch, VectorSearch};
+use wellspring_core::view::{KeywordSearch, VectorSearch, ViewError};
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::explain::Explainer;
+use crate::feedback::Feedback;
 use crate::fuse::{Balance, Fused, Votes, fuse};
 
 /// How the vector arm may take part in one search.
@@ -53,6 +55,8 @@ impl Route {
 pub(crate) struct Candidates {
     keyword: Option<Vec<Hit>>,
     vector: Option<Vec<Hit>>,
+    /// The same with the cosines to the leaned question, once it was leaned.
+    leaned: Option<Vec<Hit>>,
     /// How many of the vector arm's hits it named itself; the cosines of the others were looked up.
     named: usize,
     pub(crate) keyword_status: ArmStatus,
@@ -64,7 +68,21 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Both arms' candidates in one order; `None` when no arm has a vote.
     pub(crate) fn fused(&self, balance: Balance) -> Option<Vec<Fused>> {
-        self.votes().map(|votes| fuse(votes, balance))
+        let mut fused = fuse(self.votes()?, balance);
+        if self.leaned.is_some() {
+            // The leaned cosines made the order; what the arm itself said is told beside them.
+            let own: HashMap<_, _> = self.vector.iter().flatten().map(|hit| (hit.chunk, hit.score)).collect();
+            for candidate in &mut fused {
+                candidate.leaned = candidate.vector;
+                candidate.vector = own.get(&candidate.chunk).copied();
+            }
+        }
+        Some(fused)
+    }
+
+    /// Whether both arms have a vote.
+    pub(crate) fn both_vote(&self) -> bool {
+        self.keyword.is_some() && self.vector.is_some()
     }
 
     /// Who can say why a candidate stands where it stands; `None` when no arm has a vote.
@@ -75,7 +93,7 @@ impl Candidates {
     }
 
     fn votes(&self) -> Option<Votes<'_>> {
-        match (&self.keyword, &self.vector) {
+        match (&self.keyword, self.leaned.as_ref().or(self.vector.as_ref())) {
             (Some(keyword), Some(vector)) => Some(Votes::Both { keyword, vector }),
             (Some(keyword), None) => Some(Votes::Keyword(keyword)),
             (None, Some(vector)) => Some(Votes::Vector(vector)),
@@ -129,7 +147,50 @@ impl Arms<'_> {
             Route::Out(status) => status.clone(),
             Route::Ask | Route::Embedded(_) => ArmStatus::Ok,
         };
-        Candidates { keyword, vector, named, keyword_status, vector_status, more }
+        Candidates { keyword, vector, leaned: None, named, keyword_status, vector_status, more }
+    }
+
+    /// Compares the candidates again, with the question leaned towards the passages `best`, best first. Where that fails,
+    /// the arm is out: it would fail the next question, too.
+    pub(crate) async fn lean(
+        &self,
+        collection: &CollectionName,
+        feedback: Feedback,
+        best: &[ChunkId],
+        candidates: &mut Candidates,
+        route: &mut Route,
+    ) {
+        let (Some(vector), Route::Embedded(question)) = (&candidates.vector, &*route) else { return };
+        let chunks: Vec<ChunkId> = vector.iter().map(|hit| hit.chunk).collect();
+        match self.compared_again(collection, feedback, question, best, &chunks).await {
+            Ok(leaned) => candidates.leaned = leaned,
+            Err(failure) => {
+                let status = failed("vector", failure.chain());
+                candidates.vector = None;
+                candidates.vector_status = status.clone();
+                *route = Route::Out(status);
+            }
+        }
+    }
+
+    /// The cosines of `chunks` to the leaned question; `None` where there is nothing to lean it towards.
+    async fn compared_again(
+        &self,
+        collection: &CollectionName,
+        feedback: Feedback,
+        question: &Embedding,
+        best: &[ChunkId],
+        chunks: &[ChunkId],
+    ) -> Result<Option<Vec<Hit>>, ViewError> {
+        if best.is_empty() {
+            return Ok(None);
+        }
+        let directions: HashMap<ChunkId, Embedding> =
+            self.vector.directions(collection, best).await?.into_iter().collect();
+        let directions: Vec<Embedding> = best.iter().filter_map(|chunk| directions.get(chunk).cloned()).collect();
+        // Passages that cancel the question out leave no direction, and say nothing about it.
+        let Ok(leaned) = feedback.lean(question, &directions) else { return Ok(None) };
+        self.vector.similarities(collection, &leaned, chunks).await.map(Some)
     }
 
     /// The nearest chunks; `None`, with the reason left in `route`, when the arm is out.

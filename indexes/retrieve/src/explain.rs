@@ -38,6 +38,7 @@ impl Explainer {
             vector: opinion(candidate.vector, &self.vector),
             fused_by: self.fused_by,
             weights: weights(self.fused_by, self.balance),
+            leaned: candidate.leaned,
             rerank: None,
             recency: None,
         }
@@ -62,11 +63,18 @@ mod tests {
     fn a_place_is_one_that_the_arm_gave() {
         let hits = |chunks: &[u16]| chunks.iter().map(|&n| Hit { chunk: chunk(n), score: 1.0 }).collect::<Vec<_>>();
         let explainer = Explainer::new(&hits(&[1, 2]), &hits(&[2, 3]), FusedBy::WeightedSum, Balance::default());
-        let explained =
-            explainer.explain(&Fused { chunk: chunk(1), score: 0.5, keyword: Some(7.0), vector: Some(0.25) });
+        let explained = explainer.explain(&Fused {
+            chunk: chunk(1),
+            score: 0.5,
+            keyword: Some(7.0),
+            vector: Some(0.25),
+            leaned: Some(0.3),
+        });
         assert_eq!(explained.keyword, Some(ArmOpinion { rank: Some(1), score: 7.0 }));
         assert_eq!(explained.vector, Some(ArmOpinion { rank: None, score: 0.25 }), "its cosine was only looked up");
-        let explained = explainer.explain(&Fused { chunk: chunk(3), score: 0.5, keyword: None, vector: Some(0.5) });
+        assert_eq!(explained.leaned, Some(0.3));
+        let explained =
+            explainer.explain(&Fused { chunk: chunk(3), score: 0.5, keyword: None, vector: Some(0.5), leaned: None });
         assert_eq!(explained.keyword, None);
         assert_eq!(explained.vector, Some(ArmOpinion { rank: Some(2), score: 0.5 }));
         assert_eq!(explained.weights.keyword + explained.weights.vector, 1.0);

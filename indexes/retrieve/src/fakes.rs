@@ -42,11 +42,15 @@ pub(crate) struct Fakes {
     keyword: Option<Vec<Hit>>,
     nearest: Option<Vec<Hit>>,
     cosines: Option<HashMap<ChunkId, f32>>,
+    /// What the leaned question is like; `None` where the directions cannot be read.
+    leaned: Option<HashMap<ChunkId, f32>>,
     embedder_fails: bool,
     space: EmbeddingSpace,
     pub(crate) hydrations: Arc<Mutex<Vec<usize>>>,
     pub(crate) depths: Arc<Mutex<Vec<usize>>>,
     pub(crate) embedded: Arc<AtomicUsize>,
+    /// The chunks that the question was leaned towards.
+    pub(crate) leaned_towards: Arc<Mutex<Vec<ChunkId>>>,
 }
 
 impl Fakes {
@@ -68,11 +72,13 @@ impl Fakes {
             keyword: Some(Vec::new()),
             nearest: Some(Vec::new()),
             cosines: Some(HashMap::new()),
+            leaned: Some(HashMap::new()),
             embedder_fails: false,
             space,
             hydrations: Arc::default(),
             depths: Arc::default(),
             embedded: Arc::default(),
+            leaned_towards: Arc::default(),
         }
     }
 
@@ -88,6 +94,17 @@ impl Fakes {
 
     pub(crate) fn cosines(mut self, scores: &[(u16, f32)]) -> Self {
         self.cosines = Some(scores.iter().map(|&(n, score)| (chunk(n), score)).collect());
+        self
+    }
+
+    /// The cosines to the leaned question.
+    pub(crate) fn leaned(mut self, scores: &[(u16, f32)]) -> Self {
+        self.leaned = Some(scores.iter().map(|&(n, score)| (chunk(n), score)).collect());
+        self
+    }
+
+    pub(crate) fn failing_directions(mut self) -> Self {
+        self.leaned = None;
         self
     }
 
@@ -165,11 +182,26 @@ impl VectorSearch for Fakes {
         Ok(hits.iter().take(limit).copied().collect())
     }
 
-    async fn similarities(&self, _: &CollectionName, _: &Embedding, chunks: &[ChunkId]) -> Result<Vec<Hit>, ViewError> {
-        let cosines = self.cosines.as_ref();
+    async fn similarities(
+        &self,
+        _: &CollectionName,
+        question: &Embedding,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<Hit>, ViewError> {
+        let leaned = question.values()[1] != 0.0;
+        let cosines = if leaned { self.leaned.as_ref() } else { self.cosines.as_ref() };
         let cosines = cosines.ok_or_else(|| ViewError::new(ViewErrorKind::Storage, "vector index is unreadable"))?;
         let known = |&chunk: &ChunkId| cosines.get(&chunk).map(|&score| Hit { chunk, score });
         Ok(chunks.iter().filter_map(known).collect())
+    }
+
+    async fn directions(&self, _: &CollectionName, chunks: &[ChunkId]) -> Result<Vec<(ChunkId, Embedding)>, ViewError> {
+        self.leaned_towards.lock().unwrap().extend(chunks);
+        if self.leaned.is_none() {
+            return Err(ViewError::new(ViewErrorKind::Storage, "vector index is unreadable"));
+        }
+        // All across the question, which is how `similarities` tells the leaned one.
+        Ok(chunks.iter().map(|&chunk| (chunk, Embedding::new(vec![0.0, 1.0]).unwrap())).collect())
     }
 }
 

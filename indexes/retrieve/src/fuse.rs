@@ -92,6 +92,8 @@ pub struct Fused {
     pub keyword: Option<f32>,
     /// The cosine, where it is known.
     pub vector: Option<f32>,
+    /// The cosine to the question leaned towards the best passages, where it was: it counted instead of the other.
+    pub leaned: Option<f32>,
 }
 
 /// Merges the votes, best first.
@@ -125,7 +127,7 @@ pub fn fuse(votes: Votes<'_>, balance: Balance) -> Vec<Fused> {
             let from_keyword = keyword.map_or(0.0, |bm25| share(vote(bm25)));
             let from_vector = vector.map_or(0.0, |hit| cosine(hit) / nearest);
             let score = (weights.keyword * from_keyword + weights.vector * from_vector).clamp(0.0, 1.0);
-            Fused { chunk, score, keyword, vector }
+            Fused { chunk, score, keyword, vector, leaned: None }
         })
         .collect();
     fused.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));

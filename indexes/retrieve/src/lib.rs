@@ -1,8 +1,8 @@
 //! Which passages bear on a query, when words and meaning each have an opinion?
 //!
 //! ```text
-//! route by language -> keyword arm | vector arm (side by side) -> fuse scores -> hydrate through the catalog
-//! -> rerank, where a model is configured -> choose by age, by document, by repetition
+//! route by language -> keyword arm | vector arm (side by side) -> fuse scores -> lean the question towards the best
+//! and fuse again -> hydrate through the catalog -> rerank, where a model is configured -> choose by age, by document, by repetition
 //! ```
 //!
 //! Invariants:
@@ -16,11 +16,13 @@
 mod arms;
 mod choose;
 mod explain;
+mod feedback;
 mod fuse;
 mod hybrid;
 pub mod measure;
 mod rerank;
 
+pub use feedback::Feedback;
 pub use fuse::{Balance, Fused, NEAR_COSINE, Votes, fuse};
 pub use hybrid::HybridRetriever;
 pub use rerank::Reranking;

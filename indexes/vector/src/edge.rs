@@ -132,6 +132,15 @@ impl VectorSearch for EdgeVectors {
         self.run(move |inner| inner.read(|shard| shard.nearest(&collection, &query, limit))).await
     }
 
+    async fn directions(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(ChunkId, Embedding)>, ViewError> {
+        let (collection, chunks) = (collection.clone(), chunks.to_vec());
+        self.run(move |inner| inner.read(|shard| shard.directions(&collection, &chunks))).await
+    }
+
     async fn similarities(
         &self,
         collection: &CollectionName,

@@ -20,8 +20,8 @@ use qdrant_edge::{
     DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, FieldCondition,
     FieldIndexOperations, Filter, HnswIndexConfig, JsonPath, NamedQuery, OperationError, PayloadFieldSchema,
     PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QuantizationConfig,
-    QuantizationSearchParams, QueryEnum, QueryRequest, ScalarQuantizationConfig, ScalarType, ScoredPoint, ScoringQuery,
-    SearchParams, UpdateOperation,
+    QuantizationSearchParams, QueryEnum, QueryRequest, Record, ScalarQuantizationConfig, ScalarType, ScoredPoint,
+    ScoringQuery, SearchParams, UpdateOperation, VectorInternal, VectorStructInternal,
 };
 use serde_json::json;
 use wellspring_core::chunk::ChunkId;
@@ -308,6 +308,25 @@ impl Shard {
         self.query(filter, query, chunks.len(), SearchParams { exact: true, ..SearchParams::default() })
     }
 
+    /// The directions of those of `chunks` that are in a collection.
+    pub(crate) fn directions(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(ChunkId, Embedding)>, ViewError> {
+        let mut found = Vec::with_capacity(chunks.len());
+        for part in chunks.chunks(limits::VECTOR_OPERATION_POINTS_MAX) {
+            let ids: Vec<PointId> = part.iter().map(point_id).collect();
+            let records = guarded("read from the vector index", || {
+                self.edge().retrieve(&ids, Some(true.into()), Some(true.into()))
+            })?;
+            for record in records.iter().filter(|record| is_in(record, collection)) {
+                found.push(direction(record)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn query(
         &self,
         filter: Filter,
@@ -400,6 +419,29 @@ fn hit(point: &ScoredPoint) -> Option<Hit> {
         }
         PointId::NumId(_) => None,
     }
+}
+
+fn is_in(record: &Record, collection: &CollectionName) -> bool {
+    let payload = record.payload.as_ref().and_then(|payload| payload.0.get(COLLECTION));
+    payload.and_then(|value| value.as_str()) == Some(collection.as_str())
+}
+
+/// What a point was written with.
+fn direction(record: &Record) -> Result<(ChunkId, Embedding), ViewError> {
+    let values = match &record.vector {
+        Some(VectorStructInternal::Single(values)) => Some(values),
+        Some(VectorStructInternal::Named(named)) => match named.get(DEFAULT_VECTOR_NAME) {
+            Some(VectorInternal::Dense(values)) => Some(values),
+            _ => None,
+        },
+        _ => None,
+    };
+    let (PointId::Uuid(id), Some(values)) = (record.id, values) else {
+        return Err(ViewError::new(ViewErrorKind::Storage, "a chunk in the vector index has no vector"));
+    };
+    let embedding = Embedding::new(values.clone())
+        .map_err(|error| storage("could not read a vector of the vector index", error))?;
+    Ok((ChunkId::from_bytes(*id.as_bytes()), embedding))
 }
 
 fn in_collection(collection: &CollectionName) -> Condition {

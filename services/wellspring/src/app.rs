@@ -31,7 +31,7 @@ use wellspring_ingest::schedule::EmbeddingMeter;
 use wellspring_ingest::screen::Screener;
 use wellspring_ingest::trace::Tracer;
 use wellspring_keyword::TantivyKeywords;
-use wellspring_retrieve::{Balance, HybridRetriever};
+use wellspring_retrieve::{Balance, Feedback, HybridRetriever};
 use wellspring_vector::{EdgeVectors, Shape};
 
 use crate::config::Config;
@@ -89,7 +89,8 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let parser = Arc::new(ParsePool::new(parse_command, limits::PARSE_WORKERS));
     let generators = generator::start(&config, &program)?;
     let mut retriever = HybridRetriever::new(catalog.clone(), keyword.clone(), vector.clone(), embedder.clone())
-        .balanced(Balance::of_keyword_percent(config.search_keyword_percent));
+        .balanced(Balance::of_keyword_percent(config.search_keyword_percent))
+        .with_feedback(Feedback::of_percent(config.search_feedback_percent));
     if let Some(reranking) = reranker::load(&config, &embedder_name).await? {
         retriever = retriever.with_reranking(reranking);
     }

@@ -200,6 +200,10 @@ pub(crate) struct ServiceFlags {
     /// What the words count for in a search, in percent; the meaning has the rest [default: 35].
     #[arg(long, global = true, value_name = "N")]
     search_keyword_percent: Option<String>,
+    /// What the best passages count for beside the question, in percent, when the meaning is compared once more; 0 for not
+    /// at all [default: 50].
+    #[arg(long, global = true, value_name = "N")]
+    search_feedback_percent: Option<String>,
     /// What a search by meaning compares first in a large index: `off`, `scalar` or `binary` [default: off].
     #[arg(long, global = true, value_name = "HOW")]
     vector_quantisation: Option<String>,
@@ -287,6 +291,7 @@ impl ServiceFlags {
             ("embedder.model", &self.embedder_model),
             ("embedder.threads", &self.embedder_threads),
             ("search.keyword_percent", &self.search_keyword_percent),
+            ("search.feedback_percent", &self.search_feedback_percent),
             ("vector.quantisation", &self.vector_quantisation),
             ("reranker.model", &self.reranker_model),
             ("reranker.passages", &self.reranker_passages),

@@ -95,6 +95,13 @@ pub async fn searches_and_writes(view: &impl VectorView) {
     assert!((chosen[0].score - 0.5_f32.sqrt()).abs() < 1e-5);
     assert!(view.similarities(&docs, &embedding(EAST), &[]).await.unwrap().is_empty());
 
+    // Directions of chosen chunks, as they were written.
+    let directions = view.directions(&docs, &[chunk(3), chunk(4), chunk(99)]).await.unwrap();
+    assert_eq!(directions.len(), 1);
+    assert_eq!(directions[0].0, chunk(3));
+    assert!((directions[0].1.cosine(&embedding(WEST)) - 1.0).abs() < 1e-5);
+    assert!(view.directions(&docs, &[]).await.unwrap().is_empty());
+
     // Replaced by id, removed, unknown removals no error.
     view.apply(upserts([entry(1, "docs", NORTH)])).await.unwrap();
     view.apply(removals(&[3, 99])).await.unwrap();

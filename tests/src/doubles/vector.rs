@@ -121,4 +121,15 @@ impl VectorSearch for MemoryVectors {
     ) -> Result<Vec<Hit>, ViewError> {
         Ok(self.rank(collection, query, |chunk| chunks.contains(chunk)))
     }
+
+    async fn directions(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(ChunkId, Embedding)>, ViewError> {
+        let state = self.state();
+        let entries = state.committed.values();
+        let chosen = entries.filter(|entry| entry.collection == *collection && chunks.contains(&entry.chunk));
+        Ok(chosen.map(|entry| (entry.chunk, entry.embedding.clone())).collect())
+    }
 }

@@ -179,6 +179,9 @@ pub struct Explanation {
     pub fused_by: FusedBy,
     /// What each half counted for.
     pub weights: ArmWeights,
+    /// The cosine to the question leaned towards the best passages, which counted instead of its own; absent where there
+    /// was no feedback.
+    pub leaned: Option<f32>,
     /// What the reranker said; absent where it did not read the passage.
     pub rerank: Option<f32>,
     /// What the score was multiplied with for the document's age; absent where age did not count.

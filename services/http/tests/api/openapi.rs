@@ -185,6 +185,7 @@ fn schemas_are_what_is_written() {
         vector: None,
         fused_by: FusedBy::WeightedSum,
         weights,
+        leaned: Some(0.75),
         rerank: Some(1.5),
         recency: Some(0.9),
     };

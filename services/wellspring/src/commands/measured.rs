@@ -91,6 +91,7 @@ impl MeasuredService {
             ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
             ("--embedder-threads", config.embedder_threads.to_string().into()),
             ("--search-keyword-percent", config.search_keyword_percent.to_string().into()),
+            ("--search-feedback-percent", config.search_feedback_percent.to_string().into()),
             ("--vector-quantisation", config.vector_quantisation.to_string().into()),
             ("--generator-model", generator),
             ("--generator-threads", config.generator_threads.to_string().into()),

@@ -59,13 +59,14 @@ pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool
 
 /// Why a passage stands where it stands, on one line.
 fn reason(explanation: &Explanation) -> String {
-    let Explanation { keyword, vector, weights, rerank, .. } = explanation;
+    let Explanation { keyword, vector, weights, leaned, rerank, .. } = explanation;
     let arms = [("words", keyword, weights.keyword), ("meaning", vector, weights.vector)];
     let reread = rerank.map_or(String::new(), |score| format!("; reranker: {score:.3}"));
+    let leaned = leaned.map_or(String::new(), |cosine| format!("; with the best passages: {cosine:.3}"));
     let said = arms.map(|(name, opinion, weight)| match opinion {
         Some(ArmOpinion { rank: Some(rank), score }) => format!("{name}: rank {rank}, {score:.3}, weight {weight}"),
         Some(ArmOpinion { rank: None, score }) => format!("{name}: not named, {score:.3}, weight {weight}"),
         None => format!("{name}: nothing"),
     });
-    said.join("; ") + &reread
+    said.join("; ") + &leaned + &reread
 }

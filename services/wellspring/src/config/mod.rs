@@ -222,6 +222,8 @@ pub(crate) struct Config {
     pub(crate) generator_context_tokens: u32,
     /// What the words count for in a search, in hundredths.
     pub(crate) search_keyword_percent: u32,
+    /// What the best passages count for beside the question, in hundredths.
+    pub(crate) search_feedback_percent: u32,
     /// What a walk through the vector index compares.
     pub(crate) vector_quantisation: Quantisation,
     /// Generations side by side.
@@ -308,6 +310,7 @@ impl Config {
             generator_threads: threads("generator.threads")?,
             generator_context_tokens: layers.integer("generator.context_tokens", 512, 131_072)? as u32,
             search_keyword_percent: layers.integer("search.keyword_percent", 0, 100)? as u32,
+            search_feedback_percent: layers.integer("search.feedback_percent", 0, 100)? as u32,
             vector_quantisation: layers
                 .text("vector.quantisation")?
                 .parse()

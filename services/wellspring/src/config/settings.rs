@@ -123,6 +123,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "what the words count for in a search, from 0 to 100; the meaning has the rest (`wellspring tune fusion` finds it)",
     },
     Setting {
+        name: "search.feedback_percent",
+        kind: Kind::Integer,
+        default: Some("50"),
+        help: "what the best passages count for beside the question when the meaning is compared once more, from 0 (not at all) to 100",
+    },
+    Setting {
         name: "vector.quantisation",
         kind: Kind::Text,
         default: Some("off"),

@@ -288,6 +288,7 @@ mod tests {
                 vector: Some(ArmOpinion { rank: vector.0, score: vector.1 }),
                 fused_by: FusedBy::WeightedSum,
                 weights: ArmWeights { keyword: 0.35, vector: 0.65 },
+                leaned: None,
                 recency: None,
                 rerank: None,
             },

@@ -13,7 +13,7 @@ use wellspring_core::embedding::{Embedder, Embedding};
 use wellspring_core::limits;
 use wellspring_core::view::{KeywordSearch, Publication, VectorSearch, ViewWriter};
 use wellspring_keyword::TantivyKeywords;
-use wellspring_retrieve::{Balance, Votes, fuse};
+use wellspring_retrieve::{Balance, Feedback, Votes, fuse};
 use wellspring_vector::{EdgeVectors, Shape};
 
 use super::corpus::{Corpus, Query};
@@ -88,6 +88,13 @@ impl Indexes {
         }
         let fused = fuse(Votes::Both { keyword: &words, vector: &meaning }, Balance::default());
         ensure!(!fused.is_empty(), "a search for `{}` found nothing", query.text);
+        let best: Vec<_> = fused.iter().take(Feedback::PASSAGES).map(|candidate| candidate.chunk).collect();
+        let directions: Vec<_> =
+            self.vector.directions(collection, &best).await?.into_iter().map(|(_, direction)| direction).collect();
+        let leaned = Feedback::default().lean(&query.embedding, &directions)?;
+        let chunks: Vec<_> = meaning.iter().map(|hit| hit.chunk).collect();
+        let meaning = self.vector.similarities(collection, &leaned, &chunks).await?;
+        fuse(Votes::Both { keyword: &words, vector: &meaning }, Balance::default());
         Ok(started.elapsed().as_secs_f64() * 1000.0)
     }
 
