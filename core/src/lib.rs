@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod chunk;
 pub mod document;
 pub mod embedding;
+pub mod entailment;
 pub mod failure;
 pub mod fetch;
 pub mod filter;

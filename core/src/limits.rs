@@ -209,6 +209,12 @@ pub const RERANK_PASSAGES_MAX: usize = 100;
 pub const RERANK_RUN_PASSAGES: usize = 4;
 /// Tokens of a query and a passage together that it reads; what lies beyond is cut off.
 pub const RERANK_TOKENS_MAX: usize = 512;
+/// Pairs that wait for the entailment model: with the deadline of each, a longer queue would only hold late judgements.
+pub const ENTAILMENT_QUEUE_MAX: usize = 16;
+/// Tokens of a premise and a hypothesis together that it reads; a longer pair is not judged.
+pub const ENTAILMENT_TOKENS_MAX: usize = 512;
+/// A model's `config.json`, read whole: it names labels and sizes, and nothing of the weights.
+pub const MODEL_CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// The header of a file of weights that a model is made from; that of all-MiniLM-L6-v2 has 11 kB.
 pub const WEIGHTS_HEADER_BYTES_MAX: u64 = 1 << 20;
 

@@ -17,13 +17,18 @@ const HINT: &str = "`wellspring models pull` fetches it, `wellspring models veri
 
 /// Reads a whole file that a model needs; `what` names it for a person.
 pub(crate) fn read(path: &Path, what: &str) -> Result<Vec<u8>, EmbedError> {
+    read_up_to(path, what, limits::EMBED_FILE_BYTES_MAX)
+}
+
+/// The same of a file that is refused when it has more than `bytes_max`.
+pub(crate) fn read_up_to(path: &Path, what: &str, bytes_max: u64) -> Result<Vec<u8>, EmbedError> {
     let attempted = || format!("could not read the {what} {} ({HINT})", path.display());
     let failed = |error: std::io::Error| EmbedError::caused_by(EmbedErrorKind::Model, attempted(), error);
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(limits::EMBED_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limits::EMBED_FILE_BYTES_MAX {
-        let reason = format!("it is larger than {} bytes", limits::EMBED_FILE_BYTES_MAX);
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        let reason = format!("it is larger than {bytes_max} bytes");
         return Err(EmbedError::caused_by(EmbedErrorKind::Model, attempted(), reason));
     }
     Ok(bytes)

@@ -102,7 +102,8 @@ pub(crate) fn counting_tokenizer(bytes: &[u8]) -> Result<Tokenizer, EmbedError> 
     Ok(tokenizer)
 }
 
-fn parse_tokenizer(bytes: &[u8]) -> Result<Tokenizer, EmbedError> {
+/// Reads a tokenizer as its file says.
+pub(crate) fn parse_tokenizer(bytes: &[u8]) -> Result<Tokenizer, EmbedError> {
     Tokenizer::from_bytes(bytes).map_err(refused_tokenizer)
 }
 
@@ -114,12 +115,16 @@ fn refused_tokenizer(error: tokenizers::Error) -> EmbedError {
 /// The part of `tokenizer_config.json` that the session needs: the length and the padding, which the tokenizer's own
 /// file names when it pads at all.
 pub(crate) fn tokenizer_config(tokenizer: &[u8], tokens_max: usize) -> Result<String, EmbedError> {
-    let tokenizer = parse_tokenizer(tokenizer)?;
-    let pad_token = tokenizer.get_padding().map_or("[PAD]", |padding| padding.pad_token.as_str());
-    if tokenizer.token_to_id(pad_token).is_none() {
-        return Err(EmbedError::new(EmbedErrorKind::Model, "the tokenizer has no token to pad with"));
-    }
+    let (pad_token, _) = pad_token(&parse_tokenizer(tokenizer)?)?;
     Ok(serde_json::json!({ "model_max_length": tokens_max, "pad_token": pad_token }).to_string())
+}
+
+/// The token that fills up a short text, and its number: the one that the file names, else BERT's or RoBERTa's.
+pub(crate) fn pad_token(tokenizer: &Tokenizer) -> Result<(String, u32), EmbedError> {
+    let named = tokenizer.get_padding().map(|padding| padding.pad_token.as_str());
+    let mut names = named.map_or(vec!["[PAD]", "<pad>"], |named| vec![named]).into_iter();
+    let found = names.find_map(|name| Some((name.to_owned(), tokenizer.token_to_id(name)?)));
+    found.ok_or_else(|| EmbedError::new(EmbedErrorKind::Model, "the tokenizer has no token to pad with"))
 }
 
 #[cfg(test)]

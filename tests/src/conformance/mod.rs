@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod embedder;
+pub mod entailment;
 pub mod fetch;
 pub mod generator;
 pub mod hooks;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod embedder;
+mod entailment;
 mod fetch;
 mod generator;
 mod keyword;
