@@ -134,6 +134,64 @@ pub struct Citation {
     /// Whether the document has a newer revision, which could not be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
+    /// What the entailment model says of the quote and its sentence, where one is configured and the answer was generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entailment: Option<EntailmentStatus>,
+}
+
+/// Whether a model has judged that a sentence follows from its quote. It lowers a support and never raises one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum EntailmentStatus {
+    /// It has.
+    Judged {
+        /// How likely the sentence follows from the quote, from 0 to 1.
+        entailed: f32,
+        /// How likely both cannot be true, from 0 to 1.
+        contradicted: f32,
+        /// Whether the support is less for it.
+        lowered: bool,
+    },
+    /// It has not: what code found stands, except that a strict answer calls nothing supported that was not judged.
+    NotJudged {
+        /// Why.
+        reason: EntailmentGap,
+        /// Whether the support is less for it.
+        lowered: bool,
+    },
+}
+
+/// Why a sentence and its quote were not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntailmentGap {
+    /// It would have taken longer than a sentence waits.
+    Deadline,
+    /// Too many others waited.
+    Busy,
+    /// Both together are longer than what the model reads.
+    TooLong,
+    /// The model failed; the log says how.
+    Failed,
+    /// The sentence was changed after it was judged: a preferred position took the place of its own.
+    Rewritten,
+}
+
+/// What an entailment model was asked for one answer, texts that were not kept included.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct EntailmentUse {
+    /// Sentences that it judged.
+    pub judged: u32,
+    /// Sentences whose support is less for it.
+    pub lowered: u32,
+    /// Sentences that did not wait for it any longer, or found too many waiting.
+    pub late: u32,
+    /// Sentences that were too long for it.
+    pub too_long: u32,
+    /// Sentences at which it failed.
+    pub failed: u32,
+    /// Milliseconds that were waited for it.
+    pub ms: f64,
 }
 
 /// A sentence of an answer and what was found of it.
@@ -143,6 +201,9 @@ pub struct CheckedSentence {
     pub answer_span: Span,
     /// How well the documents support it; never the model's word.
     pub support: Support,
+    /// What the entailment model says of it and its quote; also where that took the quote away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entailment: Option<EntailmentStatus>,
 }
 
 /// What one side says where documents contradict each other.
@@ -248,6 +309,9 @@ pub struct Answer {
     /// The generators that were asked one after the other, where more than one could be.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub cascade: Vec<CascadeStep>,
+    /// What the entailment model was asked, where one was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entailment: Option<EntailmentUse>,
     /// What it cost.
     pub spent: Spent,
 }

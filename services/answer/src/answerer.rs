@@ -31,6 +31,7 @@ use crate::ending::Asked;
 use crate::evidence;
 use crate::found::Found;
 use crate::generate::Silence;
+use crate::judging::Judging;
 use crate::pool::Pool;
 use crate::stream::{AnswerStream, Outlet, Stop};
 use crate::subject::SubjectReader;
@@ -94,6 +95,8 @@ pub struct AnswererParts {
     pub retriever: Arc<dyn Retriever>,
     /// Weighs sentences and counts their tokens.
     pub embedder: Arc<dyn Embedder>,
+    /// Judges whether what is written follows from what it cites, where a model is configured.
+    pub judging: Option<Judging>,
     /// Write, small to large: the next one where the documents do not carry what the one before wrote.
     pub steps: Vec<Arc<Pool>>,
     /// How.

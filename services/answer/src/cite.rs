@@ -10,6 +10,7 @@
 //! - A sentence supports no more than its passage speaks of the question's subject (`subject`), and only a part where
 //!   it does not hold the kind of thing asked for (`kind`) or does not speak of what is asked of the subject (`relation`).
 //! - A value of a sentence supports an answer only where it is the one asked for (`fact`).
+//! - Where a model judges entailment, it may take away from what was found here, and adds nothing (`judging`).
 //! - A sentence that another one outdoes in bearing on the question is not cited in its stead ([`outdone`]): the price
 //!   of a motorcycle is no answer where the price of a bicycle was asked for and found.
 
@@ -25,10 +26,11 @@ use wellspring_core::text::{is_cjk, sentences};
 
 use crate::evidence::{Basis, Evidence, Sentence};
 use crate::fact;
+use crate::judging::{Judge, Verdict};
+use crate::polarity;
 use crate::relation::Limit;
 use crate::subject::subject_terms;
 use crate::terms::{terms, words};
-use crate::verdict;
 use crate::verify::{Claim, lesser, names};
 
 /// A sentence of the evidence that bears on the question by less than this share of the best one supports no answer:
@@ -50,6 +52,8 @@ pub(crate) struct Citer {
     /// Which sentences of the evidence another one outdoes.
     outdone: Vec<bool>,
     embedder: Arc<dyn Embedder>,
+    /// The model that may lower what was found.
+    judge: Option<Judge>,
 }
 
 /// A sentence of an answer and what supports it.
@@ -59,6 +63,8 @@ pub(crate) struct Cited {
     pub(crate) range: Range<usize>,
     /// The citation; `None` when nothing supports it.
     pub(crate) citation: Option<Citation>,
+    /// What came of judging it, where a model was asked.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Citer {
@@ -70,7 +76,12 @@ impl Citer {
         outdone: Vec<bool>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
-        Self { question: question.to_owned(), evidence, limits, outdone, embedder }
+        Self { question: question.to_owned(), evidence, limits, outdone, embedder, judge: None }
+    }
+
+    /// Has each sentence and its quote judged, where there is a judge.
+    pub(crate) fn judged_by(self, judge: Option<Judge>) -> Self {
+        Self { judge, ..self }
     }
 
     /// Finds what supports the sentence at `range` of `answer`.
@@ -79,14 +90,14 @@ impl Citer {
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
         let least = least_bearing(&self.evidence, &self.outdone);
-        let verdicts: Vec<Option<bool>> = self
+        let told: Vec<Option<bool>> = self
             .evidence
             .sentences
             .iter()
-            .map(|source| verdict::told(&self.question, sentence, self.evidence.text(source)))
+            .map(|source| polarity::told(&self.question, sentence, self.evidence.text(source)))
             .collect();
-        if verdicts.contains(&Some(false)) && !verdicts.contains(&Some(true)) {
-            return Cited { range, citation: None };
+        if told.contains(&Some(false)) && !told.contains(&Some(true)) {
+            return Cited { range, citation: None, verdict: None };
         }
         let best = self
             .evidence
@@ -97,7 +108,7 @@ impl Citer {
             .map(|(index, source)| {
                 let title = Evidence::label(self.evidence.passage(source));
                 let text = self.evidence.text(source);
-                let checked = match verdicts[index] {
+                let checked = match told[index] {
                     Some(true) => Support::Supported,
                     Some(false) => Support::Unsupported,
                     None => claim.check(text, &title),
@@ -110,9 +121,18 @@ impl Citer {
             })
             .filter(|(_, support, _)| *support != Support::Unsupported)
             .max_by(|(_, a, near_a), (_, b, near_b)| rank(*a).cmp(&rank(*b)).then(near_a.total_cmp(near_b)));
+        let Some((source, support, _)) = best else { return Cited { range, citation: None, verdict: None } };
+        let (support, verdict) = match &self.judge {
+            Some(judge) => {
+                let (left, verdict) = judge.limit(&self.question, &self.evidence, source, sentence, support).await;
+                (left, Some(verdict))
+            }
+            None => (support, None),
+        };
         let answer_span = Span::of(answer, range.clone());
-        let citation = best.map(|(source, support, _)| citation(&self.evidence, source, answer_span, support));
-        Cited { range, citation }
+        let mut citation = citation(&self.evidence, source, answer_span, support);
+        citation.entailment = verdict.map(|verdict| verdict.status);
+        Cited { range, citation: Some(citation).filter(|_| support != Support::Unsupported), verdict }
     }
 
     /// How near a sentence of the evidence is to the claim. One that holds it word for word beats every other, and
@@ -200,6 +220,7 @@ pub(crate) fn citation(evidence: &Evidence, source: &Sentence, answer_span: Span
         url: passage.url.clone(),
         place: place_at(&passage.places, source.range.start).cloned(),
         outdated: passage.outdated,
+        entailment: None,
     }
 }
 

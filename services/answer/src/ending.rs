@@ -5,8 +5,8 @@
 
 use tokio::time::Instant;
 use wellspring_core::answer::{
-    Answer, AnswerEvent, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation, LookedAt,
-    Position, Question, Spent, Support, Verify,
+    Answer, AnswerEvent, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation,
+    EntailmentStatus, EntailmentUse, LookedAt, Position, Question, Spent, Support, Verify,
 };
 use wellspring_core::generator::Usage;
 use wellspring_core::retriever::Ranked;
@@ -17,6 +17,7 @@ use crate::conversation::Completed;
 use crate::evidence::Sentence;
 use crate::found::Found;
 use crate::generate::{Draft, Silence};
+use crate::judging;
 use crate::prompt::is_of_example;
 use crate::refusal::refusal;
 use crate::stream::{Outlet, Stop};
@@ -40,6 +41,8 @@ pub(crate) struct Asked {
     pub(crate) lacking: Option<String>,
     /// The generators that were asked one after the other.
     pub(crate) cascade: Vec<CascadeStep>,
+    /// What the entailment model was asked, where one was.
+    entailment: Option<EntailmentUse>,
 }
 
 impl Asked {
@@ -55,8 +58,20 @@ impl Asked {
             }
         }
         let (lacking, cascade) = (None, Vec::new());
-        let (spent, sufficiency, is_streamed) = (Spent::default(), 0.0, false);
-        Self { question, query, before, is_rewritten, is_streamed, asked_at, spent, sufficiency, lacking, cascade }
+        let (spent, sufficiency, is_streamed, entailment) = (Spent::default(), 0.0, false, None);
+        Self {
+            question,
+            query,
+            before,
+            is_rewritten,
+            is_streamed,
+            asked_at,
+            spent,
+            sufficiency,
+            lacking,
+            cascade,
+            entailment,
+        }
     }
 
     /// Milliseconds since it was asked.
@@ -74,6 +89,7 @@ impl Asked {
         self.spent.usage.prompt_tokens += prompt_tokens;
         self.spent.usage.cached_tokens += cached_tokens;
         self.spent.usage.completion_tokens += completion_tokens;
+        judging::add(&mut self.entailment, draft.cited.iter().filter_map(|cited| cited.verdict.as_ref()));
         if draft.is_shown {
             self.spent.first_text_ms = self.ms_until(draft.first_text_at);
         }
@@ -105,13 +121,14 @@ impl Asked {
         answer.answer = draft.text;
         answer.citations = draft.cited.into_iter().filter_map(|cited| cited.citation).collect();
         (answer.model, answer.style) = (Some(model), Some(style));
-        let disagreement = conflict.map(|conflict| settled(&mut answer, conflict));
+        let disagreement = conflict.map(|conflict| settled(&mut answer, conflict, verify == Verify::Strict));
         answer.note = note([
             quotes.then_some("what the model wrote first is not supported by the documents; this is a quote instead"),
             cut_short.then_some("the last sentence was not finished and is left out"),
             (verify == Verify::Mark && unsupported)
                 .then_some("sentences without a citation are not supported by the documents"),
             shortened.then_some("sentences that the documents do not support are left out"),
+            not_judged(&answer.sentences),
             self.lacking.as_deref(),
             disagreement.as_deref(),
             outdated(&answer.citations),
@@ -137,7 +154,11 @@ impl Asked {
         let mut answer = self.answer(AnswerMode::Extract);
         answer.sentences = citations
             .iter()
-            .map(|citation| CheckedSentence { answer_span: citation.answer_span, support: citation.support })
+            .map(|citation| CheckedSentence {
+                answer_span: citation.answer_span,
+                support: citation.support,
+                entailment: None,
+            })
             .collect();
         (answer.answer, answer.citations) = (text, citations);
         let disagreement = conflict.map(|conflict| quoted(&mut answer, conflict));
@@ -191,6 +212,7 @@ impl Asked {
             looked_at: Vec::new(),
             model: None,
             cascade: self.cascade.clone(),
+            entailment: self.entailment,
             sufficiency: self.sufficiency,
             spent: self.spent,
         }
@@ -231,6 +253,7 @@ fn sentences(draft: &Draft, verify: Verify) -> Vec<CheckedSentence> {
     let checked = draft.cited.iter().map(|cited| CheckedSentence {
         answer_span: Span::of(&draft.text, cited.range.clone()),
         support: cited.citation.as_ref().map_or(Support::Unsupported, |citation| citation.support),
+        entailment: cited.verdict.map(|verdict| verdict.status),
     });
     if verify == Verify::Off { Vec::new() } else { checked.collect() }
 }
@@ -246,15 +269,21 @@ fn score(found: &Found, citation: &Citation) -> f32 {
 
 /// Puts a conflict into an answer of one sentence: where the answer follows the other side, the preferred side's words take
 /// the place of its own. Returns what the reader should know.
-fn settled(answer: &mut Answer, conflict: Conflict) -> String {
+fn settled(answer: &mut Answer, conflict: Conflict, is_strict: bool) -> String {
     let Conflict { mut positions, value, is_followed, .. } = conflict;
     let mut followed = is_followed;
     if let (false, Some(value), [_]) = (is_followed, value, answer.sentences.as_slice()) {
         answer.answer.replace_range(value, &positions[0].says);
         let whole = Span::of(&answer.answer, 0..answer.answer.len());
-        positions[0].citation.answer_span = whole;
-        answer.citations = vec![positions[0].citation.clone()];
-        answer.sentences = vec![CheckedSentence { answer_span: whole, support: positions[0].citation.support }];
+        let was_judged = answer.sentences[0].entailment.is_some();
+        let citation = &mut positions[0].citation;
+        citation.answer_span = whole;
+        if was_judged {
+            judging::rewritten(citation, is_strict);
+        }
+        let (support, entailment) = (citation.support, citation.entailment);
+        answer.citations = vec![citation.clone()];
+        answer.sentences = vec![CheckedSentence { answer_span: whole, support, entailment }];
         followed = true;
     }
     if is_followed && let Some(citation) = answer.citations.first() {
@@ -276,7 +305,8 @@ fn quoted(answer: &mut Answer, conflict: Conflict) -> String {
         let citation = &mut positions[0].citation;
         answer.answer = citation.quote.clone();
         citation.answer_span = Span::of(&answer.answer, 0..answer.answer.len());
-        answer.sentences = vec![CheckedSentence { answer_span: citation.answer_span, support: citation.support }];
+        let (answer_span, support) = (citation.answer_span, citation.support);
+        answer.sentences = vec![CheckedSentence { answer_span, support, entailment: None }];
         answer.citations = vec![citation.clone()];
     }
     disagree(answer, positions, is_decided || !both)
@@ -300,6 +330,13 @@ fn disagree(answer: &mut Answer, mut positions: Vec<Position>, followed: bool) -
 fn note<const N: usize>(parts: [Option<&str>; N]) -> Option<String> {
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Whether a model that was asked left sentences unjudged.
+fn not_judged(sentences: &[CheckedSentence]) -> Option<&'static str> {
+    let is_open = |checked: &CheckedSentence| matches!(checked.entailment, Some(EntailmentStatus::NotJudged { .. }));
+    let any = sentences.iter().any(is_open);
+    any.then_some("the entailment model did not judge every sentence")
 }
 
 /// Whether what is cited is no longer what its author says.

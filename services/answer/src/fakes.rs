@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedder, Embedding, EmbeddingSpace, Lane};
+use wellspring_core::entailment::{EntailmentError, EntailmentErrorKind, EntailmentJudge, Judgement};
 use wellspring_core::generator::{
     GenerateError, GenerateErrorKind, Generation, GenerationEvent, GenerationRequest, Generator, GeneratorStatus,
 };
@@ -217,5 +218,46 @@ impl Generator for ScriptedGenerator {
             event
         });
         Ok(generation.boxed())
+    }
+}
+
+/// What a [`FixedJudge`] does with a pair.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Opinion {
+    /// The probabilities of entailment and of contradiction.
+    Says(f32, f32),
+    /// It fails.
+    Fails(EntailmentErrorKind),
+    /// It never answers.
+    Silent,
+}
+
+/// What it makes of a hypothesis.
+pub(crate) type Opining = fn(&str) -> Opinion;
+
+/// Judges by the hypothesis alone, and remembers what it was asked.
+pub(crate) struct FixedJudge {
+    opinion: Opining,
+    pub(crate) asked: Mutex<Vec<(String, String)>>,
+}
+
+impl FixedJudge {
+    pub(crate) fn of(opinion: Opining) -> Arc<Self> {
+        Arc::new(Self { opinion, asked: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl EntailmentJudge for FixedJudge {
+    async fn judge(&self, premise: String, hypothesis: String) -> Result<Judgement, EntailmentError> {
+        let opinion = (self.opinion)(&hypothesis);
+        self.asked.lock().unwrap().push((premise, hypothesis));
+        match opinion {
+            Opinion::Says(entailed, contradicted) => {
+                Ok(Judgement::new(entailed, 1.0 - entailed - contradicted, contradicted).unwrap())
+            }
+            Opinion::Fails(kind) => Err(EntailmentError::new(kind, "planned")),
+            Opinion::Silent => std::future::pending().await,
+        }
     }
 }

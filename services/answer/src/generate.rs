@@ -127,7 +127,7 @@ impl Draft {
         }
         let (mut text, mut kept) = (String::new(), Vec::new());
         let mut end_before = 0;
-        for Cited { range, mut citation } in self.cited {
+        for Cited { range, mut citation, verdict } in self.cited {
             let gap = &self.text[end_before..range.start];
             end_before = range.end;
             if citation.is_none() && is_left_out(&self.text[range.clone()]) {
@@ -141,7 +141,7 @@ impl Draft {
             if let Some(citation) = &mut citation {
                 citation.answer_span = Span::of(&text, start..text.len());
             }
-            kept.push(Cited { range: start..text.len(), citation });
+            kept.push(Cited { range: start..text.len(), citation, verdict });
         }
         Self { text, cited: kept, ..self }
     }

@@ -1,5 +1,6 @@
 //! Does a question find its whole way, whatever happens on it?
 
+mod judging;
 mod steps;
 mod wishes;
 
@@ -58,7 +59,7 @@ fn setting_with(
     let generator = Arc::new(generator);
     let retriever = Arc::new(FixedRetriever { passages, fails: false });
     let steps = vec![Arc::new(Pool::of("scripted", generator.clone()))];
-    let parts = AnswererParts { retriever, embedder, steps, settings };
+    let parts = AnswererParts { retriever, embedder, judging: None, steps, settings };
     Setting { answerer: Arc::new(Answerer::new(parts)), generator }
 }
 
@@ -304,6 +305,7 @@ async fn failures_of_the_search_have_stable_codes() {
     let parts = AnswererParts {
         retriever: Arc::new(FixedRetriever { passages: Vec::new(), fails: true }),
         embedder: Arc::new(BagOfWords::speaking(&["en"])),
+        judging: None,
         steps: Vec::new(),
         settings: AnswerSettings::default(),
     };

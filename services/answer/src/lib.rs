@@ -28,7 +28,8 @@
 //! | `pool` | which of several generators? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
-//! | `verdict` | does a sentence answer by yes or no? |
+//! | `polarity` | does a sentence answer by yes or no? |
+//! | `judging` | does a model find that the sentence follows from its quote? |
 //! | `conflict` | do the documents contradict each other? |
 //! | `ending` | how does it end? |
 //! | `refusal` | how is it said that the documents do not say? |
@@ -56,8 +57,10 @@ mod fact;
 mod found;
 mod generate;
 mod instruction;
+mod judging;
 mod kind;
 mod lexical;
+mod polarity;
 mod pool;
 mod prompt;
 mod quoting;
@@ -71,12 +74,12 @@ mod subject;
 mod table;
 mod terms;
 mod units;
-mod verdict;
 mod verify;
 mod writers;
 
 pub use abstain::Thresholds;
 pub use answerer::{AnswerSettings, Answerer, AnswererParts};
+pub use judging::Judging;
 pub use pool::Pool;
 pub use stream::AnswerStream;
 

@@ -10,7 +10,7 @@
 //! | 70 % of the new terms are in the quote | | supported |
 //! | 50 % | | partial |
 //! | less | | unsupported |
-//! | a bare yes or no that is not told in so many words (`verdict`); a number or a name taken from the question only; not denied | denied | partial at most |
+//! | a bare yes or no that is not told in so many words (`polarity`); a number or a name taken from the question only; not denied | denied | partial at most |
 //! | nothing new that the quote itself holds: its title alone does | | partial at most |
 //!
 //! "New" terms are those the question did not already hold: an answer that repeats the question and invents one word

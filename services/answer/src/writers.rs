@@ -31,6 +31,7 @@ use crate::answerer::{Answerer, is_named};
 use crate::ending::Asked;
 use crate::found::Found;
 use crate::generate::{Draft, PageStyle, Silence, write};
+use crate::judging::Judge;
 use crate::pool::{Begun, Outlook, Pool};
 use crate::prompt::prompt;
 use crate::script::ScriptKeeper;
@@ -173,6 +174,13 @@ impl Answerer {
         Ok(again.and_then(|draft| if draft.is_supported() { Ok(draft) } else { Err(Silence::UNSUPPORTED) }))
     }
 
+    /// Who judges what code finds for this question; nobody where nothing is to be checked.
+    fn judge(&self, asked: &Asked) -> Option<Judge> {
+        let verify = asked.question.verify.unwrap_or_default();
+        let judging = self.parts.judging.clone().filter(|_| verify != Verify::Off)?;
+        Some(Judge::new(judging, verify == Verify::Strict))
+    }
+
     fn request(&self, asked: &Asked, style: AnswerStyle, messages: Vec<Message>, form: TextForm) -> GenerationRequest {
         let settings = &self.parts.settings;
         let adapter = settings.adapters.get(&asked.question.collection);
@@ -198,7 +206,7 @@ impl Answerer {
         outlet: Option<&Outlet>,
     ) -> Result<Result<Draft, Silence>, Stop> {
         let question = &asked.question.text;
-        let citer = found.citer(question, Arc::clone(&self.parts.embedder));
+        let citer = found.citer(question, Arc::clone(&self.parts.embedder)).judged_by(self.judge(asked));
         let evidence = &found.evidence;
         let sources = evidence.sentences.iter().map(|sentence| evidence.text(sentence));
         let page = PageStyle { script: ScriptKeeper::new(question, sources), sentences_max: sentences_max(style) };

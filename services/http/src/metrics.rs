@@ -21,7 +21,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Deserialize;
-use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus};
+use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, EntailmentUse};
 use wellspring_core::generator::{GeneratorStatus, PoolMember};
 use wellspring_core::retriever::ArmStatus;
 
@@ -72,6 +72,11 @@ struct AnswerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EntailmentLabels {
+    outcome: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct GeneratorLabels {
     /// The operator's name for it.
     generator: String,
@@ -94,6 +99,9 @@ pub(crate) struct Metrics {
     cascade_asked: Family<StepLabels, Counter>,
     cascade_kept: Family<StepLabels, Counter>,
     cascade_seconds: Family<StepLabels, Counter<f64, AtomicU64>>,
+    entailment: Family<EntailmentLabels, Counter>,
+    entailment_lowered: Counter,
+    entailment_seconds: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -115,8 +123,27 @@ impl Metrics {
         registry.register("cascade_asked", "Questions that a step of the cascade was asked", cascade_asked.clone());
         registry.register("cascade_kept", "Answers that a step of the cascade wrote", cascade_kept.clone());
         registry.register("cascade_seconds", "What a step of the cascade took in all", cascade_seconds.clone());
+        let entailment = Family::default();
+        let (entailment_lowered, entailment_seconds) = <(Counter, Counter<f64, AtomicU64>)>::default();
+        let help = "Sentences and quotes that the entailment model was to judge, and how that went";
+        registry.register("entailment", help, entailment.clone());
+        let help = "Sentences whose support is less for what it said, or for its silence";
+        registry.register("entailment_lowered", help, entailment_lowered.clone());
+        registry.register("entailment_seconds", "What was waited for it in all", entailment_seconds.clone());
         let registry = Arc::new(registry);
-        Self { registry, requests, seconds, arms, answers, cascade_asked, cascade_kept, cascade_seconds }
+        Self {
+            registry,
+            requests,
+            seconds,
+            arms,
+            answers,
+            cascade_asked,
+            cascade_kept,
+            cascade_seconds,
+            entailment,
+            entailment_lowered,
+            entailment_seconds,
+        }
     }
 
     /// A request has ended; `status` is `None` where its caller left before.
@@ -159,6 +186,14 @@ impl Metrics {
             if step.is_kept {
                 self.cascade_kept.get_or_create(&labels).inc();
             }
+        }
+        if let Some(EntailmentUse { judged, lowered, late, too_long, failed, ms }) = answer.entailment {
+            let outcomes = [("judged", judged), ("late", late), ("too_long", too_long), ("failed", failed)];
+            for (outcome, count) in outcomes {
+                self.entailment.get_or_create(&EntailmentLabels { outcome: Name(outcome) }).inc_by(count.into());
+            }
+            self.entailment_lowered.inc_by(lowered.into());
+            self.entailment_seconds.inc_by(ms / 1e3);
         }
     }
 

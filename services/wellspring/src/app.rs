@@ -38,6 +38,7 @@ use crate::config::Config;
 
 mod disk;
 mod embedder;
+mod entailment;
 mod folders;
 mod generator;
 mod hooks;
@@ -50,6 +51,7 @@ mod status;
 mod views;
 
 pub(crate) use embedder::{likely_embedder, load_embedder};
+pub(crate) use entailment::load as load_entailment;
 
 use reopening::Reopening;
 use sources::SourceParts;
@@ -98,6 +100,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     let answerer = Arc::new(Answerer::new(AnswererParts {
         retriever: retriever.clone(),
         embedder: embedder.clone(),
+        judging: load_entailment(&config, &embedder_name).await?,
         steps: generators.steps.clone(),
         settings: AnswerSettings {
             adapters: config.answer_adapters.clone(),

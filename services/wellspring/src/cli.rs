@@ -219,6 +219,19 @@ pub(crate) struct ServiceFlags {
     /// How far ahead, in percent of its score, the best passage is where it is not asked [default: 30].
     #[arg(long, global = true, value_name = "N")]
     reranker_margin_percent: Option<String>,
+    /// A model that judges whether each generated sentence follows from its quote: `off`, the path of its folder, or the
+    /// folder's name in the models folder [default: off].
+    #[arg(long, global = true, value_name = "MODEL")]
+    entailment_model: Option<String>,
+    /// Milliseconds that a sentence waits for it [default: 500].
+    #[arg(long, global = true, value_name = "N")]
+    entailment_deadline_ms: Option<String>,
+    /// The probability of entailment, in percent, below which a quote supports in part at most [default: 50].
+    #[arg(long, global = true, value_name = "N")]
+    entailment_entailed_percent: Option<String>,
+    /// The probability of contradiction, in percent, from which on a quote supports nothing [default: 50].
+    #[arg(long, global = true, value_name = "N")]
+    entailment_contradicted_percent: Option<String>,
     /// How much evidence an answer needs, in percent; `tune abstain` finds it [default: 100].
     #[arg(long, global = true, value_name = "N")]
     answer_sufficiency_percent: Option<String>,
@@ -297,6 +310,10 @@ impl ServiceFlags {
             ("reranker.passages", &self.reranker_passages),
             ("reranker.deadline_ms", &self.reranker_deadline_ms),
             ("reranker.margin_percent", &self.reranker_margin_percent),
+            ("entailment.model", &self.entailment_model),
+            ("entailment.deadline_ms", &self.entailment_deadline_ms),
+            ("entailment.entailed_percent", &self.entailment_entailed_percent),
+            ("entailment.contradicted_percent", &self.entailment_contradicted_percent),
             ("answer.sufficiency_percent", &self.answer_sufficiency_percent),
             ("answer.style", &self.answer_style),
             ("answer.verify", &self.answer_verify),

@@ -2,6 +2,9 @@
 
 mod answers;
 mod commands;
+#[path = "../../../indexes/embed/tests/support/cross_encoder.rs"]
+mod cross_encoder;
+mod entailment;
 mod eval;
 mod folder;
 mod generator;

@@ -4,8 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use wellspring_tests::service::{Service, Start};
 
-#[path = "../../../indexes/embed/tests/support/cross_encoder.rs"]
-mod cross_encoder;
+use crate::cross_encoder;
 
 /// What a search answers.
 async fn search(service: &Service, query: &str, more: Value) -> Value {

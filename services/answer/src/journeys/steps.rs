@@ -15,6 +15,7 @@ fn steps(passages: Vec<Passage>, generators: &[&Arc<ScriptedGenerator>], setting
     Arc::new(Answerer::new(AnswererParts {
         retriever: Arc::new(FixedRetriever { passages, fails: false }),
         embedder: Arc::new(BagOfWords::speaking(&["en"])),
+        judging: None,
         steps: generators.iter().map(pool).collect(),
         settings,
     }))

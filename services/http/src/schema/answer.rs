@@ -96,6 +96,8 @@ pub struct Answer {
     pub model: Option<String>,
     /// The generators that were asked one after the other, small to large, where more than one could be; else absent.
     pub cascade: Option<Vec<CascadeStep>>,
+    /// What the entailment model was asked, texts that were not kept included; absent where it was not.
+    pub entailment: Option<EntailmentUse>,
     /// What it cost.
     pub spent: Spent,
 }
@@ -138,6 +140,66 @@ pub struct Citation {
     pub place: Option<Place>,
     /// Whether the document has a newer revision, which could not be read; absent where not.
     pub outdated: Option<bool>,
+    /// What the entailment model says; absent where none is configured, and for words that are the documents' own.
+    pub entailment: Option<EntailmentStatus>,
+}
+
+/// Whether the entailment model has judged that a sentence follows from its quote. It lowers a support, and raises none.
+#[derive(Debug, ToSchema)]
+pub struct EntailmentStatus {
+    /// Whether it has.
+    pub state: EntailmentState,
+    /// How likely the sentence follows from the quote, from 0 to 1; where it was judged.
+    pub entailed: Option<f32>,
+    /// How likely both cannot be true, from 0 to 1; where it was judged.
+    pub contradicted: Option<f32>,
+    /// Why it was not judged; where it was not.
+    pub reason: Option<EntailmentGap>,
+    /// Whether the support is less for it. A strict answer calls nothing supported that was not judged.
+    pub lowered: bool,
+}
+
+/// Whether a sentence was judged.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum EntailmentState {
+    /// It was.
+    Judged,
+    /// It was not: what code found stands.
+    NotJudged,
+}
+
+/// Why a sentence was not judged.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum EntailmentGap {
+    /// It would have taken longer than a sentence waits.
+    Deadline,
+    /// Too many others waited.
+    Busy,
+    /// With its quote it is longer than what the model reads.
+    TooLong,
+    /// The model failed.
+    Failed,
+    /// It was changed after it was judged.
+    Rewritten,
+}
+
+/// What the entailment model was asked for one answer.
+#[derive(Debug, ToSchema)]
+pub struct EntailmentUse {
+    /// Sentences that it judged.
+    pub judged: u32,
+    /// Sentences whose support is less for it.
+    pub lowered: u32,
+    /// Sentences that did not wait for it any longer, or found too many waiting.
+    pub late: u32,
+    /// Sentences that were too long for it.
+    pub too_long: u32,
+    /// Sentences at which it failed.
+    pub failed: u32,
+    /// Milliseconds that were waited for it.
+    pub ms: f64,
 }
 
 /// A place in the original, counted from 1.
@@ -167,6 +229,8 @@ pub struct CheckedSentence {
     pub answer_span: Span,
     /// How well the documents support it.
     pub support: Support,
+    /// What the entailment model says of it and its quote, also where that took the quote away; else absent.
+    pub entailment: Option<EntailmentStatus>,
 }
 
 /// What one side says where documents contradict each other.

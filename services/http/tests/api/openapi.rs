@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json as body};
-use wellspring_core::answer::{LookedAt, Spent};
+use wellspring_core::answer::{EntailmentGap, EntailmentStatus, LookedAt, Spent};
 use wellspring_core::catalog::{CatalogStatus, Cost, DocumentInfo, EntryState, Neighbour, Neighbours, Outcome, Stage};
 use wellspring_core::document::Attributes;
 use wellspring_core::generator::{GeneratorStatus, Usage};
@@ -21,7 +21,7 @@ use wellspring_core::webhook::WebhookState;
 use wellspring_core::websub::SubscriptionState;
 use wellspring_http::openapi::document_json;
 
-use crate::support::{answer, citation, json, ranked, start};
+use crate::support::{JUDGED, answer, citation, json, ranked, start};
 
 fn description() -> Value {
     serde_json::from_str(document_json()).unwrap()
@@ -171,6 +171,22 @@ fn schemas_are_what_is_written() {
     same_fields("Decision", decision);
     same_fields("Answer", answer());
     same_fields("Citation", citation());
+    same_fields("EntailmentUse", answer().entailment.unwrap());
+    let not_judged = EntailmentStatus::NotJudged { reason: EntailmentGap::Deadline, lowered: true };
+    let [judged, not_judged] =
+        [JUDGED, not_judged].map(|status| serde_json::to_value(status).unwrap().as_object().unwrap().clone());
+    same_name("EntailmentState", &judged["state"]);
+    same_name("EntailmentState", &not_judged["state"]);
+    same_fields("EntailmentStatus", judged.into_iter().chain(not_judged).collect::<serde_json::Map<_, _>>());
+    for gap in [
+        EntailmentGap::Deadline,
+        EntailmentGap::Busy,
+        EntailmentGap::TooLong,
+        EntailmentGap::Failed,
+        EntailmentGap::Rewritten,
+    ] {
+        same_name("EntailmentGap", gap);
+    }
     same_fields("CascadeStep", answer().cascade.remove(0));
     same_fields("CheckedSentence", answer().sentences.remove(0));
     same_fields("Position", answer().positions.remove(0));

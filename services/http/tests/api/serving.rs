@@ -204,6 +204,11 @@ async fn a_monitoring_system_sees_what_was_asked_and_nothing_of_what_it_said() {
         "wellspring_search_arms_total{arm=\"keyword\",outcome=\"ok\"} 1",
         "wellspring_search_arms_total{arm=\"vector\",outcome=\"skipped\"} 1",
         "wellspring_answers_total{status=\"answered\",mode=\"extract\"} 1",
+        "wellspring_entailment_total{outcome=\"judged\"} 3",
+        "wellspring_entailment_total{outcome=\"late\"} 1",
+        "wellspring_entailment_total{outcome=\"failed\"} 4",
+        "wellspring_entailment_lowered_total 2",
+        "wellspring_entailment_seconds_total 0.25",
         "wellspring_ready 1",
         "# EOF",
     ] {

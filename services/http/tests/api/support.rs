@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wellspring_core::answer::{
     Answer, AnswerEvent, AnswerFailure, AnswerMode, AnswerStatus, AnswerStyle, CascadeStep, CheckedSentence, Citation,
-    LookedAt, Position, Question, Spent, Support,
+    EntailmentStatus, EntailmentUse, LookedAt, Position, Question, Spent, Support,
 };
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Revision};
@@ -122,7 +122,12 @@ pub(crate) fn answer() -> Answer {
         style: Some(AnswerStyle::Short),
         citations: vec![citation()],
         cascade: vec![CascadeStep { model: "small".into(), ms: 800.0, is_kept: false, reason: Some("r".into()) }],
-        sentences: vec![CheckedSentence { answer_span: Span::of("2850 km", 0..7), support: Support::Supported }],
+        sentences: vec![CheckedSentence {
+            answer_span: Span::of("2850 km", 0..7),
+            support: Support::Supported,
+            entailment: Some(JUDGED),
+        }],
+        entailment: Some(EntailmentUse { judged: 3, lowered: 2, late: 1, too_long: 0, failed: 4, ms: 250.0 }),
         positions: vec![Position {
             says: "2850 km".into(),
             dated: Timestamp::UNIX_EPOCH,
@@ -158,8 +163,13 @@ pub(crate) fn citation() -> Citation {
         url: None,
         place: Some(Place::Page { number: 3 }),
         outdated: true,
+        entailment: Some(JUDGED),
     }
 }
+
+/// What a model said of it.
+pub(crate) const JUDGED: EntailmentStatus =
+    EntailmentStatus::Judged { entailed: 0.75, contradicted: 0.125, lowered: false };
 
 struct Dropped(Arc<Notify>);
 

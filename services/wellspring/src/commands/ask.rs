@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::json;
-use wellspring_core::answer::{Answer, AnswerStatus, Citation, Position};
+use wellspring_core::answer::{Answer, AnswerStatus, Citation, EntailmentStatus, Position};
 
 use crate::cli::AskArguments;
 use crate::client::{Client, ClientError};
@@ -125,14 +125,19 @@ fn sources(answer: &Answer) {
         output::line("\nSources");
     }
     for (number, citation) in answer.citations.iter().enumerate() {
-        let Citation { document, revision, source_span, quote, support, place, outdated, .. } = citation;
+        let Citation { document, revision, source_span, quote, support, place, outdated, entailment, .. } = citation;
         let outdated = if *outdated { ", outdated" } else { "" };
         let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+        let judged = match entailment {
+            Some(EntailmentStatus::Judged { entailed, .. }) => format!(", follows by {:.0} %", entailed * 100.0),
+            Some(EntailmentStatus::NotJudged { .. }) => ", not judged".to_owned(),
+            None => String::new(),
+        };
         let (start, end) = (source_span.start, source_span.end);
         let support = serde_json::to_value(support).ok();
         let support = support.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         output::line(format!(
-            "[{}] {document}{place}, revision {revision}, characters {start}-{end} ({support}{outdated})",
+            "[{}] {document}{place}, revision {revision}, characters {start}-{end} ({support}{judged}{outdated})",
             number + 1
         ));
         output::line(format!("    \u{201c}{}\u{201d}", quote.split_whitespace().collect::<Vec<_>>().join(" ")));

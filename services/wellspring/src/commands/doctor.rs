@@ -4,7 +4,7 @@ use anyhow::bail;
 use reqwest::Method;
 use serde::Serialize;
 
-use crate::app::likely_embedder;
+use crate::app::{likely_embedder, load_entailment};
 use crate::cli::ServiceFlags;
 use crate::client::Client;
 use crate::config::{Config, GeneratorChoice};
@@ -29,6 +29,7 @@ pub(crate) async fn run(flags: &ServiceFlags, server: &str, json: bool) -> anyho
         data(&config),
         catalog(&config).await,
         generator(&config),
+        entailment(&config).await,
         watch(&config),
         running(server).await,
     ];
@@ -142,6 +143,19 @@ fn generator(config: &Config) -> Check {
                 Err(error) => Check { what, ok: false, found: error.to_string(), hint },
             }
         }
+    }
+}
+
+/// Whether the entailment model can be loaded and judges.
+async fn entailment(config: &Config) -> Check {
+    let what = "entailment";
+    let hint = "name a folder with model.onnx, tokenizer.json and config.json in entailment.model, or `off`";
+    let Some(folder) = &config.entailment.model else {
+        return Check { what, ok: true, found: "off: code alone checks answers".to_owned(), hint };
+    };
+    match load_entailment(config, &likely_embedder(config)).await {
+        Ok(_) => Check { what, ok: true, found: format!("{} judges", folder.display()), hint },
+        Err(error) => Check { what, ok: false, found: format!("{error:#}"), hint },
     }
 }
 

@@ -8,6 +8,7 @@
 //! - Everything is validated before a port is bound or a file is written.
 //! - The key never appears in `Debug` output or in `config show`.
 
+mod entailment;
 mod generator;
 mod generators;
 mod layers;
@@ -27,6 +28,7 @@ use wellspring_http::AccessKey;
 use wellspring_ingest::screen::ScreenSettings;
 use wellspring_vector::Quantisation;
 
+pub(crate) use entailment::EntailmentConfig;
 pub(crate) use generators::{GeneratorEntry, GeneratorPlace, OWN, RawGenerator};
 pub(crate) use layers::{Flags, Layers, Origin};
 pub(crate) use settings::SETTINGS;
@@ -206,6 +208,8 @@ pub(crate) struct Config {
     pub(crate) embedder_threads: usize,
     /// The reranker.
     pub(crate) reranker: RerankerConfig,
+    /// The model that judges generated sentences.
+    pub(crate) entailment: EntailmentConfig,
     /// The generator that `generator.model` names.
     pub(crate) generator_model: GeneratorChoice,
     /// Every generator that is asked.
@@ -302,6 +306,7 @@ impl Config {
             embedder_model: embedder(layers)?,
             embedder_threads: threads("embedder.threads")?,
             reranker: reranker(layers)?,
+            entailment: entailment::entailment(layers)?,
             generator_steps: generators::steps(layers, &generators)?,
             generator_model,
             generators,

@@ -159,6 +159,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "it is not asked where the best passage is this far ahead of the second, in hundredths of its score",
     },
     Setting {
+        name: "entailment.model",
+        kind: Kind::Text,
+        default: Some("off"),
+        help: "a model that judges whether each generated sentence follows from its quote: `off`, the path of its folder, or the folder's name in models_dir",
+    },
+    Setting {
+        name: "entailment.deadline_ms",
+        kind: Kind::Integer,
+        default: Some("500"),
+        help: "milliseconds that a sentence waits for it; later, what code found stands, and the citation says so",
+    },
+    Setting {
+        name: "entailment.entailed_percent",
+        kind: Kind::Integer,
+        default: Some("50"),
+        help: "the probability of entailment below which a quote supports its sentence in part at most",
+    },
+    Setting {
+        name: "entailment.contradicted_percent",
+        kind: Kind::Integer,
+        default: Some("50"),
+        help: "the probability of contradiction from which on a quote supports nothing",
+    },
+    Setting {
         name: "answer.sufficiency_percent",
         kind: Kind::Integer,
         default: Some("100"),
