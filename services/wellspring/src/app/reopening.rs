@@ -124,6 +124,14 @@ impl<V: VectorSearch> VectorSearch for Reopening<V> {
     ) -> Result<Vec<Hit>, ViewError> {
         self.view()?.similarities(collection, query, chunks).await
     }
+
+    async fn directions(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(ChunkId, Embedding)>, ViewError> {
+        self.view()?.directions(collection, chunks).await
+    }
 }
 
 #[async_trait]

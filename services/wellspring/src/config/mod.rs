@@ -9,6 +9,7 @@
 //! - The key never appears in `Debug` output or in `config show`.
 
 mod entailment;
+mod filter;
 mod generator;
 mod generators;
 mod layers;
@@ -331,7 +332,7 @@ impl Config {
             generator_devices: generator::devices(layers)?,
             generator_gpu_split: generator::gpu_split(layers)?,
             generator_step_ms: layers.integer("generator.step_ms", 10, 60_000)?.unsigned_abs(),
-            log: log(layers)?,
+            log: filter::log(layers)?,
         })
     }
 }
@@ -437,41 +438,11 @@ fn generator(text: &str) -> GeneratorChoice {
     }
 }
 
-fn log(layers: &Layers) -> Result<String, ConfigError> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let text = layers.text("log")?;
-    if let Err(error) = text.parse::<tracing_subscriber::EnvFilter>() {
-        return Err(layers.refused("log", format!("not a log filter ({error}); try `info`")));
-    }
-    // A level that is misspelt would be taken for a module that logs nothing else.
-    let alone = text.split(',').map(str::trim).filter(|part| !part.is_empty() && !part.contains(['=', '[', ':', '_']));
-    let is_level =
-        |part: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part)) || part.parse::<u8>().is_ok();
-    match alone.into_iter().find(|part| !is_level(part)) {
-        Some(part) => {
-            let nearest = LEVELS.iter().min_by_key(|level| strsim::damerau_levenshtein(part, level)).unwrap_or(&"info");
-            let instead = format!("`{part}` is no level; did you mean `{nearest}`? A module is written `{part}=debug`");
-            Err(layers.refused("log", instead))
-        }
-        None => Ok(text.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-
-    #[test]
-    fn a_misspelt_level_is_no_module() {
-        let log = |text: &str| log(&layers("", &[], &[("log", text)]).unwrap());
-        assert!(log("inof").unwrap_err().to_string().contains("did you mean `info`"));
-        assert!(log("warn,wellspring=tracee").is_err());
-        for fine in ["info", "WARN", "warn,wellspring_ingest=debug", "wellspring_http=trace,error", "2"] {
-            assert_eq!(log(fine).unwrap(), fine);
-        }
-    }
 
     fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Layers, ConfigError> {
         let flags = flags.iter().map(|(name, value)| (*name, vec![(*value).to_owned()])).collect();
