@@ -3,7 +3,8 @@
 //! Invariants:
 //! - A filter that is taken is one that `tracing` takes, and its levels are levels.
 
-use super::layers::{ConfigError, Layers};
+use super::ConfigError;
+use super::layers::Layers;
 
 /// The filter of the setting `log`.
 pub(super) fn log(layers: &Layers) -> Result<String, ConfigError> {
