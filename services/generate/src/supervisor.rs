@@ -289,14 +289,20 @@ fn is_inherited(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
+/// How often OpenMP's threads look whether they may go on before they sleep; an operator may say another number. Their waits
+/// are mostly shorter than falling asleep and waking: measured on two cores, 300 write 40 tokens a second instead of 28, and
+/// 20 instead of 23 beside another busy process; 10,000 write 38, and 9.
+const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "300");
+
 /// Starts the process.
 fn spawn(command: WorkerCommand) -> io::Result<Child> {
     Command::new(command.program)
         .args(command.arguments)
         .env_clear()
+        .env(SPINS.0, SPINS.1)
         .envs(std::env::vars_os().filter(|(name, _)| is_inherited(name)))
-        // OpenMP's threads wait for each other by spinning, unless told so before the process begins; beside another
-        // busy process that costs nine tenths of the speed.
+        // Without this, OpenMP's threads wait for each other by spinning for milliseconds; beside another busy process that
+        // costs nine tenths of the speed.
         .env("OMP_WAIT_POLICY", "passive")
         .envs(command.environment)
         .stdin(Stdio::piped())
