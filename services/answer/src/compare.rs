@@ -17,62 +17,19 @@
 use wellspring_core::limits;
 use wellspring_core::text::{is_cjk, script_language};
 
-use crate::terms::words;
+use crate::terms::{is_one_of, words};
 
 /// What a question says that it compares with.
-const COMPARING: &[&str] = &[
-    "compare",
-    "compares",
-    "compared",
-    "comparing",
-    "comparison",
-    "difference",
-    "differences",
-    "differ",
-    "differs",
-    "different",
-    "versus",
-    "vs",
-    "contrast",
-    "distinguish",
-    "distinguishes",
-];
+const COMPARING: &str = "compare compares compared comparing comparison difference differences differ differs \
+     different versus vs contrast distinguish distinguishes";
 /// Words around the things that ask nothing of them.
-const ASKING: &[&str] = &[
-    "what", "which", "how", "is", "are", "was", "were", "do", "does", "did", "the", "a", "an", "between", "from", "of",
-    "in", "to", "with", "by", "for", "and", "or", "please", "there", "s", "me", "tell", "give", "make", "can", "you",
-    "main", "each", "other", "both", "one", "another",
-];
-const JOINING: &[&str] = &["and", "or", "with", "to", "versus", "vs", "from", "than"];
-const ARTICLES: &[&str] = &["the", "a", "an"];
+const ASKING: &str = "what which how is are was were do does did the a an between from of in to with by for and \
+     or please there s me tell give make can you main each other both one another";
+const JOINING: &str = "and or with to versus vs from than";
+const ARTICLES: &str = "the a an";
 /// Words that a thing in small letters ends before.
-const BEHIND_THING: &[&str] = &[
-    "in",
-    "on",
-    "of",
-    "for",
-    "by",
-    "with",
-    "when",
-    "if",
-    "is",
-    "are",
-    "was",
-    "were",
-    "do",
-    "does",
-    "did",
-    "differ",
-    "compare",
-    "compared",
-    "different",
-    "to",
-    "at",
-    "from",
-    "as",
-    "and",
-    "or",
-];
+const BEHIND_THING: &str = "in on of for by with when if is are was were do does did differ compare compared different \
+     to at from as and or";
 /// Words of a thing at most.
 const THING_WORDS_MAX: usize = 4;
 
@@ -221,10 +178,6 @@ fn chinese(question: &str) -> Option<Vec<String>> {
 
 fn is_mark(c: char) -> bool {
     !c.is_alphanumeric() && c != '“' && c != '”'
-}
-
-fn is_one_of(word: &str, list: &[&str]) -> bool {
-    list.contains(&word)
 }
 
 /// A word without the marks around it.

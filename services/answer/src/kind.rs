@@ -7,7 +7,7 @@
 //! Invariants:
 //! - Pure and total. Only what is sure excludes: any other question may be answered by any sentence.
 
-use crate::terms::words;
+use crate::terms::{is_one_of, words};
 
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,11 +104,6 @@ impl Kind {
             }
         }
     }
-}
-
-/// Whether a word is in a list.
-fn is_one_of(word: &str, list: &str) -> bool {
-    list.split_whitespace().any(|listed| listed == word)
 }
 
 /// Whether a text holds a word of a list, in the singular or the plural.

@@ -14,7 +14,7 @@
 
 use crate::contrast::excludes;
 use crate::fact::clauses;
-use crate::terms::{terms, words};
+use crate::terms::{is_one_of, terms, words};
 use crate::verify::{denies, is_no, is_yes};
 
 /// What a question that is answered by yes or no begins with.
@@ -62,10 +62,6 @@ fn told_words(words: impl Iterator<Item = String>) -> Vec<String> {
         .filter(|word| !is_one_of(word, FILLERS) && !is_one_of(word, OPENINGS) && !is_one_of(word, DENIALS))
         .map(|word| terms(&word).into_iter().next().unwrap_or(word));
     telling.collect()
-}
-
-fn is_one_of(word: &str, list: &str) -> bool {
-    list.split_whitespace().any(|listed| listed == word)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
 use crate::subject::{Subject, subject_terms};
 use crate::table::{cells, is_row};
-use crate::terms::{is_stop_character, terms, words};
+use crate::terms::{is_one_of, is_stop_character, terms, words};
 use crate::verify::lesser;
 
 /// Relations: words that ask for one, and words by which a sentence speaks of it. In the form of `terms` on both sides.
@@ -219,10 +219,6 @@ impl Relation {
                 })
             })
     }
-}
-
-fn is_one_of(word: &str, list: &str) -> bool {
-    list.split_whitespace().any(|listed| listed == word)
 }
 
 /// The words of a list, as they are compared.

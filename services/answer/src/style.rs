@@ -10,7 +10,7 @@
 use wellspring_core::answer::AnswerStyle;
 use wellspring_core::limits;
 
-use crate::terms::words;
+use crate::terms::{is_one_of, words};
 
 /// What full answers are asked for with.
 const EXPLAINING: &str =
@@ -28,7 +28,6 @@ pub(crate) fn style(wanted: Option<AnswerStyle>, question: &str, model_is_small:
 /// Whether a question cannot be answered by a name, a number or one sentence.
 fn asks_for_more(question: &str) -> bool {
     let said = words(question);
-    let is_one_of = |word: &str, list: &str| list.split_whitespace().any(|listed| listed == word);
     said.iter().any(|word| is_one_of(word, EXPLAINING))
         || said.windows(2).any(|pair| pair[0] == "how" && is_one_of(&pair[1], HOW_TO))
         || CHINESE.split_whitespace().any(|mark| question.contains(mark))

@@ -32,6 +32,11 @@ static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::Eng
 /// A bare word and its bytes in the text.
 pub(crate) type WordAt = (String, Range<usize>);
 
+/// Whether a word is in a list of words with spaces between them.
+pub(crate) fn is_one_of(word: &str, list: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
+}
+
 /// Every term of a text, in order, repeated as often as it occurs.
 pub(crate) fn terms(text: &str) -> Vec<String> {
     let text = &text.chars().map(narrow).collect::<String>();
