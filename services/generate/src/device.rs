@@ -32,7 +32,7 @@ pub struct Device {
 
 /// Every device that this build can use, the CPU included. None where the processor lacks what llama.cpp was built for.
 pub fn devices() -> Vec<Device> {
-    if !processor::lacking().is_empty() {
+    if processor::check_processor().is_err() {
         return Vec::new();
     }
     backend();

@@ -43,6 +43,6 @@ pub use device::{Device, GpuSplit, UnknownDevice, devices, gpu_backends};
 pub use engine::Engine;
 pub use gguf::{ModelFileError, check as check_model_file};
 pub use load::{CacheType, EngineConfig, LoadError};
-pub use processor::{instructions, lacking as lacking_instructions};
+pub use processor::{OtherProcessor, check_processor, instructions};
 pub use remote::Remote;
 pub use supervisor::{Supervisor, SupervisorConfig, WorkerCommand};

@@ -23,7 +23,7 @@ use crate::decode::{Decoder, Shapes};
 use crate::device::{self, GpuSplit, UnknownDevice};
 use crate::gguf::{self, ModelFileError};
 use crate::meter::Meter;
-use crate::processor;
+use crate::processor::{self, OtherProcessor};
 use crate::prompt::{PromptError, Prompter};
 
 /// What to load, and how to run it.
@@ -127,12 +127,8 @@ pub enum LoadError {
         source: LlamaLoraAdapterInitError,
     },
     /// The processor lacks instructions that llama.cpp was built for.
-    #[error(
-        "llama.cpp was built for another processor: this one lacks {}; build the program on this machine, or with \
-         `make build PORTABLE=1`",
-        .0.join(", ")
-    )]
-    Processor(Vec<&'static str>),
+    #[error(transparent)]
+    Processor(#[from] OtherProcessor),
     /// A GPU is not there.
     #[error("could not use the GPUs that are named")]
     Device(#[from] UnknownDevice),
@@ -179,10 +175,7 @@ pub(crate) fn load(config: &EngineConfig, wanted: impl Fn() -> bool + 'static) -
     if config.context_tokens == 0 || config.threads == 0 || !(1..=limits::GENERATOR_SLOTS_MAX).contains(&config.slots) {
         return Err(LoadError::Settings);
     }
-    let lacking = processor::lacking();
-    if !lacking.is_empty() {
-        return Err(LoadError::Processor(lacking));
-    }
+    processor::check_processor()?;
     gguf::check(&config.model)?;
     for (name, file) in &config.adapters {
         adapter::check(&config.model, file).map_err(|source| LoadError::Adapter { name: name.clone(), source })?;

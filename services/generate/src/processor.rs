@@ -8,6 +8,8 @@
 //! - Asked before llama.cpp computes anything.
 //! - Build and program are told of the instructions by the same variables, so that neither can have others.
 
+use thiserror::Error;
+
 /// Instructions beyond the least, by the variable that llama.cpp's build and this one are told of them with.
 const EXTRA: [(&str, Option<&str>); 5] = [
     ("AVX-VNNI", option_env!("GGML_AVX_VNNI")),
@@ -24,9 +26,23 @@ pub fn instructions() -> Vec<&'static str> {
     least.into_iter().chain(added).collect()
 }
 
-/// Which of them this processor lacks.
-pub fn lacking() -> Vec<&'static str> {
-    instructions().into_iter().filter(|name| !has(name)).collect()
+/// This processor lacks instructions that llama.cpp was built for.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "llama.cpp was built for another processor: this one lacks {}; build the program on this machine, or with \
+     `make build PORTABLE=1`",
+    .0.join(", ")
+)]
+pub struct OtherProcessor(Vec<&'static str>);
+
+/// Whether this processor has them all.
+pub fn check_processor() -> Result<(), OtherProcessor> {
+    check(&instructions())
+}
+
+fn check(needed: &[&'static str]) -> Result<(), OtherProcessor> {
+    let lacking: Vec<_> = needed.iter().copied().filter(|name| !has(name)).collect();
+    if lacking.is_empty() { Ok(()) } else { Err(OtherProcessor(lacking)) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -60,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_was_built_here_runs_here() {
-        assert_eq!(lacking(), Vec::<&str>::new());
+        assert_eq!(check_processor(), Ok(()));
         assert_eq!(instructions().first().copied(), cfg!(target_arch = "x86_64").then_some("AVX2"));
     }
 
@@ -71,6 +87,7 @@ mod tests {
         for (name, _) in EXTRA {
             let _ = has(name);
         }
-        assert!(!has("AVX-4096"));
+        let refused = check(&["AVX2", "AVX-4096"]).unwrap_err();
+        assert!(refused.to_string().contains("this one lacks AVX-4096; build the program"), "{refused}");
     }
 }

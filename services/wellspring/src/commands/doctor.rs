@@ -119,11 +119,10 @@ async fn catalog(config: &Config) -> Check {
 
 fn generator(config: &Config) -> Check {
     let what = "generator";
-    let lacking = wellspring_generate::lacking_instructions();
-    if !lacking.is_empty() && config.generator_model != GeneratorChoice::Off {
-        let found = format!("built for another processor: this one lacks {}", lacking.join(", "));
-        let hint = "build the program on this machine, or with `make build PORTABLE=1`; or set the generator to `off`";
-        return Check { what, ok: false, found, hint };
+    if config.generator_model != GeneratorChoice::Off
+        && let Err(error) = wellspring_generate::check_processor()
+    {
+        return Check { what, ok: false, found: error.to_string(), hint: "or set the generator to `off`" };
     }
     let hint = "name a model of `wellspring models list`, a GGUF file, or `off`";
     match &config.generator_model {

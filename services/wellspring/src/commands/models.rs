@@ -30,14 +30,7 @@ pub(crate) async fn run(arguments: &ModelsArguments, json: bool) -> anyhow::Resu
 }
 
 async fn devices(json: bool) -> anyhow::Result<()> {
-    let lacking = wellspring_generate::lacking_instructions();
-    if !lacking.is_empty() {
-        bail!(
-            "llama.cpp was built for another processor: this one lacks {}; build the program on this machine, or with \
-             `make build PORTABLE=1`",
-            lacking.join(", ")
-        );
-    }
+    wellspring_generate::check_processor()?;
     // The vendors' drivers may take their time.
     let devices = tokio::task::spawn_blocking(wellspring_generate::devices).await?;
     if json {
