@@ -41,7 +41,7 @@ use wellspring_core::websub::SubscriptionInfo;
 use super::Accept;
 use super::folder::FolderStatus;
 
-use claim::Lane;
+use claim::HostClaim;
 
 pub use declared::DeclareError;
 
@@ -181,14 +181,14 @@ struct State {
     /// there are sources at most.
     in_line: VecDeque<SourceName>,
     /// Being visited, or about to be, each with what it takes of its host.
-    busy: BTreeMap<SourceName, Option<Lane>>,
+    busy: BTreeMap<SourceName, Option<HostClaim>>,
 }
 
 /// One source at work, paused ones and ones being removed included.
 struct Live {
     settings: SourceSettings,
     /// What its visits take of their host.
-    lane: Option<Lane>,
+    host_claim: Option<HostClaim>,
     stop: CancellationToken,
     turn: Arc<tokio::sync::Mutex<()>>,
     folder: Option<Arc<FolderStatus>>,

@@ -18,10 +18,10 @@ use wellspring_core::source::{Origin, SourceName};
 use super::{Inner, LOOK_INTERVAL, State};
 
 /// The part of a host that one visit takes: its name, and whether the visit is a long one.
-pub(super) type Lane = (String, bool);
+pub(super) type HostClaim = (String, bool);
 
-/// The lane of a source; a folder has none.
-pub(super) fn lane_of(origin: &Origin) -> Option<Lane> {
+/// What a visit of a source claims; one of a folder claims nothing.
+pub(super) fn host_claim_of(origin: &Origin) -> Option<HostClaim> {
     let (url, is_long) = match origin {
         Origin::Folder { .. } => return None,
         Origin::Page { url } => (url, false),
@@ -33,14 +33,14 @@ pub(super) fn lane_of(origin: &Origin) -> Option<Lane> {
 }
 
 impl State {
-    fn lane(&self, name: &SourceName) -> Option<&Lane> {
-        self.live.get(name)?.lane.as_ref()
+    fn host_claim(&self, name: &SourceName) -> Option<&HostClaim> {
+        self.live.get(name)?.host_claim.as_ref()
     }
 
     /// Whether a source is not under way, and no other visit of its host is.
     fn may_go(&self, name: &SourceName) -> bool {
-        let lane = self.lane(name);
-        !self.busy.contains_key(name) && (lane.is_none() || !self.busy.values().any(|taken| taken.as_ref() == lane))
+        let claim = self.host_claim(name);
+        !self.busy.contains_key(name) && (claim.is_none() || !self.busy.values().any(|taken| taken.as_ref() == claim))
     }
 
     /// Whether a source is due, and only waits for another visit of its host.
@@ -85,8 +85,8 @@ impl Inner {
             Some(name) => name,
             None => self.claim_planned(&mut state, now)?,
         };
-        let lane = state.lane(&name).cloned();
-        state.busy.insert(name.clone(), lane);
+        let claim = state.host_claim(&name).cloned();
+        state.busy.insert(name.clone(), claim);
         Some(name)
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::limits;
 use wellspring_core::source::{Origin, SourceRecord, SourceSettings};
 
-use super::claim::lane_of;
+use super::claim::host_claim_of;
 use super::{Live, SourceRegistry};
 use crate::source::folder::{FolderRules, FolderSource, FolderStatus};
 
@@ -34,7 +34,7 @@ impl SourceRegistry {
         let folder = (is_folder && works).then(Arc::<FolderStatus>::default);
         let live = Live {
             settings: record.settings.clone(),
-            lane: lane_of(&record.settings.origin),
+            host_claim: host_claim_of(&record.settings.origin),
             stop: stop.clone(),
             turn: turn.clone(),
             folder: folder.clone(),
