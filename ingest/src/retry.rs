@@ -29,6 +29,8 @@ where
     loop {
         match operation().await {
             Ok(value) => return Some(value),
+            // Nobody tries again, and what is being closed may well have refused.
+            Err(_) if stop.is_cancelled() => return None,
             Err(failure) => {
                 tracing::error!(
                     attempt,
