@@ -27,9 +27,9 @@ pub fn binary() -> &'static Path {
             return PathBuf::from(path);
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+        // Cargo runs a test in its crate's folder, whichever copy of the repository the test was built from.
         let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--package", "wellspring", "--manifest-path", manifest])
+            .args(["build", "--release", "--locked", "--package", "wellspring", "--manifest-path", "../Cargo.toml"])
             .status()
             .expect("cargo runs");
         assert!(built.success(), "the binary must build");

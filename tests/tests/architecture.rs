@@ -41,7 +41,9 @@ const FILE_LINES_MAX: usize = 600;
 
 /// The root of the workspace.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies one folder below the root").to_path_buf()
+    // Where cargo runs it: a folder of built files may have been filled from another copy of the repository.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    here.parent().expect("this crate lies one folder below the root").to_path_buf()
 });
 
 /// The manifests of the workspace's own crates.
