@@ -3,6 +3,7 @@
 //! | text | terms |
 //! |---|---|
 //! | words of a known language ([`crate::language`]) | stems without accents, stop words left out |
+//! | those of them in English | the same in one spelling ([`crate::spelling`]) |
 //! | other words of letters and digits | the word in lower case, without accents |
 //! | `foo_bar-2.5`, dates, versions, addresses | the parts, and what is joined, as written |
 //! | `C++`, `F#` | the letter, and the whole |
@@ -20,6 +21,8 @@
 //! - Positions never fall, and a term is never longer than [`TERM_BYTES_MAX`].
 //! - Nothing is refused: any text has terms or has none.
 
+use std::borrow::Cow;
+
 use frostem::Stemmer;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -28,9 +31,10 @@ use wellspring_core::text::is_cjk;
 use crate::cjk;
 use crate::compound::{Compound, without_thousands_marks};
 use crate::language::{Language, Script, StopWords, most_spoken};
+use crate::spelling::one_spelling;
 
 /// Raised with every change to the terms of any text, so that an index made before is made again.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// A longer run of letters is data, not a word; its beginning stands for it.
 const TERM_BYTES_MAX: usize = 64;
@@ -113,6 +117,11 @@ fn folded(word: &str) -> String {
         }
     }
     folded.nfc().collect()
+}
+
+/// A word as the stemmer of its language is to see it.
+fn spelt(word: &str, language: Language) -> Cow<'_, str> {
+    if language == Language::English { one_spelling(word) } else { Cow::Borrowed(word) }
 }
 
 /// A letter or a digit of a script with words.
@@ -243,9 +252,11 @@ impl Analysis {
         let stemmer = voice.stemmer.filter(|_| word.chars().all(char::is_alphabetic));
         let Some(stemmer) = stemmer else { return self.push_bounded(&bare, position, role) };
         // A stemmer may leave nothing of what is no word of its language.
-        let stem = Some(folded(&stemmer.stem(word))).filter(|stem| !stem.is_empty()).unwrap_or_else(|| bare.clone());
+        let stem = Some(folded(&stemmer.stem(&spelt(word, language))))
+            .filter(|stem| !stem.is_empty())
+            .unwrap_or_else(|| bare.clone());
         // Endings may be told by their accents (`informação`): who types without them must find the word, too.
-        let stem_of_bare = if bare == word { None } else { Some(folded(&stemmer.stem(&bare))) };
+        let stem_of_bare = if bare == word { None } else { Some(folded(&stemmer.stem(&spelt(&bare, language)))) };
         self.push_bounded(&stem, position, role);
         if let Some(other) = stem_of_bare.filter(|other| !other.is_empty() && *other != stem) {
             self.push_bounded(&other, position, Role::Beside);
@@ -345,6 +356,13 @@ mod tests {
         ] {
             assert_eq!(words_in(language, text), expected, "{language:?}");
         }
+    }
+
+    #[test]
+    fn english_is_found_in_either_spelling() {
+        assert_eq!(words("ischaemic tumours, organised"), words("ischemic tumors, organized"));
+        assert!(words("anæmia").contains(&"anemia".to_owned()));
+        assert_ne!(words_in(Language::French, "centre"), words_in(Language::French, "center"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod index;
 mod language;
 mod query;
 mod schema;
+mod spelling;
 mod statistics;
 mod stop_words;
 

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - The arms run side by side; neither waits for the other until both have candidates.
-//! - Once both have answered, every keyword hit that the vector view knows has its cosine: a chunk found by one arm
-//!   alone is still weighed by both.
+//! - Once both have answered, every keyword hit that the vector view knows has its cosine, and every near chunk with a word
+//!   of the question its BM25: a chunk found by one arm alone is still weighed by both.
 //! - Leaning the question changes cosines alone: what the words said, and who is a candidate, stays.
 
 use wellspring_core::chunk::ChunkId;
@@ -50,6 +50,13 @@ impl Route {
     }
 }
 
+/// How many hits each arm named by itself.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    keyword: usize,
+    vector: usize,
+}
+
 /// What the arms found; `None` where an arm has no vote.
 #[derive(Debug)]
 pub(crate) struct Candidates {
@@ -57,8 +64,8 @@ pub(crate) struct Candidates {
     vector: Option<Vec<Hit>>,
     /// The same with the cosines to the leaned question, once it was leaned.
     leaned: Option<Vec<Hit>>,
-    /// How many of the vector arm's hits it named itself; the cosines of the others were looked up.
-    named: usize,
+    /// How many of each arm's hits it named itself; the scores of the others were looked up.
+    named: Named,
     pub(crate) keyword_status: ArmStatus,
     pub(crate) vector_status: ArmStatus,
     /// Whether an arm found as many as it was asked for, so that there may be more.
@@ -87,9 +94,10 @@ impl Candidates {
 
     /// Who can say why a candidate stands where it stands; `None` when no arm has a vote.
     pub(crate) fn explainer(&self, balance: Balance) -> Option<Explainer> {
-        let named = self.vector.as_ref().map(|hits| &hits[..self.named.min(hits.len())]);
-        let keyword = self.keyword.as_deref().unwrap_or_default();
-        Some(Explainer::new(keyword, named.unwrap_or_default(), self.votes()?.fused_by(), balance))
+        let named =
+            |hits: &Option<Vec<Hit>>, count: usize| hits.iter().flatten().take(count).copied().collect::<Vec<_>>();
+        let (keyword, vector) = (named(&self.keyword, self.named.keyword), named(&self.vector, self.named.vector));
+        Some(Explainer::new(&keyword, &vector, self.votes()?.fused_by(), balance))
     }
 
     fn votes(&self) -> Option<Votes<'_>> {
@@ -129,20 +137,36 @@ impl Arms<'_> {
             }
         };
         let by_meaning = self.nearest(request, among, depth, route);
-        let (words, meaning) = tokio::join!(by_words, by_meaning);
-
-        let (keyword, keyword_status) = match words {
+        let (words, mut vector) = tokio::join!(by_words, by_meaning);
+        let (mut keyword, mut keyword_status) = match words {
             Some(Ok(hits)) => (Some(hits), ArmStatus::Ok),
             Some(Err(failure)) => (None, failed("keyword", failure.chain())),
             None => (None, not_asked()),
         };
-        let full = |hits: &Option<Vec<Hit>>| hits.as_ref().is_some_and(|hits| hits.len() >= depth);
-        let more = full(&keyword) || full(&meaning);
-        let named = meaning.as_ref().map_or(0, Vec::len);
-        let vector = match meaning {
-            Some(nearest) => self.with_missing_cosines(collection, keyword.as_deref(), nearest, route).await,
-            None => None,
-        };
+        let named =
+            Named { keyword: keyword.as_ref().map_or(0, Vec::len), vector: vector.as_ref().map_or(0, Vec::len) };
+        let more = named.keyword >= depth || named.vector >= depth;
+
+        // Where one arm has not looked at what the other named, half of the candidates would be weighed by one arm only,
+        // which is worse than one arm for all: an arm that fails here is out.
+        if let (Some(matching), Some(nearest)) = (&mut keyword, &mut vector) {
+            let (near, found) = (missing(matching, nearest), missing(nearest, matching));
+            match tokio::join!(self.words_of(collection, query, &near), self.cosines_of(collection, route, &found)) {
+                (Ok(words), Ok(cosines)) => {
+                    matching.extend(words);
+                    nearest.extend(cosines);
+                }
+                (words, cosines) => {
+                    if let Err(failure) = words {
+                        (keyword, keyword_status) = (None, failed("keyword", failure.chain()));
+                    }
+                    if let Err(failure) = cosines {
+                        vector = None;
+                        *route = Route::Out(failed("vector", failure.chain()));
+                    }
+                }
+            }
+        }
         let vector_status = match route {
             Route::Out(status) => status.clone(),
             Route::Ask | Route::Embedded(_) => ArmStatus::Ok,
@@ -225,34 +249,39 @@ impl Arms<'_> {
         }
     }
 
-    /// Adds the cosines of hits that only the keyword arm found. Without them half of the candidates would be weighed
-    /// by one arm only, which is worse than one arm for all: a failure here takes the arm out.
-    async fn with_missing_cosines(
+    /// BM25 of those chunks that have a word of the question.
+    async fn words_of(
         &self,
         collection: &CollectionName,
-        keyword: Option<&[Hit]>,
-        mut nearest: Vec<Hit>,
-        route: &mut Route,
-    ) -> Option<Vec<Hit>> {
-        let known: HashSet<_> = nearest.iter().map(|hit| hit.chunk).collect();
-        let missing: Vec<_> =
-            keyword.unwrap_or_default().iter().map(|hit| hit.chunk).filter(|chunk| !known.contains(chunk)).collect();
-        let Route::Embedded(embedding) = &*route else { return None };
-        if missing.is_empty() {
-            return Some(nearest);
+        query: &str,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<Hit>, ViewError> {
+        if chunks.is_empty() {
+            return Ok(Vec::new());
         }
-        match self.vector.similarities(collection, embedding, &missing).await {
-            Ok(hits) => {
-                nearest.extend(hits);
-                Some(nearest)
+        self.keyword.matching_among(collection, query, chunks, chunks.len()).await
+    }
+
+    /// The cosines of those chunks that the vector view knows.
+    async fn cosines_of(
+        &self,
+        collection: &CollectionName,
+        route: &Route,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<Hit>, ViewError> {
+        match route {
+            Route::Embedded(embedding) if !chunks.is_empty() => {
+                self.vector.similarities(collection, embedding, chunks).await
             }
-            // With no keyword list there is nothing missing, so the keyword arm is there to answer alone.
-            Err(failure) => {
-                *route = Route::Out(failed("vector", failure.chain()));
-                None
-            }
+            _ => Ok(Vec::new()),
         }
     }
+}
+
+/// The chunks of `others` that are not among the hits.
+fn missing(hits: &[Hit], others: &[Hit]) -> Vec<ChunkId> {
+    let known: HashSet<ChunkId> = hits.iter().map(|hit| hit.chunk).collect();
+    others.iter().map(|hit| hit.chunk).filter(|chunk| !known.contains(chunk)).collect()
 }
 
 /// The status of an arm that the request leaves out.

@@ -1,7 +1,7 @@
 //! Why does a result stand where it stands?
 //!
 //! Invariants:
-//! - A rank is a place among what the arm itself named; a cosine that was only looked up has none.
+//! - A rank is a place among what the arm itself named; a score that was only looked up has none.
 //! - The weights are those that made the score: a result's score follows from its explanation and the arms'
 //!   best scores.
 

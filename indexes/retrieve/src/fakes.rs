@@ -40,6 +40,8 @@ pub(crate) struct Fakes {
     unasked: Vec<ChunkId>,
     admitted: Vec<ChunkId>,
     keyword: Option<Vec<Hit>>,
+    /// What matches below the best.
+    keyword_below: Vec<Hit>,
     nearest: Option<Vec<Hit>>,
     cosines: Option<HashMap<ChunkId, f32>>,
     /// What the leaned question is like; `None` where the directions cannot be read.
@@ -70,6 +72,7 @@ impl Fakes {
             unasked: Vec::new(),
             admitted: Vec::new(),
             keyword: Some(Vec::new()),
+            keyword_below: Vec::new(),
             nearest: Some(Vec::new()),
             cosines: Some(HashMap::new()),
             leaned: Some(HashMap::new()),
@@ -84,6 +87,12 @@ impl Fakes {
 
     pub(crate) fn keyword(mut self, scores: &[(u16, f32)]) -> Self {
         self.keyword = Some(hits(scores));
+        self
+    }
+
+    /// Matches that are told when they are asked for, and not among the best.
+    pub(crate) fn keyword_below(mut self, scores: &[(u16, f32)]) -> Self {
+        self.keyword_below = hits(scores);
         self
     }
 
@@ -169,8 +178,9 @@ impl KeywordSearch for Fakes {
         chunks: &[ChunkId],
         limit: usize,
     ) -> Result<Vec<Hit>, ViewError> {
-        let hits = self.matching(collection, query, limit).await?;
-        Ok(hits.into_iter().filter(|hit| chunks.contains(&hit.chunk)).collect())
+        let best = self.matching(collection, query, limit).await?;
+        let hits = best.iter().chain(&self.keyword_below);
+        Ok(hits.filter(|hit| chunks.contains(&hit.chunk)).take(limit).copied().collect())
     }
 }
 

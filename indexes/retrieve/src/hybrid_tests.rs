@@ -12,15 +12,16 @@ async fn found(fakes: &Fakes, query: &str, limit: usize) -> (Vec<ChunkId>, Searc
 }
 
 #[tokio::test]
-async fn both_arms_are_weighed_and_missing_cosines_filled_in() {
-    let fakes = Fakes::published(&[1, 2, 3]).keyword(&[(1, 10.0), (2, 8.0)]).nearest(&[(3, 0.5)]);
-    let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]);
+async fn both_arms_are_weighed_and_missing_scores_filled_in() {
+    let fakes = Fakes::published(&[1, 2, 3, 4]).keyword(&[(1, 10.0), (2, 8.0)]).nearest(&[(3, 0.5), (4, 0.45)]);
+    let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]).keyword_below(&[(4, 5.0)]);
     let (chunks, results) = found(&fakes, "query", 10).await;
-    assert_eq!(chunks, [chunk(2), chunk(1), chunk(3)]);
+    assert_eq!(chunks, [chunk(2), chunk(4), chunk(1), chunk(3)]);
     assert_eq!((results.keyword, results.vector), (ArmStatus::Ok, ArmStatus::Ok));
     assert_eq!(results.hits[0].keyword_score, Some(8.0));
     assert_eq!(results.hits[0].vector_score, Some(0.9));
-    assert_eq!(results.hits[2].keyword_score, None);
+    assert_eq!(results.hits[1].keyword_score, Some(5.0), "it was no match worth naming, and has words all the same");
+    assert_eq!(results.hits[3].keyword_score, None);
 }
 
 #[tokio::test]
@@ -101,7 +102,7 @@ async fn one_arm_asked_for_answers_alone_whatever_the_language() {
 #[tokio::test]
 async fn a_result_says_why_it_stands_there_when_it_is_asked() {
     let fakes = Fakes::published(&[1, 2, 3]).keyword(&[(1, 10.0), (2, 8.0)]).nearest(&[(3, 0.5)]);
-    let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]);
+    let fakes = fakes.cosines(&[(1, 0.1), (2, 0.9)]).keyword_below(&[(3, 5.0)]);
     assert_eq!(found(&fakes, "query", 10).await.1.hits[0].explain, None);
     let explained = |arms| SearchRequest { explain: true, arms, ..fakes.request("query", 10) };
     let results = fakes.retriever().search(explained(SearchArms::Both)).await.unwrap();
@@ -110,6 +111,8 @@ async fn a_result_says_why_it_stands_there_when_it_is_asked() {
     assert_eq!(best.vector, Some(ArmOpinion { rank: None, score: 0.9 }));
     assert_eq!(best.fused_by, FusedBy::WeightedSum);
     assert_eq!(results.hits[0].score, best.weights.keyword * 0.8 + best.weights.vector);
+    let near = results.hits.iter().find(|hit| hit.passage.chunk == chunk(3)).unwrap().explain.unwrap();
+    assert_eq!(near.keyword, Some(ArmOpinion { rank: None, score: 5.0 }), "what it matches was only looked up");
     let results = fakes.retriever().search(explained(SearchArms::Keyword)).await.unwrap();
     let best = results.hits[0].explain.unwrap();
     assert_eq!((best.fused_by, best.vector, best.weights.keyword), (FusedBy::Keyword, None, 1.0));

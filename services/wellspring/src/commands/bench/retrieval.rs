@@ -36,6 +36,8 @@ struct RetrievalReport {
     chunks_in_graphs: u64,
     quantisation: Quantisation,
     resident_megabytes: u64,
+    /// Of them, pages of the indexes' files, which the system takes back where memory is short.
+    resident_of_files_megabytes: u64,
     search_p50_ms: f64,
     search_p95_ms: f64,
     search_p99_ms: f64,
@@ -56,7 +58,10 @@ pub(super) async fn run(config: &Config, chunks: u64, json: bool) -> anyhow::Res
     let RetrievalReport { search_p50_ms, search_p95_ms, search_p99_ms, .. } = report;
     output::line(format!("{chunks} chunks, {chunks_in_graphs} of them reached through a graph"));
     output::line(format!("build     {build_seconds:.1} s, and {settle_seconds:.1} s until the graph was made"));
-    output::line(format!("memory    {} MB resident, quantisation {}", report.resident_megabytes, report.quantisation));
+    output::line(format!(
+        "memory    {} MiB resident, {} of them pages of files, quantisation {}",
+        report.resident_megabytes, report.resident_of_files_megabytes, report.quantisation
+    ));
     output::line(format!(
         "search    p50 {search_p50_ms:.1} ms, p95 {search_p95_ms:.1} ms, p99 {search_p99_ms:.1} ms, the query embedded"
     ));
@@ -88,7 +93,8 @@ async fn measure(config: &Config, chunks: u64) -> anyhow::Result<RetrievalReport
     let queries: Vec<Query> = (0..QUERIES).map(|number| corpus.query(number, chunks)).collect::<Result<_, _>>()?;
     // The first searches read from the disk.
     indexes.searches(&queries, 1, None).await?;
-    let resident_megabytes = resident_bytes() >> 20;
+    let [resident_megabytes, resident_of_files_megabytes] =
+        ["VmRSS:", "RssFile:"].map(|figure| memory_bytes(figure) >> 20);
     let idle = indexes.searches(&queries, ROUNDS, None).await?;
     let with_embedding_p95_ms = match load_embedder(config, config.embedder_model.name()).await {
         Ok(embedder) => {
@@ -110,6 +116,7 @@ async fn measure(config: &Config, chunks: u64) -> anyhow::Result<RetrievalReport
         chunks_in_graphs,
         quantisation: config.vector_quantisation,
         resident_megabytes,
+        resident_of_files_megabytes,
         search_p50_ms: quantile(&idle, 0.5),
         search_p95_ms: quantile(&idle, 0.95),
         search_p99_ms: quantile(&idle, 0.99),
@@ -120,9 +127,9 @@ async fn measure(config: &Config, chunks: u64) -> anyhow::Result<RetrievalReport
     })
 }
 
-/// The memory that this process holds, files it has mapped and read included; 0 where the machine does not tell.
-fn resident_bytes() -> u64 {
+/// What the system says of this process's memory (`VmRSS:`, files it has mapped and read included); 0 where it does not.
+fn memory_bytes(figure: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(figure));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }

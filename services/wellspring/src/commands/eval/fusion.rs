@@ -163,15 +163,19 @@ impl Candidates {
     fn of(hits: Vec<FoundChunk>) -> Self {
         let mut candidates = Self::default();
         for FoundChunk { document, chunk, explain } in hits {
-            let keyword = explain.keyword.filter(|opinion| within(opinion.rank));
-            let named = explain.vector.filter(|opinion| within(opinion.rank));
-            if keyword.is_none() && named.is_none() {
+            let opinions = [explain.keyword, explain.vector];
+            let ranks: Vec<usize> = opinions
+                .into_iter()
+                .flatten()
+                .filter_map(|opinion| opinion.rank)
+                .filter(|rank| within(*rank))
+                .collect();
+            if ranks.is_empty() {
                 continue;
             }
-            candidates.keyword.extend(keyword.map(|opinion| Hit { chunk, score: opinion.score }));
+            candidates.keyword.extend(explain.keyword.map(|opinion| Hit { chunk, score: opinion.score }));
             candidates.vector.extend(explain.vector.map(|opinion| Hit { chunk, score: opinion.score }));
-            let ranks = [keyword, named].into_iter().flatten().filter_map(|opinion| opinion.rank);
-            let sum: f64 = ranks.map(|rank| 1.0 / (RECIPROCAL_RANK_CONSTANT + rank as f64)).sum();
+            let sum: f64 = ranks.into_iter().map(|rank| 1.0 / (RECIPROCAL_RANK_CONSTANT + rank as f64)).sum();
             candidates.reciprocal_rank.push(Hit { chunk, score: sum as f32 });
             candidates.documents.insert(chunk, document);
         }
@@ -197,8 +201,8 @@ impl Candidates {
 }
 
 /// Whether an ordinary search looks as deep.
-fn within(rank: Option<usize>) -> bool {
-    rank.is_some_and(|rank| rank <= limits::CANDIDATES_MAX)
+fn within(rank: usize) -> bool {
+    rank <= limits::CANDIDATES_MAX
 }
 
 fn percent(step: usize) -> u32 {

@@ -1,8 +1,8 @@
 //! Both views over generated chunks: how are they filled, and what does a search of them cost?
 //!
 //! Invariants:
-//! - A search does what one of the service does, the catalog's part aside: both arms side by side, the cosines that the
-//!   keyword arm's hits lack, and the fusion.
+//! - A search does what one of the service does, the catalog's part aside: both arms side by side, what each says
+//!   of the other's hits, the fusion, and the second one with the question leaned.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use wellspring_core::embedding::{Embedder, Embedding};
+use wellspring_core::hit::Hit;
 use wellspring_core::limits;
 use wellspring_core::view::{KeywordSearch, Publication, VectorSearch, ViewWriter};
 use wellspring_keyword::TantivyKeywords;
@@ -80,12 +81,18 @@ impl Indexes {
             Ok::<_, anyhow::Error>(self.vector.nearest(collection, &query.embedding, depth).await?)
         };
         let (words, meaning) = tokio::join!(self.keyword.matching(collection, &query.text, depth), meaning);
-        let (words, mut meaning) = (words?, meaning?);
-        let known: HashSet<_> = meaning.iter().map(|hit| hit.chunk).collect();
-        let missing: Vec<_> = words.iter().map(|hit| hit.chunk).filter(|chunk| !known.contains(chunk)).collect();
-        if !missing.is_empty() {
-            meaning.extend(self.vector.similarities(collection, &query.embedding, &missing).await?);
-        }
+        let (mut words, mut meaning) = (words?, meaning?);
+        let missing = |hits: &[Hit], others: &[Hit]| -> Vec<_> {
+            let known: HashSet<_> = hits.iter().map(|hit| hit.chunk).collect();
+            others.iter().map(|hit| hit.chunk).filter(|chunk| !known.contains(chunk)).collect()
+        };
+        let (near, found) = (missing(&words, &meaning), missing(&meaning, &words));
+        let (of_near, of_found) = tokio::try_join!(
+            self.keyword.matching_among(collection, &query.text, &near, near.len()),
+            self.vector.similarities(collection, &query.embedding, &found)
+        )?;
+        words.extend(of_near);
+        meaning.extend(of_found);
         let fused = fuse(Votes::Both { keyword: &words, vector: &meaning }, Balance::default());
         ensure!(!fused.is_empty(), "a search for `{}` found nothing", query.text);
         let best: Vec<_> = fused.iter().take(Feedback::PASSAGES).map(|candidate| candidate.chunk).collect();
