@@ -5,7 +5,8 @@
 //! answer is another fact's
 //!
 //! - where its own part has the opposite of what is asked (`contrast`), or
-//! - where another part with a value has more of the question's subject: of its names, or, these being equal, of its words.
+//! - where a number is asked for or given, and another part with one has more of the question's subject: of its names, or,
+//!   these being equal, of its words.
 //!
 //! Invariants:
 //! - It only lowers support, and fails closed: a cell of a wide table whose columns have no names here is partial support.
@@ -69,6 +70,8 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
     }
     let row = is_row(sentence);
     let parts = parts(question, sentence, header);
+    // A name is nothing that a number beside it could be meant instead of.
+    let counts = Kind::of(question) != Kind::Open || Kind::Quantity.occurs_in(claim);
     let said = words_at(sentence);
     let mut best = Support::Unsupported;
     let mut found_any = false;
@@ -94,10 +97,10 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
                         parts[index].column.as_deref(),
                     ))
                 || excludes(claim, &parts[index].text)
-                || parts
-                    .iter()
-                    .enumerate()
-                    .any(|(other, part)| other != index && !(row && other == 0) && part.outdoes(&parts[index], row))
+                || ((row || counts)
+                    && parts.iter().enumerate().any(|(other, part)| {
+                        other != index && !(row && other == 0) && part.outdoes(&parts[index], row)
+                    }))
             {
                 Support::Unsupported
             } else if row && header.is_none() && parts.len() >= WIDE_ROW_CELLS && !names_itself(&parts[index].text) {
@@ -340,6 +343,14 @@ mod tests {
         assert_eq!(limit("元军哪一年渡海？", "14日", day, None), Support::Unsupported);
         assert_eq!(limit("元军哪一年渡海？", "1274年10月14日", day, None), Support::Supported);
         assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
+    }
+
+    #[test]
+    fn a_name_is_not_outdone_by_a_number_beside_it() {
+        let eel = "江鳗是溯河产卵的鱼类，在海口停留两年，体表有一层很厚的黏液。";
+        assert_eq!(limit("体表有很厚黏液的江鳗属于哪种动物？", "鱼类", eel, None), Support::Supported);
+        let ferry = "Corran was the place, and the ferry was moored there for two winters.";
+        assert_eq!(limit("Where was the ferry moored?", "Corran", ferry, None), Support::Supported);
     }
 
     #[test]
