@@ -142,8 +142,10 @@ pub const HTML_DEPTH_MAX: usize = 1024;
 pub const HTML_ATTRIBUTES_MAX: usize = 10_000;
 /// How long documents that are read wait for slower ones of their claim, before they go on without them.
 pub const PREPARE_GATHER_MAX: Duration = Duration::from_millis(500);
-/// Parse workers.
+/// Parse workers, beside the one for short plain texts.
 pub const PARSE_WORKERS: usize = 2;
+/// The longest plain text that has a parse worker of its own, so that what somebody types never waits for a bad file.
+pub const PARSE_QUICK_BYTES_MAX: usize = 64 << 10;
 /// Older revisions of a document whose text stays readable, so that a citation can be checked after an edit.
 pub const REVISIONS_KEPT: u64 = 8;
 /// Vectors kept although no chunk needs them now, because text that was cut often comes back.

@@ -66,6 +66,7 @@ fn check_all() -> ExitCode {
         refusals_are_not_deaths,
         i8_a_deadly_document_is_given_up_and_the_others_are_read,
         i8_a_hanging_parse_is_ended,
+        a_short_text_waits_for_no_other_format,
         hostile_documents_end_in_time,
         a_worker_that_cannot_start_is_no_documents_fault,
         no_worker_outlives_the_pool,
@@ -148,17 +149,30 @@ async fn i8_a_deadly_document_is_given_up_and_the_others_are_read() {
 async fn i8_a_hanging_parse_is_ended() {
     let pool = pool("deadly-parse-worker", 1).with_timeout(Duration::from_millis(200));
     let (killed, read) = tokio::join!(
-        pool.parse(MediaType::Text, b"hang".to_vec()),
+        pool.parse(MediaType::Html, b"hang".to_vec()),
         // Waits for one attempt of the other, not for all of them.
         async {
             let began = Instant::now();
-            let read = pool.parse(MediaType::Text, b"harmless".to_vec()).await;
+            let read = pool.parse(MediaType::Html, b"harmless".to_vec()).await;
             (read, began.elapsed())
         }
     );
     assert!(matches!(killed, Err(ParseError::Killed { .. })));
     assert!(read.0.is_ok());
     assert!(read.1 < Duration::from_millis(450), "{:?}", read.1);
+}
+
+async fn a_short_text_waits_for_no_other_format() {
+    let pool = pool("deadly-parse-worker", 1).with_timeout(Duration::from_secs(60));
+    let hanging = pool.parse(MediaType::Pdf, b"hang".to_vec());
+    let long = vec![b'a'; limits::PARSE_QUICK_BYTES_MAX + 1];
+    let waiting = pool.parse(MediaType::Text, long);
+    tokio::select! {
+        biased;
+        _ = hanging => panic!("it hangs"),
+        _ = waiting => panic!("the only place is taken"),
+        read = pool.parse(MediaType::Markdown, b"typed".to_vec()) => assert!(read.is_ok()),
+    }
 }
 
 async fn hostile_documents_end_in_time() {

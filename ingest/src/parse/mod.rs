@@ -104,6 +104,11 @@ pub enum BlockKind {
     Boilerplate,
 }
 
+/// So many attempts, in words.
+fn counted(attempts: u32) -> String {
+    if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") }
+}
+
 /// Why a document was not read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParseError {
@@ -114,7 +119,7 @@ pub enum ParseError {
         reason: String,
     },
     /// It killed its worker every time.
-    #[error("the parser died {attempts} times on this document: it {reason}")]
+    #[error("the parser gave this document up after {}: it {reason}", counted(*.attempts))]
     Killed {
         /// How often it was tried.
         attempts: u32,

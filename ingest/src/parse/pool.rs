@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A worker's death costs one attempt of one document and nothing else (I-8): it is replaced, and other documents
 //!   wait at most for one attempt, since the place is given up between two.
+//! - A short plain text waits for no other format: however many documents take their time, it has a place of its own.
 //! - Everything a worker says is checked before it is believed.
 //! - No worker outlives the pool: each is killed when it is dropped, and reads the end of its input if the service
 //!   dies first.
@@ -39,16 +40,19 @@ pub struct ParsePool {
     command: WorkerCommand,
     /// One permit for each worker that may run.
     places: Semaphore,
+    /// One more, for what takes no time.
+    quick_place: Semaphore,
     idle: Mutex<Vec<Worker>>,
     timeout: Duration,
 }
 
 impl ParsePool {
-    /// A pool of at most `workers` processes, at least one.
+    /// A pool of at most `workers` processes, at least one, and one more for short plain texts.
     pub fn new(command: WorkerCommand, workers: usize) -> Self {
         Self {
             command,
             places: Semaphore::new(workers.max(1)),
+            quick_place: Semaphore::new(1),
             idle: Mutex::new(Vec::new()),
             timeout: limits::PARSE_TIMEOUT,
         }
@@ -115,11 +119,12 @@ impl ParsePool {
     }
 
     async fn attempt(&self, ask: &Ask, content: &[u8]) -> Result<Exchange, ParseError> {
-        let _place = self
-            .places
-            .acquire()
-            .await
-            .map_err(|_| ParseError::Unavailable { reason: "the pool is closed".to_owned() })?;
+        let place = tokio::select! {
+            biased;
+            place = self.places.acquire() => place,
+            place = self.quick_place.acquire(), if is_quick(ask, content) => place,
+        };
+        let _place = place.map_err(|_| ParseError::Unavailable { reason: "the pool is closed".to_owned() })?;
         let mut worker = match self.take_idle() {
             Some(worker) => worker,
             None => Worker::start(&self.command).await.map_err(|reason| ParseError::Unavailable { reason })?,
@@ -153,6 +158,12 @@ impl ParsePool {
     }
 }
 
+/// Whether reading it takes no time, whatever it says: short texts whose readers go over them once.
+fn is_quick(ask: &Ask, content: &[u8]) -> bool {
+    let is_plain = matches!(ask, Ask::Document { media_type: MediaType::Text | MediaType::Markdown });
+    is_plain && content.len() <= limits::PARSE_QUICK_BYTES_MAX
+}
+
 /// The exchange with a worker lets no answer of another kind through; were it otherwise, the content would be passed over.
 fn of_another_kind() -> ParseError {
     ParseError::Refused { reason: "its parse worker answered another question".to_owned() }
@@ -162,11 +173,26 @@ fn of_another_kind() -> ParseError {
 fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.signal(), status.code()) {
-        (Some(signal), _) => match rustix::process::Signal::from_named_raw(signal) {
-            Some(name) => format!("was ended by signal {signal} ({name:?})"),
+        (Some(signal), _) => match signal_name(signal) {
+            Some(name) => format!("was ended by signal {signal} ({name})"),
             None => format!("was ended by signal {signal}"),
         },
         (None, Some(code)) => format!("exited with status {code}"),
         (None, None) => "ended".to_owned(),
     }
+}
+
+/// What the signals mean that end a process which breaks its bounds.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    let named = [
+        (Signal::ABORT, "it gave up by itself, mostly for want of memory"),
+        (Signal::BUS, "a bad address"),
+        (Signal::FPE, "an impossible calculation"),
+        (Signal::ILL, "an impossible instruction"),
+        (Signal::KILL, "killed"),
+        (Signal::SEGV, "a bad address, or nested too deep"),
+        (Signal::XCPU, "out of processor time"),
+    ];
+    named.into_iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| name)
 }
