@@ -53,6 +53,7 @@ fn check_all() -> ExitCode {
         feeds::a_refused_acceptance_is_not_remembered,
         pages::a_page_is_read_once_and_then_asked_whether_it_changed,
         pages::one_missing_answer_deletes_nothing_and_several_do,
+        pages::what_another_source_of_the_name_left_waits_for_a_yes,
         pages::a_page_that_never_was_there_is_no_success,
         pages::a_page_that_is_gone_for_good_is_deleted_at_once,
         pages::a_version_that_cannot_be_read_leaves_the_last_one_and_says_so,

@@ -61,6 +61,16 @@ pub(crate) async fn one_missing_answer_deletes_nothing_and_several_do() {
     assert_eq!(world.visit().await.visit.changed, 1, "it may come back");
 }
 
+pub(crate) async fn what_another_source_of_the_name_left_waits_for_a_yes() {
+    let mut world = page();
+    let name = world.settings.name.clone();
+    for number in 0..25 {
+        world.store.add(&name, &format!("s/left-{number}.md"));
+    }
+    let outcome = world.visit().await;
+    assert_eq!((outcome.held_deletions, outcome.visit.deleted, world.store.keys().len()), (25, 0, 26));
+}
+
 pub(crate) async fn a_page_that_never_was_there_is_no_success() {
     let mut world = page();
     world.web.says(PAGE, Reply::Gone(false));

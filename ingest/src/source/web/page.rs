@@ -5,6 +5,8 @@
 //!   outdated. 410 says what it means.
 //! - A version that cannot be read leaves what was read last, and says so at the document.
 
+use std::collections::HashSet;
+
 use wellspring_core::fetch::{FetchAnswer, Validators};
 use wellspring_core::limits;
 use wellspring_core::source::UrlMemory;
@@ -12,7 +14,7 @@ use wellspring_core::source::UrlMemory;
 use super::feed::linked;
 use super::memory::{body_hash, note, row};
 use super::session::{Asking, Halted, Session, is_transient, said};
-use super::{address, draft};
+use super::{address, draft, site};
 
 /// The note that counts the visits in a row at which the page was missing.
 const MISSES: &str = "misses";
@@ -73,13 +75,10 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
             reset_misses(session, url.as_str());
         }
     }
-    // What this source had under another address or in another collection goes when the new one is there.
+    // What this source had under another address or in another collection goes when the new one is there. Much of it was
+    // left by another source of the name, and waits for a yes.
     session.flush().await?;
-    for (collection, other) in items {
-        if other != key || collection != session.settings.collection {
-            session.delete(collection, other).await?;
-        }
-    }
+    site::delete(session, items.into_iter().collect(), &HashSet::from([key])).await?;
     Ok(true)
 }
 

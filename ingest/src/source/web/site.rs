@@ -145,8 +145,8 @@ async fn read_sitemap(session: &mut Session<'_>, url: &Url, is_named: bool) -> R
     Ok(Err(is_gone))
 }
 
-/// Deletes what the whole site has no more, unless that is too much at once.
-async fn delete(
+/// Deletes what a source has no more, unless that is too much at once.
+pub(super) async fn delete(
     session: &mut Session<'_>,
     items: Vec<(CollectionName, DocumentKey)>,
     kept: &HashSet<DocumentKey>,
