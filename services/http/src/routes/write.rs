@@ -32,6 +32,7 @@ use crate::schema::{
     self,
     request::{Document, PostParameters, PutParameters, WriteParameters},
 };
+use crate::service::Service;
 
 /// The response header that tells a repeated answer from a first one.
 pub(super) const REPLAYED: (HeaderName, HeaderValue) =
@@ -326,11 +327,19 @@ async fn receipt(
         Some(sequence) => service.writes.shown(sequence, state),
         None => state,
     };
+    // What was searchable once, and has been replaced or deleted since.
+    let state = if repeated && state == EntryState::Published && is_overtaken(service, &collection, &accepted).await? {
+        EntryState::Superseded
+    } else {
+        state
+    };
     if let Some(error) = ApiError::of_state(&state) {
         return Err(error);
     }
     // A deletion is complete for readers when it is accepted; only a caller who waits asks for more.
-    let complete = state == EntryState::Published || (accepted.outcome == Outcome::Deleted && !wait);
+    let complete = state == EntryState::Published
+        || (repeated && state == EntryState::Superseded)
+        || (accepted.outcome == Outcome::Deleted && !wait);
     let status = if complete { StatusCode::OK } else { StatusCode::ACCEPTED };
     let settlement = match accepted.sequence {
         Some(sequence) if accepted.outcome == Outcome::Deleted && wait && complete => {
@@ -361,6 +370,15 @@ async fn receipt(
         response.headers_mut().insert(REPLAYED.0, REPLAYED.1);
     }
     Ok(response)
+}
+
+/// Whether a document has a newer revision than the accepted one, or was deleted since.
+async fn is_overtaken(service: &Service, collection: &CollectionName, accepted: &Accepted) -> Result<bool, ApiError> {
+    if accepted.outcome == Outcome::Deleted {
+        return Ok(false);
+    }
+    let document = service.reader.document(collection, &accepted.key).await?;
+    Ok(document.is_none_or(|document| document.revision != accepted.revision))
 }
 
 /// The name of a state as the API writes it.

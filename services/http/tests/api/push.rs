@@ -47,6 +47,7 @@ async fn a_request_that_is_sent_twice_is_written_once() {
     assert_eq!(again.headers()["idempotent-replayed"], "true");
     let again: Value = again.json().await.unwrap();
     assert_eq!((&again["outcome"], &again["revision"]), (&body!("created"), &body!(1)));
+    assert_eq!(again["state"], "superseded", "what it created is there no more");
     assert_eq!(server.store.draft("a").unwrap().content, b"2");
 
     let reused = (422, "idempotency_key_reused".to_owned());
