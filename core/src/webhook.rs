@@ -28,7 +28,7 @@ pub struct WebhookId(String);
 
 /// A text that is no endpoint's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not the id of a webhook")]
+#[error("a webhook's id is `wh_` and 16 digits from 0 to f")]
 pub struct WebhookIdError;
 
 /// What an identity begins with.

@@ -13,7 +13,10 @@ use clap::CommandFactory;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use wellspring_core::source::SourceError;
 use wellspring_core::text::is_bidirectional_control;
+use wellspring_core::webhook::WebhookIdError;
+use wellspring_ingest::source::registry::DeclareError;
 
 use crate::cli::Cli;
 use crate::client::ClientError;
@@ -182,7 +185,10 @@ pub(crate) struct NothingFound;
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let unknown_model = error.is::<NameError>()
         || error.downcast_ref::<MissingModel>().is_some_and(|error| matches!(error, MissingModel::Name(_)));
-    if error.is::<ConfigError>() || unknown_model {
+    let unusable_source = error
+        .downcast_ref::<DeclareError>()
+        .is_some_and(|error| matches!(error.error, SourceError::Invalid(_) | SourceError::Exists));
+    if error.is::<ConfigError>() || error.is::<WebhookIdError>() || unknown_model || unusable_source {
         return 2;
     }
     if error.is::<NothingFound>() {

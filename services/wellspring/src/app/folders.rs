@@ -31,9 +31,21 @@ pub(super) fn name(data_dir: &Path, watch: &[PathBuf]) -> anyhow::Result<Vec<Wat
     let before = named.clone();
     let mut folders: Vec<WatchedFolder> = Vec::new();
     for path in watch {
-        let root = path
-            .canonicalize()
-            .with_context(|| format!("could not watch {}: name a folder that exists", path.display()))?;
+        let root = match path.canonicalize() {
+            Ok(root) => root,
+            Err(error) => {
+                // A disk that is not there today: it was watched before, its documents are kept and it is waited for.
+                let away = std::path::absolute(path).ok().filter(|path| named.values().any(|known| known == path));
+                let Some(root) = away else {
+                    let attempted = format!("could not watch {}: name a folder that exists", path.display());
+                    return Err(error).context(attempted);
+                };
+                let name = named.iter().find(|(_, known)| **known == root).map(|(name, _)| name.clone());
+                let name = name.unwrap_or_default().parse().context("a folder's name")?;
+                folders.push(WatchedFolder { name, root });
+                continue;
+            }
+        };
         if !root.is_dir() {
             bail!("could not watch {}: it is not a folder; `wellspring add` takes single files", path.display());
         }

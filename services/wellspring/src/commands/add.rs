@@ -6,7 +6,8 @@ mod paths;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -94,9 +95,39 @@ async fn left_over(client: &Client) -> anyhow::Result<LeftOver> {
 /// Sends everything below the paths and counts what the service says to each document.
 pub(super) async fn push(client: &Client, paths: &[PathBuf], collection: &str) -> anyhow::Result<Summary> {
     let (files, left_out) = files(paths)?;
-    let mut summary = push_lines(client, collection, move |sender| read(&files, sender)).await?;
+    let origins = Origins::default();
+    let mut summary = push_lines(client, collection, {
+        let origins = origins.clone();
+        move |sender| read(&files, sender, &origins)
+    })
+    .await?;
+    summary.failures.iter_mut().for_each(|failure| origins.tell(failure));
     summary.left_out = left_out;
     Ok(summary)
+}
+
+/// Which file each line of the stream came from: the number of the first, from 1, and whether the file has lines of its own.
+#[derive(Debug, Default, Clone)]
+struct Origins(Arc<Mutex<Vec<(u64, PathBuf, bool)>>>);
+
+impl Origins {
+    /// The next line, of this number, is the first of a file.
+    fn begin(&self, line: u64, path: &Path, has_lines: bool) {
+        self.lock().push((line, path.to_owned(), has_lines));
+    }
+
+    /// Names the file of a refused line, and counts its line there; the service counts those of the stream.
+    fn tell(&self, failure: &mut Value) {
+        let Some(line) = failure.get("line").and_then(Value::as_u64) else { return };
+        let origins = self.lock();
+        let Some((first, path, has_lines)) = origins.iter().rev().find(|(first, ..)| *first <= line) else { return };
+        failure["path"] = json!(path);
+        failure["line"] = if *has_lines { json!(line - first + 1) } else { Value::Null };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u64, PathBuf, bool)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Sends the lines that `read` makes on a thread of its own; it ends when its channel takes no more.
@@ -168,10 +199,12 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
     }
     for failure in &summary.failures {
         let text = |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let name = failure
-            .get("key")
-            .and_then(Value::as_str)
-            .map_or_else(|| format!("line {}", failure.get("line").cloned().unwrap_or_default()), str::to_owned);
+        let place = match (failure.get("path").and_then(Value::as_str), failure.get("line").and_then(Value::as_u64)) {
+            (Some(path), Some(line)) => format!("{path}, line {line}"),
+            (Some(path), None) => path.to_owned(),
+            (None, line) => format!("line {}", line.unwrap_or_default()),
+        };
+        let name = failure.get("key").and_then(Value::as_str).map_or(place, str::to_owned);
         output::note(format!("refused {name}: {} ({})", text("/error/message"), text("/error/hint")));
     }
     output::line(format!(
@@ -195,15 +228,17 @@ fn report(summary: &Summary, json: bool) -> anyhow::Result<()> {
 }
 
 /// Reads files into lines for the network; stops when nobody listens any more.
-fn read(files: &[(PathBuf, Option<String>)], sender: &LineSender) -> anyhow::Result<()> {
+fn read(files: &[(PathBuf, Option<String>)], sender: &LineSender, origins: &Origins) -> anyhow::Result<()> {
+    let mut sent = 0;
     for (path, key) in files {
+        origins.begin(sent + 1, path, key.is_none());
         let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
         let Some(key) = key else {
-            if !send_lines(BufReader::new(file), sender)
-                .with_context(|| format!("could not read {}", path.display()))?
-            {
+            let lines = send_lines(BufReader::new(file), sender);
+            let Some(lines) = lines.with_context(|| format!("could not read {}", path.display()))? else {
                 return Ok(());
-            }
+            };
+            sent += lines;
             continue;
         };
         let mut content = Vec::new();
@@ -216,23 +251,27 @@ fn read(files: &[(PathBuf, Option<String>)], sender: &LineSender) -> anyhow::Res
         if sender.blocking_send(Ok(line)).is_err() {
             return Ok(());
         }
+        sent += 1;
     }
     Ok(())
 }
 
-/// Sends the lines of a file; false when nobody listens any more.
-fn send_lines(mut file: BufReader<File>, sender: &LineSender) -> std::io::Result<bool> {
+/// Sends the lines of a file and says how many; `None` when nobody listens any more.
+fn send_lines(mut file: BufReader<File>, sender: &LineSender) -> std::io::Result<Option<u64>> {
+    let mut lines = 0;
     loop {
         let mut line = Vec::new();
         let length = (&mut file).take(limits::DOCUMENT_BODY_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
         if length == 0 {
-            return Ok(true);
+            return Ok(Some(lines));
         }
         if line.last() != Some(&b'\n') && length < limits::DOCUMENT_BODY_BYTES_MAX {
             line.push(b'\n');
         }
+        // A piece of a line that is too long ends no line of the stream.
+        lines += u64::from(line.last() == Some(&b'\n'));
         if sender.blocking_send(Ok(line)).is_err() {
-            return Ok(false);
+            return Ok(None);
         }
     }
 }
