@@ -117,6 +117,22 @@ fn same_name(schema: &str, value: impl Serialize) {
     assert!(names.contains(&name), "{schema} does not list {name}");
 }
 
+/// A full value of each kind of place. One that is missing in the list is missing in the `match`, which does not compile.
+fn places() -> Vec<Place> {
+    let places = vec![
+        Place::Page { number: 1 },
+        Place::Slide { number: 1 },
+        Place::Row { sheet: Some("s".into()), number: 1 },
+        Place::Line { number: 1 },
+    ];
+    for place in &places {
+        match place {
+            Place::Page { .. } | Place::Slide { .. } | Place::Row { .. } | Place::Line { .. } => {}
+        }
+    }
+    places
+}
+
 #[test]
 fn schemas_are_what_is_written() {
     let attributes = Attributes {
@@ -192,7 +208,15 @@ fn schemas_are_what_is_written() {
     same_fields("CascadeStep", answer().cascade.remove(0));
     same_fields("CheckedSentence", answer().sentences.remove(0));
     same_fields("Position", answer().positions.remove(0));
-    same_fields("Place", Place::Row { sheet: Some("s".into()), number: 1 });
+    let said = &description()["components"]["schemas"]["Place"]["properties"]["kind"]["description"];
+    let mut fields = serde_json::Map::new();
+    for place in places() {
+        let Value::Object(place) = serde_json::to_value(place).unwrap() else { panic!("a place is an object") };
+        let kind = format!("`{}`", place["kind"].as_str().unwrap());
+        assert!(said.as_str().unwrap().contains(&kind), "Place does not name {kind}");
+        fields.extend(place);
+    }
+    same_fields("Place", fields);
     same_fields("PlaceMark", &passage.places[0]);
     let (title, chunk) = (passage.title.clone(), passage.chunk);
     same_fields("LookedAt", LookedAt { document: passage.document.clone(), title, chunk, score: 0.5 });

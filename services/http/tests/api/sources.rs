@@ -1,6 +1,6 @@
 //! Adding, listing, steering and removing sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use wellspring_core::source::{
     Origin, Remains, Removal, SettingsError, SourceAdmin, SourceError, SourceInfo, SourceName, SourceSettings, Visit,
 };
 use wellspring_core::websub::{SubscriptionInfo, SubscriptionState};
+use wellspring_http::openapi::document_json;
 
 use crate::support::{json, refusal, start};
 
@@ -178,6 +179,43 @@ async fn a_source_is_added_listed_paused_refreshed_and_removed() {
     let (status, removed) = json(server.delete("/v1/sources/handbook")).await;
     assert_eq!((status, removed), (200, body!({ "name": "handbook", "removed": true, "documents": "keep" })));
     assert_eq!(refusal(server.get("/v1/sources/handbook")).await, (404, "unknown_source".to_owned()));
+}
+
+/// A full value of each kind. One that is missing in the list is missing in the `match`, which does not compile.
+fn origins() -> Vec<Origin> {
+    let url = || "https://example.org/a".to_owned();
+    let globs = || vec!["*.md".to_owned()];
+    let origins = vec![
+        Origin::Folder { path: "/srv/notes".into(), include: globs(), exclude: globs(), gitignore: true },
+        Origin::Feed { url: url(), articles: true },
+        Origin::Site { url: url(), sitemap: Some(url()), depth_max: 2, pages_max: 50 },
+        Origin::Page { url: url() },
+    ];
+    for origin in &origins {
+        match origin {
+            Origin::Folder { .. } | Origin::Feed { .. } | Origin::Site { .. } | Origin::Page { .. } => {}
+        }
+    }
+    origins
+}
+
+#[tokio::test]
+async fn every_kind_of_source_is_taken_and_described() {
+    let server = start().await;
+    let description: Value = serde_json::from_str(document_json()).unwrap();
+    let described = description["components"]["schemas"]["Origin"]["oneOf"].as_array().unwrap();
+    let unknown = body!({ "name": "a", "origin": { "kind": "queue" } });
+    let (_, refused) = json(server.post("/v1/sources").json(&unknown)).await;
+    for origin in origins() {
+        let (kind, said) = (origin.kind(), serde_json::to_value(&origin).unwrap());
+        let (status, added) = json(server.post("/v1/sources").json(&body!({ "name": kind, "origin": said }))).await;
+        assert_eq!((status, &added["origin"]), (201, &said), "{kind}: {added}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains(kind), "{kind} is not offered: {refused}");
+        let schema = described.iter().find(|schema| schema["properties"]["kind"]["enum"] == body!([kind]));
+        let schema = schema.unwrap_or_else(|| panic!("{kind} is not described"));
+        let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(fields(&schema["properties"]), fields(&said), "{kind}");
+    }
 }
 
 #[tokio::test]
