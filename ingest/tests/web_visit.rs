@@ -70,6 +70,8 @@ fn check_all() -> ExitCode {
         sites::a_host_has_the_name_it_answers_by,
         sites::calendars_do_not_go_on_for_ever,
         sites::a_limited_visit_deletes_nothing,
+        sites::a_page_that_says_that_it_is_gone_goes_whatever_else_was_missed,
+        sites::many_pages_gone_at_once_are_held_by_a_limited_visit_too,
         sites::a_stopped_visit_deletes_nothing,
         sites::a_failing_page_keeps_its_document_and_what_it_led_to,
         sites::a_sitemap_that_fails_deletes_nothing,

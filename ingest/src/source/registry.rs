@@ -71,8 +71,9 @@ pub struct VisitOutcome {
     pub remember: Vec<UrlMemory>,
     /// Addresses to forget.
     pub forget: Vec<String>,
-    /// Deletions that were found and not made, because so many at once look like a lost site.
-    pub held_deletions: u64,
+    /// Deletions that were found and not made, because so many at once look like a lost site; `None` where the visit did
+    /// not go far enough to tell.
+    pub held_deletions: Option<u64>,
 }
 
 /// When a source is visited next, and why then.

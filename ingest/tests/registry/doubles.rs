@@ -242,7 +242,7 @@ impl WebVisitor for Visitor {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         let url = format!("http://{}/", settings.name);
         let remember = vec![UrlMemory { url, validators: Validators::default(), body_hash: None }];
-        let held_deletions = *self.held.lock().unwrap();
+        let held_deletions = complete.then_some(*self.held.lock().unwrap());
         VisitOutcome { visit: visit(complete), remember, forget: Vec::new(), held_deletions }
     }
 

@@ -339,6 +339,39 @@ pub(crate) async fn a_limited_visit_deletes_nothing() {
     assert_eq!(world.store.keys().len(), 5);
 }
 
+pub(crate) async fn a_page_that_says_that_it_is_gone_goes_whatever_else_was_missed() {
+    for for_ever in [true, false] {
+        let mut world = site_with(5, 3);
+        page(&world, "/", &["/a", "/b", "/c", "/d"]);
+        ["/a", "/b", "/c", "/d"].iter().for_each(|path| page(&world, path, &[]));
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/", "s/a", "s/b"]);
+        world.web.says(&at("/a"), Reply::Gone(for_ever));
+        let visit = world.visit().await.visit;
+        assert_eq!((visit.complete, visit.deleted), (false, 1), "{visit:?}");
+        assert_eq!(world.store.keys(), ["s/", "s/b", "s/c"], "what was not asked for stays");
+        page(&world, "/a", &[]);
+        world.visit().await;
+        assert_eq!(world.store.keys(), ["s/", "s/a", "s/b", "s/c"], "the words of before are news");
+    }
+}
+
+pub(crate) async fn many_pages_gone_at_once_are_held_by_a_limited_visit_too() {
+    let mut world = site_with(1, 40);
+    let paths: Vec<String> = (0..100).map(|n| format!("/p{n}")).collect();
+    page(&world, "/", &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    paths.iter().for_each(|path| page(&world, path, &[]));
+    world.visit().await;
+    assert_eq!(world.store.keys().len(), 40);
+    paths[..30].iter().for_each(|path| world.web.says(&at(path), Reply::Gone(true)));
+    let outcome = world.visit().await;
+    let visit = outcome.visit;
+    assert_eq!((visit.complete, visit.deleted, outcome.held_deletions), (false, 0, Some(30)), "{visit:?}");
+    assert!(visit.errors.iter().any(|error| error.contains("30 of 40")), "{:?}", visit.errors);
+    world.source.releases.release(&world.settings.name);
+    assert_eq!(world.visit().await.visit.deleted, 30);
+}
+
 pub(crate) async fn a_stopped_visit_deletes_nothing() {
     let mut world = site();
     small(&world);
@@ -396,12 +429,12 @@ pub(crate) async fn many_deletions_are_held_until_they_are_released() {
     page(&world, "/", &[]);
     for _ in 0..2 {
         let outcome = world.visit().await;
-        assert_eq!((outcome.held_deletions, outcome.visit.deleted, outcome.forget.len()), (60, 0, 0));
+        assert_eq!((outcome.held_deletions, outcome.visit.deleted, outcome.forget.len()), (Some(60), 0, 0));
         assert!(outcome.visit.errors.iter().any(|error| error.contains("60 of 61")), "{:?}", outcome.visit.errors);
     }
     world.source.releases.release(&world.settings.name);
     let outcome = world.visit().await;
-    assert_eq!((outcome.held_deletions, outcome.visit.deleted), (0, 60));
+    assert_eq!((outcome.held_deletions, outcome.visit.deleted), (Some(0), 60));
 }
 
 pub(crate) async fn what_arrives_during_a_visit_is_not_deleted() {

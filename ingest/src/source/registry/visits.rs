@@ -79,8 +79,8 @@ impl SourceRegistry {
         // The plan comes first, in memory: a store that fails must not have the source visited again at once.
         let stopped = stop.is_cancelled();
         if !stopped {
-            if let Some(live) = self.inner.state().live.get_mut(name).filter(|_| visit.complete) {
-                live.held_deletions = held_deletions;
+            if let (Some(live), Some(held)) = (self.inner.state().live.get_mut(name), held_deletions) {
+                live.held_deletions = held;
             }
             self.heed_hub(settings, &mut visit);
             planner.record(name, &visit, self.inner.now());
@@ -133,5 +133,5 @@ fn failed(began_at: Timestamp, reason: &str) -> VisitOutcome {
         hub: None,
         topic: None,
     };
-    VisitOutcome { visit, remember: Vec::new(), forget: Vec::new(), held_deletions: 0 }
+    VisitOutcome { visit, remember: Vec::new(), forget: Vec::new(), held_deletions: None }
 }

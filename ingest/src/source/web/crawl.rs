@@ -8,6 +8,7 @@
 //! - An address is asked once in a visit, and only when `robots.txt` allows it.
 //! - A page is asked conditionally only when the note about it says all that a new reading would.
 //! - What cannot be asked for now keeps its document; what leads nowhere any more does not.
+//! - A page is known to be gone when it was itself asked for and said so, however much else the visit missed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub(super) struct Crawl {
     pub(super) rules: Arc<dyn RobotsRules>,
     /// Documents that the site still has.
     pub(super) kept: HashSet<DocumentKey>,
+    /// Documents whose own address said that there is nothing any more.
+    pub(super) gone: HashSet<DocumentKey>,
     /// Whether everything was met so far.
     pub(super) is_whole: bool,
     source: SourceName,
@@ -140,6 +143,7 @@ impl Crawl {
             scope,
             rules,
             kept: HashSet::new(),
+            gone: HashSet::new(),
             is_whole: true,
             source: session.settings.name.clone(),
             waiting: VecDeque::new(),
@@ -309,7 +313,11 @@ impl Crawl {
         let text = session.memory.note(url.as_str(), PAGE);
         let noted = text.and_then(|text| Noted::usable(text, &self.scope, follows));
         let (content_type, body) = match fetched.answer {
-            FetchAnswer::Gone(_) => return Ok(Vec::new()),
+            FetchAnswer::Gone(_) => {
+                session.memory.forget(url.as_str());
+                self.gone.extend([url, &target].into_iter().filter_map(|gone| address::page_key(&self.source, gone)));
+                return Ok(Vec::new());
+            }
             FetchAnswer::NotModified => {
                 session.memory.keep(url.as_str());
                 if fetched.robots.noindex && noted.as_ref().is_some_and(|noted| noted.kind == Kind::Document) {

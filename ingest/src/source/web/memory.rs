@@ -25,6 +25,7 @@ pub(super) struct Memory {
     settings: UrlMemory,
     news: HashMap<String, UrlMemory>,
     kept: HashSet<String>,
+    dropped: HashSet<String>,
     keeps_all: bool,
 }
 
@@ -38,7 +39,8 @@ impl Memory {
         };
         let before: HashMap<_, _> = memory.into_iter().map(|memory| (memory.url.clone(), memory)).collect();
         let is_stale = before.get(SETTINGS) != Some(&settings);
-        Self { before, is_stale, settings, news: HashMap::new(), kept: HashSet::new(), keeps_all: false }
+        let (news, kept, dropped) = Default::default();
+        Self { before, is_stale, settings, news, kept, dropped, keeps_all: false }
     }
 
     fn of(&self, url: &str) -> Option<&UrlMemory> {
@@ -76,19 +78,28 @@ impl Memory {
         self.kept.insert(url.to_owned());
     }
 
+    /// Forgets an address, its notes included, whatever else the visit meets: there is nothing at it, and what it said
+    /// last would be news.
+    pub(super) fn forget(&mut self, url: &str) {
+        self.dropped.insert(url.to_owned());
+    }
+
     /// Keeps everything: nothing was looked at.
     pub(super) fn keep_all(&mut self) {
         self.keeps_all = true;
     }
 
-    /// What is to be remembered and what forgotten. What a complete visit did not meet is forgotten.
+    /// What is to be remembered and what forgotten. What a complete visit did not meet is forgotten, and so is what any
+    /// visit has dropped.
     pub(super) fn finish(mut self, forget: bool) -> (Vec<UrlMemory>, Vec<String>) {
         let forget = (forget && !self.keeps_all) || self.is_stale;
+        let address_of = |url: &'_ str| url.split_once('#').map_or(url.len(), |(address, _)| address.len());
+        let is_dropped = |url: &str| self.dropped.contains(&url[..address_of(url)]) && !self.news.contains_key(url);
         let is_kept = |url: &str| {
-            let address = url.split_once('#').map_or(url, |(address, _)| address);
+            let address = &url[..address_of(url)];
             url == SETTINGS || self.news.contains_key(url) || (!self.is_stale && self.kept.contains(address))
         };
-        let forgotten = self.before.keys().filter(|url| forget && !is_kept(url)).cloned().collect();
+        let forgotten = self.before.keys().filter(|url| (forget && !is_kept(url)) || is_dropped(url)).cloned().collect();
         if self.is_stale {
             self.news.insert(SETTINGS.to_owned(), self.settings);
         }
@@ -167,5 +178,8 @@ mod tests {
         let mut memory = Memory::new(first("a"), &settings("a"));
         memory.keep("u");
         assert_eq!(memory.finish(true), (vec![], vec![]));
+        let mut memory = Memory::new(first("a"), &settings("a"));
+        memory.forget("u");
+        assert_eq!(memory.finish(false).1.len(), 2, "but what is dropped, with its notes");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! settings + memory -> fetch -> unchanged? done
 //!                            -> parse worker: entries | links -> drafts -> accept, a batch at a time
-//!                            -> what is gone, from a complete visit alone -> delete, or hold
+//!                            -> what is gone -> delete, or hold
 //! ```
 //!
 //! - A **feed** is a window: entries that leave it are not deleted. An entry that comes again with other words is a new
@@ -11,11 +11,12 @@
 //! - A **page** is one document. It is deleted when its address says that it is gone for good (410), or is missing
 //!   (404) in several visits in a row. What its owner named is asked for whatever `robots.txt` says.
 //! - A **site** is its sitemap, or what a crawl within the host finds. A page that asks not to be kept or followed, or
-//!   that `robots.txt` excludes, is left alone. A page is deleted when a complete visit saw it gone, or did not meet it.
+//!   that `robots.txt` excludes, is left alone. A page is deleted when it was asked for and is gone,
+//!   or when a complete visit did not meet it.
 //!
 //! Invariants:
 //! - What a server sent is read in the parse worker only (I-8), and kept for one batch at most (I-7).
-//! - A visit that did not reach the whole source deletes nothing.
+//! - A visit that did not reach the whole source deletes only what it asked for and found gone.
 //! - What the catalog has is read before the first request, so what arrives meanwhile is not taken for deleted.
 //! - An address is remembered only after what it led to was accepted: a crash costs a request, never a document.
 

@@ -5,8 +5,6 @@
 //!   outdated. 410 says what it means.
 //! - A version that cannot be read leaves what was read last, and says so at the document.
 
-use std::collections::HashSet;
-
 use wellspring_core::fetch::{FetchAnswer, Validators};
 use wellspring_core::limits;
 use wellspring_core::source::UrlMemory;
@@ -78,7 +76,7 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str) -> Result<bool, 
     // What this source had under another address or in another collection goes when the new one is there. Much of it was
     // left by another source of the name, and waits for a yes.
     session.flush().await?;
-    site::delete(session, items.into_iter().collect(), &HashSet::from([key])).await?;
+    site::delete(session, items.into_iter().collect(), |other| *other != key, true).await?;
     Ok(true)
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Session<'a> {
     pub(super) memory: Memory,
     pub(super) visit: Visit,
     pub(super) held_deletions: u64,
+    /// Whether the visit went so far that it knows what it has to hold.
+    pub(super) judged_deletions: bool,
     pub(super) requests_max: u64,
     /// Whether a person asked for this visit.
     is_asked: bool,
@@ -99,6 +101,7 @@ impl<'a> Session<'a> {
             memory: Memory::new(memory, settings),
             visit,
             held_deletions: 0,
+            judged_deletions: false,
             requests_max: u64::MAX,
             is_asked: web.asked.take(&settings.name),
             now,
@@ -299,6 +302,11 @@ impl<'a> Session<'a> {
         self.visit.not_before = self.visit.not_before.max(moment);
     }
 
+    /// Whether the visit is to end, and to change nothing any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn may_go_on(&mut self) -> Result<(), Halted> {
         if self.stop.is_cancelled() {
             return Err(self.halt("it was stopped"));
@@ -323,7 +331,9 @@ impl<'a> Session<'a> {
         self.visit.complete = matches!((&visited, &flushed), (Ok(true), Ok(())));
         self.visit.took_ms = self.began.elapsed().as_millis() as u64;
         let (remember, forget) = self.memory.finish(self.visit.complete && self.held_deletions == 0);
-        VisitOutcome { visit: self.visit, remember, forget, held_deletions: self.held_deletions }
+        let has_judged = self.visit.complete || self.judged_deletions || self.held_deletions > 0;
+        let held_deletions = has_judged.then_some(self.held_deletions);
+        VisitOutcome { visit: self.visit, remember, forget, held_deletions }
     }
 }
 

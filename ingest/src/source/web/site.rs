@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! what the catalog has -> the first page (the host's own name) -> sitemaps? their pages : links, breadth first
-//!                      -> deletions, when the whole site was met
+//!                      -> deletions: what said itself that it is gone; all that was not met, when the whole site was
 //! ```
 //!
 //! Invariants:
-//! - A page is deleted only by a visit that met the whole site, and more than
-//!   [`limits::SITE_DELETIONS_PERCENT_MAX`] percent at once only when somebody said that it is meant.
-//! - Bounds on pages, requests and time end a visit early; it deletes nothing then.
+//! - A page is deleted when it was asked for and is gone (404, 410), or when a visit that met the whole site did not meet
+//!   it; more than [`limits::SITE_DELETIONS_PERCENT_MAX`] percent at once only when somebody said that it is meant.
+//! - Bounds on pages, requests and time end a visit early; what it did not ask for stays then.
+//! - A visit that was stopped deletes nothing.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -66,13 +67,16 @@ pub(super) async fn visit(session: &mut Session<'_>, wishes: &Wishes<'_>) -> Res
         let has_sitemap = if pages.is_empty() { "no" } else { "yes" };
         session.memory.remember(vec![note(start.as_str(), HAS_SITEMAP, has_sitemap.to_owned())]);
     }
-    crawl.run(session).await?;
-    session.flush().await?;
-    if !crawl.is_whole {
-        return Ok(false);
+    let ran = crawl.run(session).await;
+    if session.is_stopped() {
+        return ran.map(|()| false);
     }
-    delete(session, items, &crawl.kept).await?;
-    Ok(true)
+    session.flush().await?;
+    let is_whole = crawl.is_whole && ran.is_ok();
+    session.judged_deletions = ran.is_ok();
+    let is_gone = |key: &DocumentKey| !crawl.kept.contains(key) && (is_whole || crawl.gone.contains(key));
+    delete(session, items, is_gone, is_whole).await?;
+    ran.map(|()| is_whole)
 }
 
 /// The pages that the site's sitemaps name within the site, and whether those are all.
@@ -145,16 +149,18 @@ async fn read_sitemap(session: &mut Session<'_>, url: &Url, is_named: bool) -> R
     Ok(Err(is_gone))
 }
 
-/// Deletes what a source has no more, unless that is too much at once.
+/// Deletes what a source has no more, by `is_gone`, unless that is too much at once. Of one that was not met as a whole,
+/// that is what said itself that it is gone.
 pub(super) async fn delete(
     session: &mut Session<'_>,
     items: Vec<(CollectionName, DocumentKey)>,
-    kept: &HashSet<DocumentKey>,
+    is_gone: impl Fn(&DocumentKey) -> bool,
+    is_whole: bool,
 ) -> Result<(), Halted> {
     let (own, strays): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|(collection, _)| *collection == session.settings.collection);
     let known = own.len();
-    let gone: Vec<_> = own.into_iter().filter(|(_, key)| !kept.contains(key)).collect();
+    let gone: Vec<_> = own.into_iter().filter(|(_, key)| is_gone(key)).collect();
     let is_much =
         gone.len() > limits::SITE_DELETIONS_MAX && gone.len() * 100 > known * limits::SITE_DELETIONS_PERCENT_MAX;
     let gone = if is_much && !session.web.releases.take(&session.settings.name) {
@@ -167,7 +173,8 @@ pub(super) async fn delete(
     } else {
         gone
     };
-    // What lies in another collection was replaced by what was just accepted: it is no loss.
+    // What lies in another collection was replaced by what was just accepted, when all was met: it is no loss.
+    let strays = strays.into_iter().filter(|_| is_whole);
     for (collection, key) in gone.into_iter().chain(strays) {
         session.delete(collection, key).await?;
     }
