@@ -38,6 +38,9 @@ pub struct FetchRequest {
     pub bytes_max: usize,
     /// Host names (and literal addresses) that may lie in a private network. All others may not.
     pub private_hosts: Vec<String>,
+    /// A person waits for the answer: a server that asked to be left alone is asked all the same, once in
+    /// [`crate::limits::FETCH_INSIST_PAUSE`] at most.
+    pub insists: bool,
 }
 
 /// What `X-Robots-Tag` says to everybody, or to this service by its name.
@@ -132,6 +135,11 @@ pub trait Fetch: Send + Sync {
     /// Asks for at least this pause between two visits of the address's host, as its robots.txt does; capped, and
     /// forgotten with the host. What is not polite to anybody, such as a double in a test, need not listen.
     fn pause_at_least(&self, _url: &str, _pause: Duration) {}
+
+    /// How much longer the server of an address wants to be left alone, where it asked for that (`Retry-After`).
+    fn left_alone(&self, _url: &str) -> Option<Duration> {
+        None
+    }
 }
 
 /// Why an address would not be asked.

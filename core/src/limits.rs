@@ -428,6 +428,13 @@ pub const FETCH_HOST_PAUSE_MAX: Duration = Duration::from_secs(60);
 pub const FETCH_HOSTS_MAX: usize = 4096;
 /// The longest that a `Retry-After` keeps us away: a wrong clock must not lose a source for a year.
 pub const FETCH_RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest that a `Retry-After` at one address keeps us away from all others of its host and port: one page that is
+/// in repair must not silence a site for a day.
+pub const FETCH_SILENCE_MAX: Duration = Duration::from_secs(3600);
+/// Between two requests to a server that asked to be left alone, when a person wants to know whether it still does.
+pub const FETCH_INSIST_PAUSE: Duration = Duration::from_secs(60);
+/// Ports of one host whose wish to be left alone is remembered; the one that is over first is forgotten first.
+pub const FETCH_SILENCES_PER_HOST_MAX: usize = 64;
 /// The longest that an answer counts as fresh, whatever its server says: a year is common, and rarely meant for pages.
 pub const FETCH_FRESH_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Entries of an answer's `Link` headers that are looked at; pages name dozens of files to load early.

@@ -149,6 +149,14 @@ impl Origin {
             Self::Page { .. } => "page",
         }
     }
+
+    /// The address that its owner named; `None` of a folder.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Folder { .. } => None,
+            Self::Feed { url, .. } | Self::Site { url, .. } | Self::Page { url } => Some(url),
+        }
+    }
 }
 
 /// A source as its owner describes it.
@@ -347,6 +355,9 @@ pub struct SourceInfo {
     pub next_visit_at: Option<Timestamp>,
     /// Why then, for people.
     pub next_visit_reason: String,
+    /// Until when its server asked to be left alone (`Retry-After`); a refresh asks it all the same, once in
+    /// [`crate::limits::FETCH_INSIST_PAUSE`] at most.
+    pub left_alone_until: Option<Timestamp>,
     /// What stands in its way now.
     pub last_error: Option<String>,
     /// Seconds since the last visit began that reached the source as a whole; `None` before the first.

@@ -80,6 +80,7 @@ fn check_all() -> ExitCode {
         sites::a_host_that_cannot_tell_its_rules_is_left_alone,
         sites::a_host_that_does_not_answer_is_given_up,
         sites::a_throttled_visit_ends_and_says_when_to_come_back,
+        sites::what_one_page_asks_for_is_not_asked_for_the_whole_site,
         sites::documents_of_other_formats_are_kept_too,
     );
     ExitCode::SUCCESS

@@ -164,11 +164,14 @@ impl HttpFetch {
         if target.own_port { &clients.elsewhere } else { &clients.anywhere }
     }
 
-    async fn turn(&self, target: &Target) -> Result<Turn, FetchError> {
+    async fn turn(&self, target: &Target, insists: bool) -> Result<Turn, FetchError> {
         let pause = if target.private { self.options.private_host_pause } else { self.options.host_pause };
-        self.turns.take(&target.host, pause).await.map_err(|left| {
-            let attempted = format!("{} is left alone for now: it asked for that, or was too slow", target.host);
-            FetchError::new(FetchErrorKind::Throttled(Some(left)), attempted)
+        self.turns.take(&target.host, target.port(), pause, insists).await.map_err(|silent| {
+            let attempted = match silent.is_wish {
+                true => format!("{} asked to be left alone", target.host),
+                false => format!("{} was too slow again and again, and is left alone", target.host),
+            };
+            FetchError::new(FetchErrorKind::Throttled(Some(silent.left)), attempted)
         })
     }
 }
@@ -192,7 +195,7 @@ impl Fetch for HttpFetch {
         let mut seen: Vec<Url> = Vec::new();
         let (mut permanent, mut left) = (true, self.options.visit_timeout);
         loop {
-            let turn = self.turn(&target).await?;
+            let turn = self.turn(&target, request.insists).await?;
             let began = Instant::now();
             let question = Question {
                 target: &target,
@@ -206,8 +209,10 @@ impl Fetch for HttpFetch {
             let reply = timeout(left, question.ask(self.client(&target))).await.unwrap_or_else(|_| {
                 Err(FetchError::new(FetchErrorKind::TimedOut, format!("{} took too long", target.host)))
             });
-            if let Err(FetchErrorKind::Throttled(Some(wanted))) = reply.as_ref().map_err(FetchError::kind) {
-                turn.silence(wanted);
+            match reply.as_ref().map_err(FetchError::kind) {
+                Err(FetchErrorKind::Throttled(Some(wanted))) => turn.silence(wanted),
+                Ok(_) => turn.was_answered(),
+                Err(_) => {}
             }
             turn.was_slow(reply.as_ref().is_err_and(|error| error.kind() == FetchErrorKind::TimedOut));
             left = left.saturating_sub(began.elapsed());
@@ -253,6 +258,11 @@ impl Fetch for HttpFetch {
         if let Some(host) = Url::parse(url).ok().as_ref().and_then(Url::host) {
             self.turns.pause_at_least(&target::normal(host), pause);
         }
+    }
+
+    fn left_alone(&self, url: &str) -> Option<Duration> {
+        let url = Url::parse(url).ok()?;
+        self.turns.wish(&target::normal(url.host()?), url.port_or_known_default()?)
     }
 }
 

@@ -36,6 +36,13 @@ pub(super) struct Target {
     pub(super) own_port: bool,
 }
 
+impl Target {
+    /// Where its server listens.
+    pub(super) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
+    }
+}
+
 /// What decides over addresses during one visit.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {

@@ -14,6 +14,9 @@ use super::decode::tests::{brotli, gzip, zlib};
 use super::server::{Deed, Server, answer, raw};
 use super::*;
 
+#[path = "wishes_tests.rs"]
+mod wishes;
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A loopback address that the tests' rule calls public.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -62,6 +65,7 @@ fn request(url: impl Into<String>) -> FetchRequest {
         accept: None,
         bytes_max: 100_000,
         private_hosts: vec!["127.0.0.1".into()],
+        insists: false,
     }
 }
 
@@ -185,19 +189,6 @@ async fn each_status_is_one_kind_of_answer() {
         let path = if status.contains('_') { format!("/{status}") } else { format!("/{status}_X") };
         assert_eq!(kind(get(&server, &path).await), wanted, "{status}");
     }
-}
-
-#[tokio::test]
-async fn a_host_that_asked_to_be_left_alone_is_not_asked_again() {
-    let server = Server::start(|_| answer("429 No", &["Retry-After: 3600"], b"")).await;
-    let client = client();
-    for _ in 0..3 {
-        let FetchErrorKind::Throttled(Some(left)) = kind(client.fetch(request(server.url("/"))).await) else {
-            panic!("not throttled")
-        };
-        assert!(left <= Duration::from_secs(3600) && left > Duration::from_secs(3000));
-    }
-    assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]

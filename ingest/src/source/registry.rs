@@ -60,6 +60,10 @@ pub trait WebVisitor: Send + Sync {
 
     /// Says that a person asked for the next visit: it asks again what could not be told before.
     fn asked(&self, name: &SourceName);
+
+    /// How much longer the server of a source wants to be left alone, where it asked for that; a visit that a person asks
+    /// for asks it all the same, once in a while.
+    fn left_alone(&self, settings: &SourceSettings) -> Option<Duration>;
 }
 
 /// What a visit found, and what is to be remembered for the next one.

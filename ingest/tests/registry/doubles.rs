@@ -219,6 +219,8 @@ pub(crate) struct Visitor {
     pub(crate) held: Mutex<u64>,
     /// Sources whose visit a person asked for.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// How long servers want to be left alone.
+    pub(crate) left_alone: Mutex<Option<Duration>>,
 }
 
 #[async_trait]
@@ -252,6 +254,10 @@ impl WebVisitor for Visitor {
 
     fn asked(&self, name: &SourceName) {
         self.asked.lock().unwrap().push(name.to_string());
+    }
+
+    fn left_alone(&self, _: &SourceSettings) -> Option<Duration> {
+        *self.left_alone.lock().unwrap()
     }
 }
 

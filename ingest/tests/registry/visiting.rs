@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -186,5 +187,20 @@ async fn deletions_that_a_visit_holds_back_wait_for_a_yes() {
         .await;
     assert_eq!(running.registry.show(&named("a")).await.unwrap().held_deletions, 0);
     assert!(matches!(running.registry.release(&named("a")).await, Err(SourceError::NothingHeld)));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asked_to_be_left_alone_is_no_secret_and_a_person_may_ask_it_all_the_same() {
+    let mut running = Running::start();
+    running.registry.add(page("a")).await.unwrap();
+    running.until("the visit", |running| running.visits() == 1).await;
+    assert_eq!(running.registry.show(&named("a")).await.unwrap().left_alone_until, None);
+    *running.visitor.left_alone.lock().unwrap() = Some(Duration::from_secs(3600));
+    let info = running.registry.refresh(&named("a")).await.unwrap();
+    let until = info.left_alone_until.unwrap();
+    assert!(info.next_visit_reason.contains(&until.to_string()), "{}", info.next_visit_reason);
+    running.until("the visit that was asked for", |running| running.visits() == 2).await;
+    assert_eq!(*running.visitor.asked.lock().unwrap(), ["a"]);
     running.stop().await;
 }

@@ -481,6 +481,23 @@ pub(crate) async fn a_throttled_visit_ends_and_says_when_to_come_back() {
     assert_eq!(world.store.keys(), ["s/"], "what was read stands");
 }
 
+pub(crate) async fn what_one_page_asks_for_is_not_asked_for_the_whole_site() {
+    let day = Duration::from_secs(24 * 3600);
+    for (path, not_before) in [("/a", "2026-11-25T01:00:00Z"), ("/", "2026-11-26T00:00:00Z")] {
+        let mut world = site();
+        small(&world);
+        world.web.says(&at(path), Reply::Fails(FetchErrorKind::Throttled(Some(day))));
+        let visit = world.visit().await.visit;
+        assert_eq!(visit.not_before.unwrap().to_string(), not_before, "{path}");
+        assert!(visit.errors[0].contains(" until 2026-11-26T00:00:"), "{:?}", visit.errors);
+        assert!(world.web.insisted.lock().unwrap().iter().all(|insisted| !insisted));
+        world.web.insisted.lock().unwrap().clear();
+        world.source.asked.ask(&world.settings.name);
+        world.visit().await;
+        assert!(world.web.insisted.lock().unwrap().iter().all(|insisted| *insisted), "a person waits");
+    }
+}
+
 pub(crate) async fn documents_of_other_formats_are_kept_too() {
     let mut world = site();
     page(&world, "/", &["/report", "/style", "/image"]);

@@ -51,6 +51,8 @@ pub(crate) struct Web {
     /// Of each time that the rules were asked for, whether what could not be told before was to be asked again.
     pub(crate) told_since: Mutex<Vec<bool>>,
     requests: Mutex<Vec<String>>,
+    /// Of each request, whether a person insisted on it.
+    pub(crate) insisted: Mutex<Vec<bool>>,
     /// Called at every request, with its number.
     pub(crate) on_request: Mutex<Option<Hook>>,
 }
@@ -70,6 +72,7 @@ impl Web {
 
     fn answer(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let number = {
+            self.insisted.lock().unwrap().push(request.insists);
             let mut requests = self.requests.lock().unwrap();
             requests.push(request.url.clone());
             requests.len()

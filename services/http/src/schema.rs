@@ -380,6 +380,8 @@ pub struct Source {
     pub next_visit_at: Option<String>,
     /// Why then.
     pub next_visit_reason: String,
+    /// Until when its server asked to be left alone; a refresh asks it all the same, once a minute at most.
+    pub left_alone_until: Option<String>,
     /// What stands in its way.
     pub last_error: Option<String>,
     /// Seconds since the last visit began that reached the source as a whole; `null` before the first.

@@ -70,6 +70,7 @@ fn request(world: &impl World, path: &str) -> FetchRequest {
         accept: None,
         bytes_max: 1000,
         private_hosts: vec![world.host()],
+        insists: false,
     }
 }
 

@@ -128,7 +128,7 @@ impl Robots {
         let now = Instant::now();
         let current = match kept.take() {
             Some(current) if current.holds(now, told_since) => current,
-            stale => self.ask(&origin, private_hosts, stale).await,
+            stale => self.ask(&origin, private_hosts, stale, told_since.is_some()).await,
         };
         if let Some(pause) = current.rules.crawl_delay() {
             self.fetch.pause_at_least(&origin, pause);
@@ -138,7 +138,7 @@ impl Robots {
         rules
     }
 
-    async fn ask(&self, origin: &str, private_hosts: &[String], stale: Option<Kept>) -> Kept {
+    async fn ask(&self, origin: &str, private_hosts: &[String], stale: Option<Kept>, insists: bool) -> Kept {
         let answered = self
             .fetch
             .fetch(FetchRequest {
@@ -147,6 +147,7 @@ impl Robots {
                 accept: Some("text/plain,*/*;q=0.5".to_owned()),
                 bytes_max: limits::ROBOTS_BODY_BYTES_MAX,
                 private_hosts: private_hosts.to_vec(),
+                insists,
             })
             .await;
         let known = |rules, validators, fresh_for: Option<Duration>| {
@@ -185,7 +186,7 @@ impl Robots {
                 }
                 FetchErrorKind::Throttled(pause) => {
                     let pause = pause.unwrap_or_default();
-                    nothing_known(stale, pause.clamp(limits::ROBOTS_UNKNOWN_PAUSE, limits::ROBOTS_FRESH_MAX))
+                    nothing_known(stale, pause.clamp(limits::ROBOTS_UNKNOWN_PAUSE, limits::FETCH_SILENCE_MAX))
                 }
                 // Nobody was asked, and another caller may be allowed to: nothing to remember.
                 FetchErrorKind::Refused => nothing_known(stale, Duration::ZERO),

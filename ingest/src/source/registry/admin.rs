@@ -191,6 +191,14 @@ impl SourceRegistry {
         if state.waits_for_host(name) {
             next_visit_reason = "it waits until another visit of its host is over".to_owned();
         }
+        let rests = record.paused || record.removing.is_some();
+        let left = self.inner.parts.visitor.left_alone(&record.settings).filter(|_| !rests);
+        // A second more than whole ones: it is not over before.
+        let left_alone_until =
+            left.and_then(|left| Timestamp::from_second(now.as_second() + left.as_secs() as i64 + 1).ok());
+        if let Some(until) = left_alone_until {
+            next_visit_reason = format!("its server asked to be left alone until {until}");
+        }
         let of_visit = || {
             let visit = record.last_visit.as_ref().filter(|visit| !visit.complete || visit.failed > 0)?;
             visit.errors.first().cloned()
@@ -210,6 +218,7 @@ impl SourceRegistry {
             documents,
             next_visit_at,
             next_visit_reason,
+            left_alone_until,
             last_error,
             staleness_seconds: staleness,
             held_deletions: match &report {

@@ -99,7 +99,8 @@ impl Memory {
             let address = &url[..address_of(url)];
             url == SETTINGS || self.news.contains_key(url) || (!self.is_stale && self.kept.contains(address))
         };
-        let forgotten = self.before.keys().filter(|url| (forget && !is_kept(url)) || is_dropped(url)).cloned().collect();
+        let forgotten =
+            self.before.keys().filter(|url| (forget && !is_kept(url)) || is_dropped(url)).cloned().collect();
         if self.is_stale {
             self.news.insert(SETTINGS.to_owned(), self.settings);
         }

@@ -33,6 +33,7 @@ mod site;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -107,6 +108,10 @@ impl WebVisitor for WebSource {
 
     fn asked(&self, name: &SourceName) {
         self.asked.ask(name);
+    }
+
+    fn left_alone(&self, settings: &SourceSettings) -> Option<Duration> {
+        settings.origin.url().and_then(|url| self.fetch.left_alone(url))
     }
 }
 

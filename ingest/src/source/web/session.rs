@@ -18,6 +18,7 @@ use wellspring_core::limits;
 use wellspring_core::source::{SourceSettings, UrlMemory, Visit};
 
 use super::WebSource;
+use super::address;
 use super::memory::Memory;
 use super::robots::RobotsRules;
 use crate::source::registry::VisitOutcome;
@@ -154,6 +155,7 @@ impl<'a> Session<'a> {
             accept: asking.accept.map(str::to_owned),
             bytes_max: asking.bytes_max,
             private_hosts: self.settings.private_hosts.clone(),
+            insists: self.is_asked,
         };
         self.visit.requests += 1;
         let stop = self.stop.clone();
@@ -180,15 +182,26 @@ impl<'a> Session<'a> {
     /// Counts an address of the source's own host that could not be had. A host that asks to be left alone, or does
     /// not answer any more, ends the visit.
     pub(super) fn endure(&mut self, url: &str, error: &FetchError) -> Result<(), Halted> {
-        self.fail(url, &error.chain());
         if let FetchErrorKind::Throttled(pause) = error.kind() {
-            self.not_before(pause);
+            self.fail(url, &format!("{}{}", error.chain(), self.until(pause)));
+            // What is said at one page is not said of the whole site.
+            let is_own = self.settings.origin.url().and_then(address::canonical).is_some_and(|own| own.as_str() == url);
+            let longest = if is_own { limits::VISIT_NOT_BEFORE_MAX } else { limits::FETCH_SILENCE_MAX };
+            self.not_before(pause.map(|pause| pause.min(longest)));
             return Err(Halted(()));
         }
+        self.fail(url, &error.chain());
         if self.is_failing() {
             return Err(self.halt("its host fails again and again, and is given up for now"));
         }
         Ok(())
+    }
+
+    /// " until then", where it is known when.
+    fn until(&self, pause: Option<Duration>) -> String {
+        let seconds = pause.map(|pause| self.began.elapsed().as_secs() + pause.as_secs() + 1);
+        let until = seconds.and_then(|seconds| Timestamp::from_second(self.now.as_second() + seconds as i64).ok());
+        until.map_or_else(String::new, |until| format!(" until {until}"))
     }
 
     /// Waits between two pages.
@@ -356,7 +369,8 @@ pub(super) fn said(error: &FetchError) -> &'static str {
     match error.kind() {
         FetchErrorKind::Refused => "its address may not be asked",
         FetchErrorKind::Unreachable | FetchErrorKind::TimedOut => "its host does not answer",
-        FetchErrorKind::Throttled(_) | FetchErrorKind::ServerError(_) => "its server fails",
+        FetchErrorKind::Throttled(_) => "its server asked to be left alone",
+        FetchErrorKind::ServerError(_) => "its server fails",
         FetchErrorKind::Denied(_) => "its server does not give it",
         FetchErrorKind::BadBody => "it is too long or cannot be decoded",
         FetchErrorKind::TooManyRedirects => "it leads in a circle",

@@ -120,7 +120,7 @@ pub(crate) async fn change(
     post, path = "/v1/sources/{name}/refresh", tag = "sources",
     params(("name" = String, Path, description = "The source's name")),
     responses(
-        (status = 202, body = schema::Source, description = "It is visited as soon as there is room"),
+        (status = 202, body = schema::Source, description = "It is visited as soon as there is room, even where `left_alone_until` is set"),
         (status = "default", body = ErrorBody)
     )
 )]

@@ -33,7 +33,7 @@ pub(crate) async fn run(client: &Client, arguments: &SourcesArguments, json: boo
         Some(SourcesAction::Resume { name }) => pause(client, name, false, json).await,
         Some(SourcesAction::Refresh { name }) => {
             let source: Value = client.json(client.request(Method::POST, &format!("{}/refresh", path(name)?))).await?;
-            said(&source, json, "is visited as soon as there is room")
+            said(&source, json, &refreshed(&source))
         }
         Some(SourcesAction::Release { name }) => {
             let source: Value = client.json(client.request(Method::POST, &format!("{}/release", path(name)?))).await?;
@@ -71,6 +71,17 @@ async fn add(client: &Client, body: &Value, json: bool) -> anyhow::Result<()> {
         Some(_) | None => "changed",
     };
     said(&source, json, what)
+}
+
+/// What a refresh came to: a server that asked to be left alone may still do so.
+fn refreshed(source: &Value) -> String {
+    match source.get("left_alone_until").and_then(Value::as_str) {
+        None => "is visited as soon as there is room".to_owned(),
+        Some(until) => format!(
+            "is visited as soon as there is room, although its server asked to be left alone until {until}: it is asked \
+             once a minute at most; `wellspring sources` shows what it answered"
+        ),
+    }
 }
 
 async fn pause(client: &Client, name: &str, paused: bool, json: bool) -> anyhow::Result<()> {
