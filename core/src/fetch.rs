@@ -7,6 +7,7 @@
 //! - What a server says about time and change is a hint to skip work; the content's hash is the truth.
 //! - A body is never longer than the request allows, whatever its headers say and however it was compressed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,6 +42,27 @@ pub struct FetchRequest {
     /// A person waits for the answer: a server that asked to be left alone is asked all the same, once in
     /// [`crate::limits::FETCH_INSIST_PAUSE`] at most.
     pub insists: bool,
+    /// Asked before each redirect is followed; `None` follows every one that leads where requests may go.
+    pub hops: Option<Arc<dyn Hops>>,
+}
+
+/// What is known of an address that a redirect leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hop {
+    /// It may be asked.
+    Allowed,
+    /// Its host's `robots.txt` excludes it.
+    Excluded,
+    /// Its host could not tell, so it may not be asked for now.
+    Unknown,
+}
+
+/// Says whether an address that a redirect leads to may be asked, before it is: for programs that follow links, by the
+/// `robots.txt` of its host. Contract for implementors: it may ask that host, but holds no turn of another's meanwhile.
+#[async_trait]
+pub trait Hops: std::fmt::Debug + Send + Sync {
+    /// Judges one absolute address.
+    async fn judge(&self, url: &str) -> Hop;
 }
 
 /// What `X-Robots-Tag` says to everybody, or to this service by its name.
@@ -117,6 +139,10 @@ pub enum FetchErrorKind {
     BadBody,
     /// More redirects than allowed, or in a circle.
     TooManyRedirects,
+    /// A redirect leads where `robots.txt` excludes programs: see [`Hops`].
+    Excluded,
+    /// A redirect leads where it cannot be told for now whether `robots.txt` excludes programs.
+    RulesUnknown,
 }
 
 /// An error of [`Fetch::fetch`].
@@ -124,7 +150,8 @@ pub type FetchError = Failure<FetchErrorKind>;
 
 /// Reads addresses. Contract for implementors:
 ///
-/// - One call is at most one visit of one resource: redirects are followed, each checked as the first was.
+/// - One call is at most one visit of one resource: redirects are followed, each checked as the first was, and by the
+///   request's [`Hops`] before it is asked.
 /// - Dropping the future gives up the request.
 /// - Waiting for a host's turn (politeness) happens inside and counts against no timeout of the server's.
 #[async_trait]

@@ -15,6 +15,7 @@
 //!   document.
 //! - Two clients, and so two pools of connections: one that a named host may use, and one that never saw an unchecked
 //!   address. A connection that one source was allowed is not lent to another. Ports that are our own have two more.
+//! - Where a request obeys `robots.txt`, every hop does: a redirect is judged before it is followed.
 //! - No proxy, no cookie, no credential, no referrer. What validates an answer goes to no other host.
 //! - What is sent (`post`) passes the same checks, follows no redirect, and stands in no line.
 //! - Waiting is bounded everywhere but in front of a host's line, where it is fair and can be given up.
@@ -38,7 +39,7 @@ use reqwest::{Client, redirect};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 use url::Url;
-use wellspring_core::fetch::{Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
+use wellspring_core::fetch::{Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Hop, Validators};
 use wellspring_core::limits;
 
 use self::address::AddressRule;
@@ -186,6 +187,15 @@ fn agent(contact: Option<&str>) -> Result<String, FetchOptionsError> {
     Ok(format!("{PRODUCT}/{version} (+{contact})"))
 }
 
+fn may_follow(hop: Hop, next: &Target) -> Result<(), FetchError> {
+    let failed = |kind, what: &str| Err(FetchError::new(kind, format!("it leads to {}, {what}", next.host)));
+    match hop {
+        Hop::Allowed => Ok(()),
+        Hop::Excluded => failed(FetchErrorKind::Excluded, "whose robots.txt excludes that"),
+        Hop::Unknown => failed(FetchErrorKind::RulesUnknown, "whose robots.txt cannot be had for now"),
+    }
+}
+
 #[async_trait]
 impl Fetch for HttpFetch {
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
@@ -246,6 +256,9 @@ impl Fetch for HttpFetch {
                     if seen.len() > limits::FETCH_REDIRECTS_MAX || seen.contains(&next.url) {
                         let attempted = format!("{first_host} redirects too often or in a circle");
                         return Err(FetchError::new(FetchErrorKind::TooManyRedirects, attempted));
+                    }
+                    if let Some(hops) = &request.hops {
+                        may_follow(hops.judge(next.url.as_str()).await, &next)?;
                     }
                     permanent &= for_ever;
                     target = next;

@@ -66,6 +66,7 @@ fn request(url: impl Into<String>) -> FetchRequest {
         bytes_max: 100_000,
         private_hosts: vec!["127.0.0.1".into()],
         insists: false,
+        hops: None,
     }
 }
 

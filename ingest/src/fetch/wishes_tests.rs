@@ -1,5 +1,7 @@
 //! The client towards servers that want to be left alone, wholly or in part.
 
+use wellspring_core::fetch::Hops;
+
 use super::*;
 
 #[tokio::test]
@@ -30,4 +32,44 @@ async fn a_wish_to_be_left_alone_is_that_of_its_port_and_no_day_for_the_rest_of_
     assert!(client.left_alone(&server.url("/")).is_some_and(|left| left <= limits::FETCH_SILENCE_MAX));
     assert!(client.fetch(request(other.url("/"))).await.is_ok(), "the other port asked for nothing");
     assert_eq!(client.left_alone(&other.url("/")), None);
+}
+
+/// Rules of all hosts alike.
+#[derive(Debug)]
+struct Rules;
+
+#[async_trait]
+impl Hops for Rules {
+    async fn judge(&self, url: &str) -> Hop {
+        match url {
+            url if url.contains("/private/") => Hop::Excluded,
+            url if url.contains("/unknown/") => Hop::Unknown,
+            _ => Hop::Allowed,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_where_robots_are_excluded_is_not_followed() {
+    let other = Server::start(|_| answer("200 OK", &[], b"elsewhere")).await;
+    let elsewhere = format!("Location: {}", other.url("/private/page"));
+    let server = Server::start(move |head| match path(head) {
+        "/go" => answer("302 Found", &["Location: /on"], b""),
+        "/on" => answer("302 Found", &["Location: /private/secret"], b""),
+        "/untold" => answer("302 Found", &["Location: /unknown/page"], b""),
+        "/out" => answer("302 Found", &[&elsewhere], b""),
+        "/fine" => answer("302 Found", &["Location: /words"], b""),
+        _ => answer("200 OK", &[], b"words"),
+    })
+    .await;
+    let client = client();
+    let obeying = |path: &str| FetchRequest { hops: Some(Arc::new(Rules)), ..request(server.url(path)) };
+    assert_eq!(kind(client.fetch(obeying("/go")).await), FetchErrorKind::Excluded, "the second hop");
+    assert_eq!(kind(client.fetch(obeying("/out")).await), FetchErrorKind::Excluded);
+    assert_eq!(kind(client.fetch(obeying("/untold")).await), FetchErrorKind::RulesUnknown);
+    assert!(client.fetch(obeying("/fine")).await.is_ok());
+    let asked: Vec<String> = server.seen().iter().map(|head| path(head).to_owned()).collect();
+    assert_eq!(asked, ["/go", "/on", "/out", "/untold", "/fine", "/words"]);
+    assert!(other.seen().is_empty());
+    assert!(client.fetch(request(server.url("/go"))).await.is_ok(), "who obeys nobody follows");
 }

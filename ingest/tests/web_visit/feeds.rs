@@ -135,6 +135,21 @@ pub(crate) async fn articles_are_asked_once_and_stand_in_for_their_entries() {
     assert_eq!(world.store.take_log(), ["Created s/d"]);
 }
 
+pub(crate) async fn an_article_that_leads_where_robots_are_excluded_is_not_read() {
+    let mut world = feed_of(true);
+    serve(&world, &rss("", &[item("z/8", "summary"), item("z/9", "summary of 9")]));
+    world.web.says("https://example.org/z/8", Reply::Moved("https://example.org/nope/8".to_owned()));
+    world.web.page("https://example.org/nope/8", "<p>not for robots");
+    world.web.says("https://example.org/z/9", Reply::Moved("https://example.org/fine/9".to_owned()));
+    world.web.page("https://example.org/fine/9", "<p>whole");
+    world.web.excluded.lock().unwrap().push("/nope".to_owned());
+    let visit = world.visit().await.visit;
+    assert!(world.store.text("s/z/8").contains("summary"), "{}", world.store.text("s/z/8"));
+    assert_eq!(world.store.text("s/z/9"), "<p>whole");
+    assert_eq!(visit.errors, ["skipped: an article was not read: robots.txt excludes where it leads"]);
+    assert_eq!((visit.failed, visit.complete), (0, true));
+}
+
 pub(crate) async fn an_article_that_fails_for_now_does_not_replace_what_was_read() {
     let mut world = feed_of(true);
     serve(&world, &rss("", &[item("a", "summary")]));

@@ -267,6 +267,8 @@ pub(crate) async fn redirects_out_of_the_host_are_not_followed() {
     world.web.excluded.lock().unwrap().push("/secret".to_owned());
     let outcome = world.visit().await;
     assert_eq!((world.store.keys(), outcome.visit.complete), (vec!["s/".to_owned(), "s/a".to_owned()], true));
+    let led_out = format!("skipped: 1 addresses lead where robots.txt excludes us, such as {}", at("/into-secret"));
+    assert_eq!((outcome.visit.errors, outcome.visit.failed), (vec![led_out], 0));
     // A page that moves keeps its document under its new name, also while it cannot be asked.
     world.web.says(&at("/a"), Reply::Moved(at("/moved")));
     page(&world, "/moved", &[]);
@@ -459,6 +461,16 @@ pub(crate) async fn a_host_that_cannot_tell_its_rules_is_left_alone() {
     let outcome = world.visit().await;
     assert!(outcome.visit.complete);
     assert_eq!(world.store.keys(), ["s/", "s/b"], "what is excluded from now on goes");
+}
+
+pub(crate) async fn where_the_first_page_leads_is_asked_for_its_rules_too() {
+    let mut world = site();
+    world.web.says(&at("/"), Reply::Moved("https://www.example.org/secret".to_owned()));
+    world.web.page("https://www.example.org/secret", "<p>secret");
+    world.web.excluded.lock().unwrap().push("/secret".to_owned());
+    let visit = world.visit().await.visit;
+    assert_eq!((visit.complete, visit.requests), (false, 1));
+    assert_eq!(visit.errors, ["robots.txt excludes where it leads"]);
 }
 
 pub(crate) async fn a_host_that_does_not_answer_is_given_up() {

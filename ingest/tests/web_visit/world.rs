@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use wellspring_core::catalog::{Accepted, CatalogError, Journal, Outcome, Refusal, Retried, Sequence, Write};
 use wellspring_core::document::{CollectionName, DocumentId, DocumentKey, Draft, Revision};
 use wellspring_core::fetch::{
-    Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, RobotsWishes, Validators,
+    Fetch, FetchAnswer, FetchError, FetchErrorKind, FetchRequest, Fetched, Hop, RobotsWishes, Validators,
 };
 use wellspring_core::limits;
 use wellspring_core::push::{Push, Pushed};
@@ -70,7 +70,7 @@ impl Web {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 
-    fn answer(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
+    fn record(&self, request: &FetchRequest) {
         let number = {
             self.insisted.lock().unwrap().push(request.insists);
             let mut requests = self.requests.lock().unwrap();
@@ -80,6 +80,31 @@ impl Web {
         if let Some(hook) = &*self.on_request.lock().unwrap() {
             hook(number);
         }
+    }
+
+    /// Whether every redirect from an address may be followed.
+    async fn may_follow(&self, request: &FetchRequest) -> Result<(), FetchError> {
+        let Some(hops) = &request.hops else { return Ok(()) };
+        let next_of = |url: &str| match self.replies.lock().unwrap().get(url) {
+            Some(Reply::Moved(to)) => Some(to.clone()),
+            _ => None,
+        };
+        let mut url = request.url.clone();
+        while let Some(next) = next_of(&url) {
+            let kind = match hops.judge(&next).await {
+                Hop::Allowed => None,
+                Hop::Excluded => Some(FetchErrorKind::Excluded),
+                Hop::Unknown => Some(FetchErrorKind::RulesUnknown),
+            };
+            if let Some(kind) = kind {
+                return Err(FetchError::new(kind, "it leads elsewhere, as the script says"));
+            }
+            url = next;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let replies = self.replies.lock().unwrap();
         let mut url = request.url.clone();
         let reply = loop {
@@ -120,6 +145,8 @@ impl Web {
 #[async_trait]
 impl Fetch for Web {
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        self.record(&request);
+        self.may_follow(&request).await?;
         self.answer(&request)
     }
 }

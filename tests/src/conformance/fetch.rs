@@ -71,6 +71,7 @@ fn request(world: &impl World, path: &str) -> FetchRequest {
         bytes_max: 1000,
         private_hosts: vec![world.host()],
         insists: false,
+        hops: None,
     }
 }
 

@@ -148,6 +148,8 @@ impl Robots {
                 bytes_max: limits::ROBOTS_BODY_BYTES_MAX,
                 private_hosts: private_hosts.to_vec(),
                 insists,
+                // RFC 9309: the rules may lie anywhere, and nobody's rules forbid reading them.
+                hops: None,
             })
             .await;
         let known = |rules, validators, fresh_for: Option<Duration>| {
@@ -193,7 +195,9 @@ impl Robots {
                 FetchErrorKind::Unreachable
                 | FetchErrorKind::TimedOut
                 | FetchErrorKind::ServerError(_)
-                | FetchErrorKind::BadBody => nothing_known(stale, limits::ROBOTS_UNKNOWN_PAUSE),
+                | FetchErrorKind::BadBody
+                | FetchErrorKind::Excluded
+                | FetchErrorKind::RulesUnknown => nothing_known(stale, limits::ROBOTS_UNKNOWN_PAUSE),
             },
         }
     }

@@ -93,24 +93,26 @@ impl Articles {
     async fn ask(&mut self, session: &mut Session<'_>, url: &str, conditional: bool) -> Result<Asked, Halted> {
         let no = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: false, is_wish: false };
         let later = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: true, is_wish: false };
+        let excluded = |reason: &str| Asked::Not { reason: reason.to_owned(), is_transient: false, is_wish: true };
         let rules = session.rules(url).await;
         match rules.allowed(url) {
             Some(true) => {}
-            Some(false) => {
-                let reason = "robots.txt excludes it".to_owned();
-                return Ok(Asked::Not { reason, is_transient: false, is_wish: true });
-            }
+            Some(false) => return Ok(excluded("robots.txt excludes it")),
             None => return Ok(later("its robots.txt cannot be had")),
         }
         if self.is_throttled || session.is_failing() {
             // The entries' own words are had all the same.
             return Ok(later("its host does not answer"));
         }
-        let fetched = match session.fetch(url, Asking::document(conditional)).await? {
+        let fetched = match session.fetch(url, Asking::linked(conditional)).await? {
             Ok(fetched) => fetched,
             Err(error) => {
                 self.is_throttled |= matches!(error.kind(), FetchErrorKind::Throttled(_));
-                return Ok(if is_transient(&error) { later(said(&error)) } else { no(said(&error)) });
+                return Ok(match error.kind() {
+                    FetchErrorKind::Excluded => excluded(said(&error)),
+                    _ if is_transient(&error) => later(said(&error)),
+                    _ => no(said(&error)),
+                });
             }
         };
         let FetchAnswer::Content { content_type, body } = fetched.answer else {

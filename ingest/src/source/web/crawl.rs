@@ -5,7 +5,7 @@
 //! links, all without scheme and host.
 //!
 //! Invariants:
-//! - An address is asked once in a visit, and only when `robots.txt` allows it.
+//! - An address is asked once in a visit, and only when `robots.txt` allows it, wherever a redirect led there from.
 //! - A page is asked conditionally only when the note about it says all that a new reading would.
 //! - What cannot be asked for now keeps its document; what leads nowhere any more does not.
 //! - A page is known to be gone when it was itself asked for and said so, however much else the visit missed.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use url::Url;
 
 use wellspring_core::document::{DocumentKey, MediaType};
-use wellspring_core::fetch::{FetchAnswer, Fetched, RobotsWishes, Validators};
+use wellspring_core::fetch::{FetchAnswer, FetchErrorKind, Fetched, RobotsWishes, Validators};
 use wellspring_core::limits;
 use wellspring_core::source::{SourceName, UrlMemory};
 
@@ -83,6 +83,7 @@ pub(super) struct Crawl {
 struct LeftOut {
     endless: (u64, String),
     excluded: (u64, String),
+    led_out: (u64, String),
     unwanted: (u64, String),
 }
 
@@ -99,6 +100,9 @@ impl LeftOut {
         let mut notes = Vec::new();
         if let (count @ 1.., first) = &self.excluded {
             notes.push(format!("skipped: robots.txt excludes {count} addresses, such as {first}"));
+        }
+        if let (count @ 1.., first) = &self.led_out {
+            notes.push(format!("skipped: {count} addresses lead where robots.txt excludes us, such as {first}"));
         }
         if let (count @ 1.., first) = &self.unwanted {
             notes.push(format!("skipped: {count} pages ask not to be kept (noindex), such as {first}"));
@@ -120,11 +124,14 @@ impl Crawl {
         let mut rules = session.rules(start.as_str()).await;
         may_begin(session, &*rules, &start)?;
         let conditional = session.memory.note(start.as_str(), PAGE).is_some_and(|note| Noted::says_enough(note, true));
-        let fetched = match session.fetch(start.as_str(), Asking::document(conditional)).await? {
+        let fetched = match session.fetch(start.as_str(), Asking::linked(conditional)).await? {
             Ok(fetched) if matches!(fetched.answer, FetchAnswer::Gone(_)) => {
                 return Err(session.halt("there is nothing at its address"));
             }
             Ok(fetched) => fetched,
+            Err(error) if matches!(error.kind(), FetchErrorKind::Excluded | FetchErrorKind::RulesUnknown) => {
+                return Err(session.halt(said(&error)));
+            }
             Err(error) => {
                 session.endure(start.as_str(), &error)?;
                 return Err(session.halt("the site could not be reached"));
@@ -255,8 +262,13 @@ impl Crawl {
             session.memory.keep(url.as_str());
             return Ok(noted.map(|noted| self.repeat(session, depth, noted)).unwrap_or_default());
         }
-        match session.fetch(url.as_str(), Asking::document(noted.is_some())).await? {
+        match session.fetch(url.as_str(), Asking::linked(noted.is_some())).await? {
             Ok(fetched) => self.read(session, url, depth, fetched).await,
+            Err(error) if error.kind() == FetchErrorKind::Excluded => {
+                // As if it were itself excluded: its document goes with the next visit that meets the whole site.
+                LeftOut::count(&mut self.left_out.led_out, url);
+                Ok(Vec::new())
+            }
             Err(error) => {
                 session.endure(url.as_str(), &error)?;
                 // It is not known to be gone, so its document stays, and what it led to.

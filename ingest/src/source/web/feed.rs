@@ -40,7 +40,7 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str, articles: bool) 
     let Some(url) = address::canonical(url).map(String::from) else {
         return Err(session.halt("its address is none of the web"));
     };
-    let asking = Asking { conditional: true, accept: Some(ACCEPT), bytes_max: limits::FEED_BYTES_MAX };
+    let asking = Asking { conditional: true, accept: Some(ACCEPT), bytes_max: limits::FEED_BYTES_MAX, obeys: false };
     let fetched = match session.fetch(&url, asking).await? {
         Ok(fetched) => fetched,
         Err(error) => {

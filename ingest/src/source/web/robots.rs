@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use wellspring_core::fetch::{Hop, Hops};
+
 use crate::fetch::{self, Allowance};
 
 /// What a host's `robots.txt` says to this service.
@@ -33,6 +35,30 @@ pub trait Robots: Send + Sync {
     /// The rules of the host of `url`, fetched under the same guard as pages: of private hosts only those named. Where the
     /// host could not tell, and that was before `told_since`, it is asked again.
     async fn rules(&self, url: &str, private_hosts: &[String], told_since: Option<Instant>) -> Arc<dyn RobotsRules>;
+}
+
+/// Judges redirects by the rules of the hosts that they lead to.
+pub(super) struct RobotsHops {
+    pub(super) robots: Arc<dyn Robots>,
+    pub(super) private_hosts: Vec<String>,
+    pub(super) told_since: Option<Instant>,
+}
+
+impl std::fmt::Debug for RobotsHops {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RobotsHops").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Hops for RobotsHops {
+    async fn judge(&self, url: &str) -> Hop {
+        match self.robots.rules(url, &self.private_hosts, self.told_since).await.allowed(url) {
+            Some(true) => Hop::Allowed,
+            Some(false) => Hop::Excluded,
+            None => Hop::Unknown,
+        }
+    }
 }
 
 #[async_trait]

@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use wellspring_core::catalog::{Outcome, Write};
 use wellspring_core::document::{CollectionName, DocumentKey, Draft};
-use wellspring_core::fetch::{FetchError, FetchErrorKind, FetchRequest, Fetched, Validators};
+use wellspring_core::fetch::{FetchError, FetchErrorKind, FetchRequest, Fetched, Hops, Validators};
 use wellspring_core::limits;
 use wellspring_core::source::{SourceSettings, UrlMemory, Visit};
 
 use super::WebSource;
 use super::address;
 use super::memory::Memory;
-use super::robots::RobotsRules;
+use super::robots::{RobotsHops, RobotsRules};
 use crate::source::registry::VisitOutcome;
 
 /// The visit ends here; its reason is recorded. Only [`Session`] makes one.
@@ -35,12 +35,19 @@ pub(super) struct Asking {
     /// The `Accept` header.
     pub(super) accept: Option<&'static str>,
     pub(super) bytes_max: usize,
+    /// Whether a redirect is followed only where `robots.txt` allows it: of what no person named.
+    pub(super) obeys: bool,
 }
 
 impl Asking {
-    /// Asks for a document.
+    /// Asks for a document that its owner named.
     pub(super) fn document(conditional: bool) -> Self {
-        Self { conditional, accept: None, bytes_max: limits::DOCUMENT_BYTES_MAX }
+        Self { conditional, accept: None, bytes_max: limits::DOCUMENT_BYTES_MAX, obeys: false }
+    }
+
+    /// Asks for a document that a link led to.
+    pub(super) fn linked(conditional: bool) -> Self {
+        Self { obeys: true, ..Self::document(conditional) }
     }
 }
 
@@ -138,8 +145,16 @@ impl<'a> Session<'a> {
     /// What the host of an address says to robots. A visit that a person asked for does not put up with a host that could
     /// not tell before.
     pub(super) async fn rules(&self, url: &str) -> Arc<dyn RobotsRules> {
-        let told_since = self.is_asked.then_some(self.began);
-        self.web.robots.rules(url, &self.settings.private_hosts, told_since).await
+        self.web.robots.rules(url, &self.settings.private_hosts, self.told_since()).await
+    }
+
+    fn told_since(&self) -> Option<Instant> {
+        self.is_asked.then_some(self.began)
+    }
+
+    fn hops(&self) -> Arc<dyn Hops> {
+        let (robots, private_hosts) = (self.web.robots.clone(), self.settings.private_hosts.clone());
+        Arc::new(RobotsHops { robots, private_hosts, told_since: self.told_since() })
     }
 
     /// Asks an address. An outer error ends the visit, an inner one is the answer.
@@ -156,6 +171,7 @@ impl<'a> Session<'a> {
             bytes_max: asking.bytes_max,
             private_hosts: self.settings.private_hosts.clone(),
             insists: self.is_asked,
+            hops: asking.obeys.then(|| self.hops()),
         };
         self.visit.requests += 1;
         let stop = self.stop.clone();
@@ -169,6 +185,8 @@ impl<'a> Session<'a> {
                 self.failures_in_a_row = 0;
                 self.visit.wire_bytes += fetched.wire_bytes;
             }
+            // The host itself has answered.
+            Err(error) if error.kind() == FetchErrorKind::RulesUnknown => self.failures_in_a_row = 0,
             Err(error) => self.failures_in_a_row += u32::from(is_transient(error)),
         }
         Ok(fetched)
@@ -356,11 +374,13 @@ pub(super) fn is_transient(error: &FetchError) -> bool {
         FetchErrorKind::Unreachable
         | FetchErrorKind::TimedOut
         | FetchErrorKind::Throttled(_)
-        | FetchErrorKind::ServerError(_) => true,
+        | FetchErrorKind::ServerError(_)
+        | FetchErrorKind::RulesUnknown => true,
         FetchErrorKind::Refused
         | FetchErrorKind::Denied(_)
         | FetchErrorKind::BadBody
-        | FetchErrorKind::TooManyRedirects => false,
+        | FetchErrorKind::TooManyRedirects
+        | FetchErrorKind::Excluded => false,
     }
 }
 
@@ -374,6 +394,8 @@ pub(super) fn said(error: &FetchError) -> &'static str {
         FetchErrorKind::Denied(_) => "its server does not give it",
         FetchErrorKind::BadBody => "it is too long or cannot be decoded",
         FetchErrorKind::TooManyRedirects => "it leads in a circle",
+        FetchErrorKind::Excluded => "robots.txt excludes where it leads",
+        FetchErrorKind::RulesUnknown => "the robots.txt of where it leads cannot be had",
     }
 }
 

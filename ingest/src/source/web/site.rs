@@ -126,7 +126,7 @@ async fn sitemap_pages(
 /// Reads one sitemap; the inner error says whether there is none at that address for certain.
 async fn read_sitemap(session: &mut Session<'_>, url: &Url, is_named: bool) -> Result<Result<Sitemap, bool>, Halted> {
     // Without a condition: a sitemap that did not change would have to be remembered whole.
-    let asking = Asking { conditional: false, accept: None, bytes_max: limits::SITEMAP_BYTES_MAX };
+    let asking = Asking { conditional: false, accept: None, bytes_max: limits::SITEMAP_BYTES_MAX, obeys: false };
     let (reason, is_gone) = match session.fetch(url.as_str(), asking).await? {
         Ok(fetched) => match fetched.answer {
             FetchAnswer::Content { body, .. } => match session.web.reader.sitemap(body).await {
