@@ -528,8 +528,9 @@ pub const PAGE_LINKS_REMEMBERED_BYTES_MAX: usize = 64 << 10;
 pub const SITE_LINKS_REMEMBERED_BYTES_MAX: usize = 16 << 20;
 /// Addresses that one visit of a site knows: visited, waiting and passed over.
 pub const SITE_URLS_MAX: usize = 200_000;
-/// Days for which a sitemap is believed that says that a page has not changed; then the page itself is asked.
-pub const SITEMAP_TRUST_DAYS: i64 = 8;
+/// Days since a page was asked, at most, for which a sitemap is believed that says that it has not changed: many give
+/// every page one date for ever.
+pub const SITEMAP_TRUST_DAYS: i64 = 7;
 /// The date that a sitemap gives a page; the longest form has 35.
 pub const SITEMAP_DATE_BYTES_MAX: usize = 40;
 /// Requests of one visit for each page that is wanted: redirects, pages that are no documents, and sitemaps.

@@ -66,6 +66,7 @@ fn check_all() -> ExitCode {
         sites::a_sitemap_says_what_there_is,
         sites::a_sitemap_that_is_named_is_read_however_deep_links_are_followed,
         sites::a_sitemap_is_believed_for_some_days,
+        sites::a_sitemap_that_always_gives_one_date_hides_no_change_for_long,
         sites::canonical_pages_stand_for_their_copies,
         sites::redirects_out_of_the_host_are_not_followed,
         sites::a_host_has_the_name_it_answers_by,

@@ -236,6 +236,31 @@ pub(crate) async fn a_sitemap_is_believed_for_some_days() {
     assert_eq!(world.visit().await.visit.changed, 1);
 }
 
+pub(crate) async fn a_sitemap_that_always_gives_one_date_hides_no_change_for_long() {
+    let mut world = site();
+    let map = format!("<urlset><url><loc>{HOST}/a</loc><lastmod>2026-01-01</lastmod></url></urlset>");
+    world.web.says(&at("/sitemap.xml"), Reply::Body { content_type: "application/xml", body: map.into() });
+    page(&world, "/", &[]);
+    page(&world, "/a", &[]);
+    world.visit().await;
+    page(&world, "/a", &["/one"]);
+    assert_eq!(world.visit().await.visit.changed, 0, "the sitemap is believed today");
+    world.source.asked.ask(&world.settings.name);
+    assert_eq!(world.visit().await.visit.changed, 1, "but not when a person asks");
+    for (turn, has_tags) in [true, false, true].into_iter().enumerate() {
+        *world.web.has_tags.lock().unwrap() = has_tags;
+        page(&world, "/a", &[&format!("/another/{turn}")]);
+        world.now += Duration::from_secs(24 * 3600 * limits::SITEMAP_TRUST_DAYS as u64);
+        assert_eq!(world.visit().await.visit.changed, 1, "nor beyond its bound, whenever the visits are");
+        world.now += Duration::from_secs(24 * 3600 * limits::SITEMAP_TRUST_DAYS as u64);
+        world.visit().await;
+        world.web.take_requests();
+        world.visit().await;
+        let asked = world.web.take_requests().contains(&at("/a"));
+        assert!(!asked, "a page that was found unchanged today is believed today");
+    }
+}
+
 pub(crate) async fn canonical_pages_stand_for_their_copies() {
     let mut world = site();
     page(&world, "/", &["/print/a", "/x", "/y", "/elsewhere", "/missing-copy"]);

@@ -32,7 +32,7 @@ use super::session::{Asking, Halted, Session, is_transient, said, shown};
 const PAGE: &str = "page";
 /// The note about the first page that holds another name of its host.
 const TWIN: &str = "twin";
-/// The note that holds when a page last changed, by the sitemap, when it was read.
+/// The note that holds on which day a page was asked, and when it had last changed then, by the sitemap.
 const CHANGED: &str = "changed";
 const LINKED: &str = "linked";
 const LISTED: &str = "listed";
@@ -208,12 +208,23 @@ impl Crawl {
         }
     }
 
-    /// Whether the sitemap can be believed that a page is as it was read: it says the same as then, and it is not the
-    /// page's turn to be asked all the same.
+    /// Whether the sitemap can be believed that a page is as it was read: it says the same as then, no person wants to
+    /// know, and it is not the page's turn to be asked all the same.
     fn is_unchanged_by_sitemap(&self, session: &Session<'_>, url: &Url) -> bool {
-        let changed = self.changed.get(url);
-        changed.is_some_and(|changed| session.memory.note(url.as_str(), CHANGED) == Some(changed))
-            && !session.is_day_of(url.as_str())
+        let noted = session.memory.note(url.as_str(), CHANGED).and_then(|noted| noted.split_once(' '));
+        let Some((day, noted)) = noted.and_then(|(day, noted)| Some((day.parse().ok()?, noted))) else { return false };
+        let is_same = self.changed.get(url).is_some_and(|changed| changed == noted);
+        is_same && !session.is_asked() && !session.is_due(url.as_str(), day)
+    }
+
+    /// The note that a page was asked today, by which the sitemap is believed from now on; an empty one where it is not,
+    /// and none where nothing is to be noted.
+    fn asked_today(&self, session: &Session<'_>, url: &Url) -> Option<UrlMemory> {
+        // A page that changed today may change again today, under the same date.
+        let changed = self.changed.get(url).filter(|changed| session.is_before_today(changed));
+        let text = changed.map(|changed| format!("{} {changed}", session.day()));
+        let has_note = session.memory.note(url.as_str(), CHANGED).is_some();
+        (text.is_some() || has_note).then(|| note(url.as_str(), CHANGED, text.unwrap_or_default()))
     }
 
     fn looks_endless(&mut self, url: &Url) -> bool {
@@ -332,6 +343,7 @@ impl Crawl {
             }
             FetchAnswer::NotModified => {
                 session.memory.keep(url.as_str());
+                session.memory.remember(self.asked_today(session, url).into_iter().collect());
                 if fetched.robots.noindex && noted.as_ref().is_some_and(|noted| noted.kind == Kind::Document) {
                     // Its document goes; were it to come back, its words would have to be sent again.
                     session.memory.remember(vec![row(url.as_str(), &Validators::default(), None)]);
@@ -353,7 +365,7 @@ impl Crawl {
             && let Some(noted) = noted
         {
             session.memory.keep(url.as_str());
-            session.memory.remember(vec![this]);
+            session.memory.remember(self.asked_today(session, url).into_iter().chain([this]).collect());
             return Ok(self.repeat(session, depth, noted));
         }
         let media_type = draft::media_type_of(content_type.as_deref(), target.as_str(), &body);
@@ -367,11 +379,7 @@ impl Crawl {
             Some(_) => (Kind::Document, Vec::new()),
         };
         let mut rows = vec![this, self.noted(url, &target, &kind, &links)];
-        // A page that changed today may change again today, under the same date.
-        let changed = self.changed.get(url).filter(|changed| session.is_before_today(changed));
-        if changed.is_some() || session.memory.note(url.as_str(), CHANGED).is_some() {
-            rows.push(note(url.as_str(), CHANGED, changed.cloned().unwrap_or_default()));
-        }
+        rows.extend(self.asked_today(session, url));
         match (kind, media_type) {
             (Kind::Document, Some(media_type)) => {
                 if let Some(key) = address::page_key(&session.settings.name, &target) {

@@ -311,12 +311,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether this is the day on which an address is asked whatever a sitemap says: each has its own, so that the
-    /// requests are spread.
-    pub(super) fn is_day_of(&self, url: &str) -> bool {
-        let day = self.now.as_second().div_euclid(24 * 3600);
+    /// Whether a person asked for this visit.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The day of this visit.
+    pub(super) fn day(&self) -> i64 {
+        self.now.as_second().div_euclid(24 * 3600)
+    }
+
+    /// Whether an address that was asked on a day is to be asked again whatever a sitemap says. Each has its own day of
+    /// [`limits::SITEMAP_TRUST_DAYS`], so that the requests are spread; the first visit on it or after it asks.
+    pub(super) fn is_due(&self, url: &str, asked_on: i64) -> bool {
         let turn = i64::from(blake3::hash(url.as_bytes()).as_bytes()[0]);
-        (day + turn).rem_euclid(limits::SITEMAP_TRUST_DAYS) == 0
+        let round = |day: i64| (day + turn).div_euclid(limits::SITEMAP_TRUST_DAYS);
+        round(asked_on.min(self.day())) < round(self.day()) || asked_on > self.day()
     }
 
     /// Whether a date, by its first ten characters, lies before today.
