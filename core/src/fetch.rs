@@ -55,6 +55,8 @@ pub enum Hop {
     Excluded,
     /// Its host could not tell, so it may not be asked for now.
     Unknown,
+    /// Its host may not be asked anything, for this reason.
+    Refused(String),
 }
 
 /// Says whether an address that a redirect leads to may be asked, before it is: for programs that follow links, by the

@@ -46,6 +46,7 @@ fn check_all() -> ExitCode {
         feeds::an_article_that_leads_where_robots_are_excluded_is_not_read,
         feeds::an_article_that_fails_for_now_does_not_replace_what_was_read,
         feeds::articles_that_cannot_be_asked_for_are_told_and_asked_again_when_a_person_wants_it,
+        feeds::an_article_whose_host_may_not_be_asked_says_so,
         feeds::entries_are_read_although_the_host_of_their_articles_is_dead,
         feeds::a_broken_feed_deletes_nothing_and_says_so,
         feeds::an_entity_bomb_does_no_harm,

@@ -15,6 +15,16 @@ use thiserror::Error;
 #[error("the address is {0}")]
 pub(super) struct Forbidden(&'static str);
 
+impl Forbidden {
+    /// Whether naming the host opens it: everything but this service itself.
+    pub(super) fn opens_when_named(self) -> bool {
+        self != OWN
+    }
+}
+
+/// The one address that no leave opens.
+const OWN: Forbidden = Forbidden("this service's own");
+
 /// Decides over one address. A type, so that tests can give the loopback network a public part.
 pub(super) type AddressRule = fn(IpAddr) -> Result<(), Forbidden>;
 
@@ -31,7 +41,7 @@ pub(super) fn elsewhere(address: IpAddr) -> Result<(), Forbidden> {
     let address = address.to_canonical();
     // The system binds to its own addresses alone, so it is asked, for each anew: interfaces come and go.
     let is_ours = address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok();
-    if is_ours { Err(Forbidden("this service's own")) } else { Ok(()) }
+    if is_ours { Err(OWN) } else { Ok(()) }
 }
 
 /// Networks of IPv4 that hold no public web server: (network, prefix length, what it is).

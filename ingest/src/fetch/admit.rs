@@ -7,18 +7,19 @@
 //! - Nothing connects here. A name is looked up by the client's own resolver, and only where there is a client; a name
 //!   that cannot be looked up now is admitted, since it may be there by the first visit.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 use tokio::time::timeout;
-use url::Host;
-use wellspring_core::fetch::{Admit, NotAdmitted};
+use url::{Host, Url};
+use wellspring_core::fetch::{Admit, FetchError, FetchErrorKind, NotAdmitted};
 use wellspring_core::source::{Origin, SettingsError, SourceSettings};
 
 use super::HttpFetch;
-use super::address::{self, AddressRule};
+use super::address::{self, AddressRule, Forbidden};
 use super::resolve::open_ones;
-use super::target::{Gate, Target};
+use super::target::{Gate, Target, normal};
 
 /// Decides by what the address itself says: for a service that is offline.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +87,26 @@ fn by_its_form(
         return Err(private(target.host.clone(), format!("leads to `{}`: this machine itself", target.host)));
     }
     Ok(target)
+}
+
+/// Why a request for an address was refused, the same at each such request, and what would open it; `None` when it was
+/// not refused.
+pub(crate) fn refusal(url: &str, error: &FetchError) -> Option<String> {
+    if error.kind() != FetchErrorKind::Refused {
+        return None;
+    }
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let forbidden = causes.find_map(|cause| cause.downcast_ref::<Forbidden>().copied());
+    let host = Url::parse(url).ok().as_ref().and_then(Url::host).map(normal);
+    // A redirect may have led elsewhere: then the error speaks of another host.
+    let host = host.filter(|host| error.to_string().contains(host.as_str()));
+    Some(match (forbidden, host) {
+        (Some(forbidden), Some(host)) if forbidden.opens_when_named() => {
+            format!("{host} may not be asked: {forbidden}; `--private-host {host}` lets it, if it is meant")
+        }
+        (Some(forbidden), Some(host)) => format!("{host} may not be asked: {forbidden}"),
+        _ => error.chain(),
+    })
 }
 
 /// Whether the addresses that a source names would be asked.

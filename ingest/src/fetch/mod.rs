@@ -49,7 +49,7 @@ use self::target::{Gate, Target};
 use self::turns::{Turn, Turns};
 
 pub use self::admit::ByItsForm;
-pub(crate) use self::admit::{admit_address, admit_source};
+pub(crate) use self::admit::{admit_address, admit_source, refusal};
 pub use self::robots::{Allowance, Robots, RobotsRules};
 
 /// The name by which we are known to servers and in a robots.txt.
@@ -192,6 +192,7 @@ fn may_follow(hop: Hop, next: &Target) -> Result<(), FetchError> {
     match hop {
         Hop::Allowed => Ok(()),
         Hop::Excluded => failed(FetchErrorKind::Excluded, "whose robots.txt excludes that"),
+        Hop::Refused(why) => Err(FetchError::new(FetchErrorKind::Refused, format!("it leads elsewhere: {why}"))),
         Hop::Unknown => failed(FetchErrorKind::RulesUnknown, "whose robots.txt cannot be had for now"),
     }
 }

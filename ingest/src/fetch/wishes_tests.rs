@@ -73,3 +73,23 @@ async fn a_redirect_to_where_robots_are_excluded_is_not_followed() {
     assert!(other.seen().is_empty());
     assert!(client.fetch(request(server.url("/go"))).await.is_ok(), "who obeys nobody follows");
 }
+
+#[tokio::test]
+async fn rules_of_a_host_that_may_not_be_asked_say_why_and_what_would_open_it() {
+    let server = Server::start(|_| answer("200 OK", &[], b"")).await;
+    let own_ports = vec![Url::parse(&server.url("/")).unwrap().port().unwrap()];
+    let (by_name, _) = client_with(options(), &[&[LOOPBACK]]);
+    let (own, _) = client_with(FetchOptions { own_ports, ..options() }, &[&[LOOPBACK]]);
+    let leave = ["127.0.0.1".to_owned()];
+    let cases = [
+        (client(), "http://10.0.0.7/page".to_owned(), &[][..], "the address is private; `--private-host 10.0.0.7`"),
+        (by_name, "http://wiki.example/".to_owned(), &[][..], "the address is loopback; `--private-host wiki.example`"),
+        (own, server.url("/"), &leave[..], "127.0.0.1 may not be asked: the address is this service's own"),
+    ];
+    for (client, url, private_hosts, why) in cases {
+        let rules = Robots::new(Arc::new(client)).rules(&url, private_hosts).await;
+        assert_eq!(rules.allowed(&url), Allowance::Unknown);
+        assert!(rules.refused().is_some_and(|refused| refused.contains(why)), "{url}: {:?}", rules.refused());
+    }
+    assert!(server.seen().is_empty());
+}

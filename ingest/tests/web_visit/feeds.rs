@@ -195,6 +195,22 @@ pub(crate) async fn articles_that_cannot_be_asked_for_are_told_and_asked_again_w
     assert!(world.web.told_since.lock().unwrap().iter().all(|asked| !asked), "it was asked for once");
 }
 
+pub(crate) async fn an_article_whose_host_may_not_be_asked_says_so() {
+    let mut world = feed_of(true);
+    serve(&world, &rss("", &[item("a", "summary")]));
+    world.web.page("https://example.org/a", "<p>whole");
+    let why =
+        "example.org may not be asked: the address is private; `--private-host example.org` lets it, if it is meant";
+    *world.web.refused.lock().unwrap() = Some(why.to_owned());
+    let visit = world.visit().await.visit;
+    assert_eq!(visit.errors, [format!("https://example.org/a: the article was not read: {why}")]);
+    let said = world.store.draft("s/a").attributes.metadata["article"].as_str().unwrap().to_owned();
+    assert_eq!(said, format!("not read: {why}"));
+    *world.web.refused.lock().unwrap() = None;
+    world.visit().await;
+    assert_eq!(world.store.text("s/a"), "<p>whole", "once it is named, it is asked");
+}
+
 pub(crate) async fn entries_are_read_although_the_host_of_their_articles_is_dead() {
     for (kind, requests) in [(FetchErrorKind::Unreachable, 5), (FetchErrorKind::Throttled(None), 1)] {
         let mut world = feed_of(true);

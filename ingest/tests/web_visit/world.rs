@@ -47,6 +47,8 @@ pub(crate) struct Web {
     pub(crate) excluded: Mutex<Vec<String>>,
     /// Whether `robots.txt` cannot be had.
     pub(crate) has_no_rules: Mutex<bool>,
+    /// Why hosts may not be asked at all.
+    pub(crate) refused: Mutex<Option<String>>,
     pub(crate) sitemaps: Mutex<Vec<String>>,
     /// Of each time that the rules were asked for, whether what could not be told before was to be asked again.
     pub(crate) told_since: Mutex<Vec<bool>>,
@@ -95,6 +97,7 @@ impl Web {
                 Hop::Allowed => None,
                 Hop::Excluded => Some(FetchErrorKind::Excluded),
                 Hop::Unknown => Some(FetchErrorKind::RulesUnknown),
+                Hop::Refused(_) => Some(FetchErrorKind::Refused),
             };
             if let Some(kind) = kind {
                 return Err(FetchError::new(kind, "it leads elsewhere, as the script says"));
@@ -153,6 +156,7 @@ impl Fetch for Web {
 
 struct Rules {
     is_known: bool,
+    refused: Option<String>,
     excluded: Vec<String>,
     sitemaps: Vec<String>,
 }
@@ -160,6 +164,10 @@ struct Rules {
 impl RobotsRules for Rules {
     fn allowed(&self, url: &str) -> Option<bool> {
         self.is_known.then(|| !self.excluded.iter().any(|excluded| url.contains(excluded)))
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.refused.clone()
     }
 
     fn crawl_delay(&self) -> Option<Duration> {
@@ -176,8 +184,9 @@ impl Robots for Web {
     async fn rules(&self, _: &str, _: &[String], told_since: Option<Instant>) -> Arc<dyn RobotsRules> {
         self.told_since.lock().unwrap().push(told_since.is_some());
         let (excluded, sitemaps) = (self.excluded.lock().unwrap().clone(), self.sitemaps.lock().unwrap().clone());
-        let is_known = !*self.has_no_rules.lock().unwrap();
-        Arc::new(Rules { is_known, excluded, sitemaps })
+        let refused = self.refused.lock().unwrap().clone();
+        let is_known = refused.is_none() && !*self.has_no_rules.lock().unwrap();
+        Arc::new(Rules { is_known, refused, excluded, sitemaps })
     }
 }
 

@@ -21,7 +21,7 @@ use wellspring_core::fetch::{Fetch, FetchAnswer, FetchErrorKind, FetchRequest, F
 use wellspring_core::limits;
 
 use self::rules::AgentRules;
-use super::PRODUCT;
+use super::{PRODUCT, refusal};
 
 /// What a host says to one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct RobotsRules {
     origin: String,
     /// `None` when the host could not tell.
     rules: Option<AgentRules>,
+    /// Why nobody was asked.
+    refused: Option<String>,
 }
 
 impl RobotsRules {
@@ -54,6 +56,11 @@ impl RobotsRules {
             None => url.path().to_owned(),
         };
         if rules.allow(&path_and_query) { Allowance::Allowed } else { Allowance::Disallowed }
+    }
+
+    /// Why the host was not asked at all, in words for people: it may not be.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// The pause the host asks for between two visits; [`Robots`] has passed it on to the client already.
@@ -121,7 +128,7 @@ impl Robots {
         told_since: Option<Instant>,
     ) -> Arc<RobotsRules> {
         let Some(origin) = Url::parse(url).ok().as_ref().and_then(origin) else {
-            return Arc::new(RobotsRules { origin: String::new(), rules: None });
+            return Arc::new(RobotsRules { origin: String::new(), rules: None, refused: None });
         };
         let host = self.host(&origin);
         let mut kept = host.kept.lock().await;
@@ -152,17 +159,19 @@ impl Robots {
                 hops: None,
             })
             .await;
+        let refused = answered.as_ref().err().and_then(|error| refusal(origin, error));
         let known = |rules, validators, fresh_for: Option<Duration>| {
             let fresh = fresh_for.unwrap_or(limits::ROBOTS_FRESH_MAX);
             let fresh = fresh.clamp(limits::ROBOTS_FRESH_MIN, limits::ROBOTS_FRESH_MAX);
-            let rules = Arc::new(RobotsRules { origin: origin.to_owned(), rules: Some(rules) });
+            let rules = Arc::new(RobotsRules { origin: origin.to_owned(), rules: Some(rules), refused: None });
             Kept { rules, validators, until: Instant::now() + fresh, failed_at: None }
         };
         let nothing_known = |stale: Option<Kept>, pause: Duration| {
             let until = Instant::now() + pause;
-            let unknown = || Arc::new(RobotsRules { origin: origin.to_owned(), rules: None });
+            let unknown = || Arc::new(RobotsRules { origin: origin.to_owned(), rules: None, refused: refused.clone() });
+            let told = stale.filter(|stale| stale.rules.rules.is_some());
             let (rules, validators) =
-                stale.map_or_else(|| (unknown(), Validators::default()), |stale| (stale.rules, stale.validators));
+                told.map_or_else(|| (unknown(), Validators::default()), |stale| (stale.rules, stale.validators));
             Kept { rules, validators, until, failed_at: Some(Instant::now()) }
         };
         match answered {

@@ -13,6 +13,7 @@ use wellspring_core::document::{ContentHash, DocumentKey, Draft, MediaType};
 use wellspring_core::fetch::{FetchAnswer, FetchErrorKind};
 use wellspring_core::source::UrlMemory;
 
+use crate::fetch::refusal;
 use crate::parse::FeedEntry;
 
 use super::memory::{body_hash, row};
@@ -98,7 +99,8 @@ impl Articles {
         match rules.allowed(url) {
             Some(true) => {}
             Some(false) => return Ok(excluded("robots.txt excludes it")),
-            None => return Ok(later("its robots.txt cannot be had")),
+            // The settings may name its host before the next visit.
+            None => return Ok(later(&rules.refused().unwrap_or_else(|| "its robots.txt cannot be had".to_owned()))),
         }
         if self.is_throttled || session.is_failing() {
             // The entries' own words are had all the same.
@@ -110,6 +112,7 @@ impl Articles {
                 self.is_throttled |= matches!(error.kind(), FetchErrorKind::Throttled(_));
                 return Ok(match error.kind() {
                     FetchErrorKind::Excluded => excluded(said(&error)),
+                    FetchErrorKind::Refused => later(&refusal(url, &error).unwrap_or_default()),
                     _ if is_transient(&error) => later(said(&error)),
                     _ => no(said(&error)),
                 });

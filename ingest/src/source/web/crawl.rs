@@ -524,7 +524,10 @@ fn may_begin(session: &mut Session<'_>, rules: &dyn RobotsRules, url: &Url) -> R
     match rules.allowed(url.as_str()) {
         Some(true) => Ok(()),
         Some(false) => Err(session.halt("robots.txt excludes its address")),
-        None => Err(session.halt("its robots.txt cannot be had for now")),
+        None => {
+            let refused = rules.refused();
+            Err(session.halt(refused.unwrap_or_else(|| "its robots.txt cannot be had for now".to_owned())))
+        }
     }
 }
 

@@ -18,6 +18,9 @@ pub trait RobotsRules: Send + Sync {
     /// for now.
     fn allowed(&self, url: &str) -> Option<bool>;
 
+    /// Why the host was not asked at all, in words that are the same at each visit: it may not be.
+    fn refused(&self) -> Option<String>;
+
     /// The pause between two requests that a visit has to keep; `None` where whoever fetches keeps it.
     fn crawl_delay(&self) -> Option<Duration>;
 
@@ -53,10 +56,12 @@ impl std::fmt::Debug for RobotsHops {
 #[async_trait]
 impl Hops for RobotsHops {
     async fn judge(&self, url: &str) -> Hop {
-        match self.robots.rules(url, &self.private_hosts, self.told_since).await.allowed(url) {
-            Some(true) => Hop::Allowed,
-            Some(false) => Hop::Excluded,
-            None => Hop::Unknown,
+        let rules = self.robots.rules(url, &self.private_hosts, self.told_since).await;
+        match (rules.allowed(url), rules.refused()) {
+            (Some(true), _) => Hop::Allowed,
+            (Some(false), _) => Hop::Excluded,
+            (None, Some(why)) => Hop::Refused(why),
+            (None, None) => Hop::Unknown,
         }
     }
 }
@@ -75,6 +80,10 @@ impl RobotsRules for fetch::RobotsRules {
             Allowance::Disallowed => Some(false),
             Allowance::Unknown => None,
         }
+    }
+
+    fn refused(&self) -> Option<String> {
+        Self::refused(self).map(str::to_owned)
     }
 
     fn crawl_delay(&self) -> Option<Duration> {
