@@ -49,6 +49,7 @@ fn check_all() -> ExitCode {
         feeds::an_article_whose_host_may_not_be_asked_says_so,
         feeds::entries_are_read_although_the_host_of_their_articles_is_dead,
         feeds::a_broken_feed_deletes_nothing_and_says_so,
+        feeds::a_feed_that_is_gone_for_good_is_asked_once_a_day,
         feeds::an_entity_bomb_does_no_harm,
         feeds::a_feed_says_when_it_wants_to_be_visited_and_who_tells_of_changes,
         feeds::other_tags_make_new_documents_of_an_unchanged_feed,

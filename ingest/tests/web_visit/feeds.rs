@@ -248,6 +248,20 @@ pub(crate) async fn a_broken_feed_deletes_nothing_and_says_so() {
     assert_eq!(world.visit().await.visit.changed, 1);
 }
 
+pub(crate) async fn a_feed_that_is_gone_for_good_is_asked_once_a_day() {
+    let mut world = feed_of(false);
+    serve(&world, &rss("", &[item("a", "words")]));
+    world.visit().await;
+    world.web.says(FEED, Reply::Gone(true));
+    let visit = world.visit().await.visit;
+    assert_eq!((visit.complete, visit.deleted), (false, 0));
+    assert!(visit.errors[0].contains("410") && visit.errors[0].contains("once a day"), "{:?}", visit.errors);
+    assert_eq!(visit.not_before.map(|at| at.to_string()).as_deref(), Some("2026-11-26T00:00:00Z"));
+    // Missing is not gone for good: it is tried again as after any failure.
+    world.web.says(FEED, Reply::Gone(false));
+    assert_eq!(world.visit().await.visit.not_before, None);
+}
+
 pub(crate) async fn an_entity_bomb_does_no_harm() {
     let mut world = feed_of(false);
     let entities: String =

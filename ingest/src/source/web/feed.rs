@@ -51,8 +51,12 @@ pub(super) async fn visit(session: &mut Session<'_>, url: &str, articles: bool) 
     session.not_before(fetched.fresh_for);
     let said = session.memory.note(&url, SAID).and_then(|said| serde_json::from_str::<Said>(said).ok());
     let (content, hash) = match &fetched.answer {
-        FetchAnswer::Gone(_) => {
-            session.note("there is no feed at its address any more; its documents stay");
+        FetchAnswer::Gone(for_ever) => {
+            session.note(match for_ever {
+                true => "its feed is gone for good (410): its documents stay, and it is asked once a day",
+                false => "there is no feed at its address any more; its documents stay",
+            });
+            session.not_before(for_ever.then_some(limits::POLL_RETRY_PAUSE_MAX));
             return Ok(false);
         }
         FetchAnswer::NotModified => {
