@@ -95,7 +95,8 @@ fn date(text: &str) -> Option<String> {
 
 /// A sitemap of lines.
 fn lines(text: &str) -> Result<Sitemap, Refused> {
-    let addresses = text.lines().take(limits::SITEMAP_URLS_MAX + 1).filter_map(|line| address(None, line));
+    // Lines without an address count for nothing: what is beyond them must not be taken for gone.
+    let addresses = text.lines().filter_map(|line| address(None, line)).take(limits::SITEMAP_URLS_MAX + 1);
     let mut pages: Vec<_> = addresses.map(|url| SitemapPage { url, changed: None }).collect();
     if pages.is_empty() {
         return Err(not_a_sitemap());

@@ -198,6 +198,16 @@ fn sitemaps_are_read_in_every_form() {
 }
 
 #[test]
+fn lines_without_an_address_make_no_sitemap_whole() {
+    let address = |number| format!("https://example.org/{number}\n");
+    let most: String = (0..limits::SITEMAP_URLS_MAX).map(address).collect();
+    let found = sitemap(format!("\n\nno address\n{most}").as_bytes());
+    assert_eq!((found.pages.len(), found.is_whole), (limits::SITEMAP_URLS_MAX, true));
+    let found = sitemap(format!("\n\nno address\n{most}https://example.org/more\n").as_bytes());
+    assert_eq!((found.pages.len(), found.is_whole), (limits::SITEMAP_URLS_MAX, false));
+}
+
+#[test]
 fn a_packed_bomb_is_refused() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(&vec![b' '; limits::SITEMAP_BYTES_MAX + 1]).unwrap();
