@@ -9,6 +9,9 @@ export WELLSPRING_BIN := $(CARGO_TARGET_DIR)/release/wellspring
 CARGO_BUILD := cargo build --release --locked
 CARGO_CLIPPY := cargo clippy --release --workspace --all-targets --locked -- -D warnings
 CARGO_TEST := cargo test --release --workspace --locked --no-fail-fast
+# An example of one crate by itself would be another feature set.
+CARGO_EXAMPLE := cargo build --release --locked --workspace --example
+EXAMPLES := $(CARGO_TARGET_DIR)/release/examples
 
 # llama.cpp is built for this machine's processor: with AVX-512 it reads prompts a third faster. PORTABLE=1, like
 # cargo alone, builds for any x86-64 with AVX2; changing between the two builds llama.cpp anew.
@@ -56,13 +59,15 @@ bench: build ## Measures ingestion of a corpus against the embedder alone (CORPU
 
 bench-embed: build ## Measures how many passages a second the embedder alone makes, by the default file and by the one before.
 	"$(WELLSPRING_BIN)" models pull onnxruntime all-minilm-l6-v2-tokenizer all-minilm-l6-v2-dynamic-int8 all-minilm-l6-v2-int8
-	cargo run --release --locked -p wellspring-embed --example embed_rate
+	$(CARGO_EXAMPLE) embed_rate
+	"$(EXAMPLES)/embed_rate"
 
 bench-generate: export LLAMA_SERVER := $(LLAMA_SERVER)
 bench-generate: export PEER := $(PEER)
 bench-generate: build ## Measures the generator, against llama.cpp's server where one is named (LLAMA_SERVER=/path or PEER=URL, ROUNDS=5, THREADS=2, MODEL=/path).
 	"$(WELLSPRING_BIN)" models pull
-	cargo run --release --locked -p wellspring-generate --example bench_generate
+	$(CARGO_EXAMPLE) bench_generate
+	"$(EXAMPLES)/bench_generate"
 
 isolation: ## Interleaves requests by chance and compares every text with the one written alone (COUNT=1000, MODEL=/path).
 	WELLSPRING_TEST_INTERLEAVINGS=$(or $(COUNT),1000) $(if $(MODEL),WELLSPRING_TEST_ISOLATION_MODEL="$(MODEL)") \
@@ -70,7 +75,8 @@ isolation: ## Interleaves requests by chance and compares every text with the on
 
 bench-poll: packages ## Simulates polling against fixed intervals on a stream of edits (STREAM=/path, with events.jsonl.gz).
 	@test -n "$(STREAM)" || { echo 'make bench-poll: name a stream: make bench-poll STREAM=/path' >&2; exit 1; }
-	cargo run --release --locked -p wellspring-ingest --example simulate_polling -- --commits "$(STREAM)/events.jsonl.gz"
+	$(CARGO_EXAMPLE) simulate_polling
+	"$(EXAMPLES)/simulate_polling" --commits "$(STREAM)/events.jsonl.gz"
 
 deny: ## Checks licences, known holes, sources and vendors of the dependency tree.
 	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny: install it first: cargo install cargo-deny --locked' >&2; exit 1; }

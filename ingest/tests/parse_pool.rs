@@ -147,19 +147,14 @@ async fn i8_a_deadly_document_is_given_up_and_the_others_are_read() {
 }
 
 async fn i8_a_hanging_parse_is_ended() {
-    let pool = pool("deadly-parse-worker", 1).with_timeout(Duration::from_millis(200));
+    let pool = pool("deadly-parse-worker", 1).with_timeout(Duration::from_millis(500));
     let (killed, read) = tokio::join!(
         pool.parse(MediaType::Html, b"hang".to_vec()),
-        // Waits for one attempt of the other, not for all of them.
-        async {
-            let began = Instant::now();
-            let read = pool.parse(MediaType::Html, b"harmless".to_vec()).await;
-            (read, began.elapsed())
-        }
+        pool.parse(MediaType::Html, b"harmless".to_vec())
     );
-    assert!(matches!(killed, Err(ParseError::Killed { .. })));
-    assert!(read.0.is_ok());
-    assert!(read.1 < Duration::from_millis(450), "{:?}", read.1);
+    // What took its whole time once takes nobody's place again.
+    assert!(matches!(killed, Err(ParseError::Killed { attempts: 1, .. })));
+    assert!(read.is_ok());
 }
 
 async fn a_short_text_waits_for_no_other_format() {
