@@ -148,10 +148,8 @@ async fn i8_a_deadly_document_is_given_up_and_the_others_are_read() {
 
 async fn i8_a_hanging_parse_is_ended() {
     let pool = pool("deadly-parse-worker", 1).with_timeout(Duration::from_millis(500));
-    let (killed, read) = tokio::join!(
-        pool.parse(MediaType::Html, b"hang".to_vec()),
-        pool.parse(MediaType::Html, b"harmless".to_vec())
-    );
+    let (killed, read) =
+        tokio::join!(pool.parse(MediaType::Html, b"hang".to_vec()), pool.parse(MediaType::Html, b"harmless".to_vec()));
     // What took its whole time once takes nobody's place again.
     assert!(matches!(killed, Err(ParseError::Killed { attempts: 1, .. })));
     assert!(read.is_ok());

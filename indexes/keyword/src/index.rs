@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::directory::MmapDirectory;
-use tantivy::query::TermSetQuery;
+use tantivy::query::{Query, TermSetQuery};
 use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
@@ -28,7 +28,7 @@ use wellspring_core::view::{
 };
 
 use crate::schema::{CHUNK, Fields};
-use crate::statistics::Lengths;
+use crate::statistics::{Lengths, LiveStatistics};
 use crate::{adjacency, analyser, query};
 
 const INDEX: &str = "index";
@@ -245,26 +245,22 @@ impl Inner {
         let everything = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
         let question = &question[..question.floor_char_boundary(limits::QUERY_BYTES_MAX)];
         let languages = query::languages(&self.fields, &statistics)?;
-        let query = query::build(&self.fields, &searcher, &statistics, collection, question, &languages)?;
-        let query = query.map(|query| match among {
-            Some(chunks) => query::among(&self.fields, query, chunks),
-            None => query,
-        });
-        let (Some(query), 1..) = (query, limit.min(everything)) else {
+        let terms = query::terms(&self.fields, &statistics, question, &languages)?;
+        let limit = limit.min(everything);
+        if terms.is_empty() || limit == 0 {
             return Ok(Vec::new());
-        };
-        // Equal scores are ordered by chunk, and the index knows an order of its own: where the limit falls among
-        // equals, all of them are looked at, so that not the order of writing decides who is within it.
-        let looked_at = limit.max(limits::CANDIDATES_MAX);
-        let mut depth = looked_at.saturating_add(TIES_AT_FIRST);
-        let best = loop {
-            let best = TopDocs::with_limit(depth.min(everything)).order_by_score();
-            let best = searcher.search_with_statistics_provider(&query, &best, &statistics)?;
-            let tied = best.len() == depth && best.get(looked_at - 1).map(score) == best.last().map(score);
-            if !tied || depth >= TIES_MAX {
-                break best;
+        }
+        let best = match among {
+            Some(chunks) => {
+                query::scores(&self.fields, &searcher, &statistics, collection, &terms, chunks).map(|mut scores| {
+                    keep_best(&mut scores, limit);
+                    scores
+                })?
             }
-            depth = depth.saturating_mul(8);
+            None => {
+                let query = query::any_of(&self.fields, &searcher, collection, &terms)?;
+                best_of(&searcher, &statistics, &*query, limit, everything)?
+            }
         };
         let addresses: Vec<DocAddress> = best.iter().map(|(_, address)| *address).collect();
         let phrases = adjacency::phrases(question, &languages);
@@ -277,6 +273,44 @@ impl Inner {
         hits.truncate(limit);
         Ok(hits)
     }
+}
+
+/// The best matches of a query, the limit of them and those behind it that are no worse than the last.
+///
+/// Equal scores are ordered by chunk, and the index knows an order of its own: where the limit falls among equals, all of
+/// them are looked at, so that not the order of writing decides who is within it.
+fn best_of(
+    searcher: &Searcher,
+    statistics: &LiveStatistics<'_>,
+    query: &dyn Query,
+    limit: usize,
+    everything: usize,
+) -> Result<Vec<(f32, DocAddress)>, TantivyError> {
+    let looked_at = looked_at(limit);
+    let mut depth = looked_at.saturating_add(TIES_AT_FIRST);
+    loop {
+        let best = TopDocs::with_limit(depth.min(everything)).order_by_score();
+        let best = searcher.search_with_statistics_provider(query, &best, statistics)?;
+        let tied = best.len() == depth && best.get(looked_at - 1).map(score) == best.last().map(score);
+        if !tied || depth >= TIES_MAX {
+            return Ok(best);
+        }
+        depth = depth.saturating_mul(8);
+    }
+}
+
+/// The same of scores that are known.
+fn keep_best(scores: &mut Vec<(f32, DocAddress)>, limit: usize) {
+    scores.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if let Some(least) = scores.get(looked_at(limit) - 1).map(score) {
+        let kept = scores.iter().take_while(|scored| score(scored) >= least).count();
+        scores.truncate(kept.min(TIES_MAX));
+    }
+}
+
+/// How many of the best are compared by their phrases too.
+fn looked_at(limit: usize) -> usize {
+    limit.max(limits::CANDIDATES_MAX)
 }
 
 fn score(best: &(f32, DocAddress)) -> f32 {

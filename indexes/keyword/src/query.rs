@@ -7,13 +7,14 @@
 //! - A match has at least one of the terms, and is of the collection; the collection adds nothing to a score.
 //! - At most [`limits::QUERY_TERMS_MAX`] terms are looked up, the rarest of a longer question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::query::{
-    Bm25StatisticsProvider, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery,
+    Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption, Term};
-use tantivy::{Searcher, TantivyError};
+use tantivy::{DocAddress, DocId, DocSet, Searcher, SegmentReader, TERMINATED, TantivyError};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::limits;
@@ -110,45 +111,110 @@ pub(crate) fn rarity(all: f32, having: f32) -> f32 {
     (1.0 + (all - having + 0.5) / (having + 0.5)).ln()
 }
 
-/// The query for a question; `None` when it has no searchable word.
-pub(crate) fn build(
+/// The terms of a question with what each counts; none when it has no searchable word.
+pub(crate) fn terms(
     fields: &Fields,
-    searcher: &Searcher,
     statistics: &LiveStatistics<'_>,
-    collection: &CollectionName,
     question: &str,
     languages: &[Language],
-) -> Result<Option<Box<dyn Query>>, TantivyError> {
+) -> Result<Vec<(Term, f32)>, TantivyError> {
     // In order, because sums of floats depend on it: the same question must score the same every time.
     let mut terms = weighed(fields.text, statistics, asked(question, languages))?;
     if terms.len() > limits::QUERY_TERMS_MAX {
         terms = rarest(fields, statistics, terms)?;
     }
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(terms.len());
-    for (text, count) in &terms {
-        let term = TermQuery::new(Term::from_field_text(fields.text, text), IndexRecordOption::WithFreqs);
-        clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), *count))));
-    }
-    if clauses.is_empty() {
-        return Ok(None);
-    }
+    Ok(terms.into_iter().map(|(text, count)| (Term::from_field_text(fields.text, &text), count)).collect())
+}
+
+/// The query for the chunks of a collection that have any of the terms.
+pub(crate) fn any_of(
+    fields: &Fields,
+    searcher: &Searcher,
+    collection: &CollectionName,
+    terms: &[(Term, f32)],
+) -> Result<Box<dyn Query>, TantivyError> {
+    let clause = |(term, count): &(Term, f32)| -> (Occur, Box<dyn Query>) {
+        let term = TermQuery::new(term.clone(), IndexRecordOption::WithFreqs);
+        (Occur::Should, Box::new(BoostQuery::new(Box::new(term), *count)))
+    };
+    let clauses: Vec<_> = terms.iter().map(clause).collect();
     let words = BooleanQuery::new(clauses);
     let collection = fields.collection_term(collection);
     let everything: u64 = searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum();
     if searcher.doc_freq(&collection)? == everything {
         // Without a filter that nothing fails, tantivy skips what cannot reach the best.
-        return Ok(Some(Box::new(words)));
+        return Ok(Box::new(words));
     }
     let inside = TermQuery::new(collection, IndexRecordOption::Basic);
     let inside = ConstScoreQuery::new(Box::new(inside), 0.0);
-    Ok(Some(Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, Box::new(words))]))))
+    Ok(Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, Box::new(words))])))
 }
 
-/// A query among some chunks alone; which ones adds nothing to a score.
-pub(crate) fn among(fields: &Fields, query: Box<dyn Query>, chunks: &[ChunkId]) -> Box<dyn Query> {
-    let inside = TermSetQuery::new(chunks.iter().map(|chunk| fields.chunk_term(chunk)));
-    let inside = ConstScoreQuery::new(Box::new(inside), 0.0);
-    Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(inside)), (Occur::Must, query)]))
+/// What BM25 gives those of `chunks` that are in a collection and have any of the terms, in no order. Each term is followed to
+/// these chunks and no further: a query over all the terms would weigh some thousand neighbours of each.
+pub(crate) fn scores(
+    fields: &Fields,
+    searcher: &Searcher,
+    statistics: &LiveStatistics<'_>,
+    collection: &CollectionName,
+    terms: &[(Term, f32)],
+    chunks: &[ChunkId],
+) -> Result<Vec<(f32, DocAddress)>, TantivyError> {
+    let mut weights = Vec::with_capacity(terms.len());
+    for (term, count) in terms {
+        weights.push(Bm25Weight::for_terms(statistics, std::slice::from_ref(term))?.boost_by(*count));
+    }
+    let collection = fields.collection_term(collection);
+    let chunks: BTreeSet<Term> = chunks.iter().map(|chunk| fields.chunk_term(chunk)).collect();
+    let mut found = Vec::new();
+    for (segment, ordinal) in searcher.segment_readers().iter().zip(0..) {
+        let places = places(segment, &collection, &chunks)?;
+        if places.is_empty() {
+            continue;
+        }
+        let (index, norms) = (segment.inverted_index(fields.text)?, segment.get_fieldnorms_reader(fields.text)?);
+        let mut scores = vec![0.0; places.len()];
+        for ((term, _), weight) in terms.iter().zip(&weights) {
+            let Some(mut postings) = index.read_postings(term, IndexRecordOption::WithFreqs)? else { continue };
+            for (&place, score) in places.iter().zip(&mut scores) {
+                if reach(&mut postings, place) {
+                    *score += weight.score(norms.fieldnorm_id(place), postings.term_freq());
+                }
+            }
+        }
+        let matching = places.into_iter().zip(scores).filter(|(_, score)| *score > 0.0);
+        found.extend(matching.map(|(place, score)| (score, DocAddress::new(ordinal, place))));
+    }
+    Ok(found)
+}
+
+/// Where live chunks of a collection are in a segment, in order.
+fn places(segment: &SegmentReader, collection: &Term, chunks: &BTreeSet<Term>) -> Result<Vec<DocId>, TantivyError> {
+    let Some(first) = chunks.first() else { return Ok(Vec::new()) };
+    let (index, collections) = (segment.inverted_index(first.field())?, segment.inverted_index(collection.field())?);
+    let mut places = Vec::new();
+    for chunk in chunks {
+        let Some(mut postings) = index.read_postings(chunk, IndexRecordOption::Basic)? else { continue };
+        while postings.doc() != TERMINATED {
+            places.push(postings.doc());
+            postings.advance();
+        }
+    }
+    places.retain(|place| segment.alive_bitset().is_none_or(|alive| alive.is_alive(*place)));
+    places.sort_unstable();
+    let Some(mut inside) = collections.read_postings(collection, IndexRecordOption::Basic)? else {
+        return Ok(Vec::new());
+    };
+    places.retain(|place| reach(&mut inside, *place));
+    Ok(places)
+}
+
+/// Goes on to a place, which is never before the last one; whether it is among the postings.
+fn reach(postings: &mut SegmentPostings, place: DocId) -> bool {
+    if postings.doc() < place {
+        postings.seek(place);
+    }
+    postings.doc() == place
 }
 
 /// The terms that the fewest chunks have, of those that any has.

@@ -90,6 +90,15 @@ pub async fn searches_and_writes(view: &impl KeywordView) {
     assert_eq!(among(&[both[1].chunk]).await, both[1..], "with the score it has among all");
     assert_eq!(among(&[both[1].chunk, both[0].chunk]).await, both);
     assert!(among(&[]).await.is_empty());
+    // Whichever are looked at, and however often one is named.
+    let question = "money river bank";
+    for hit in view.matching(&collection("docs"), question, 10).await.unwrap() {
+        let (docs, other) = (collection("docs"), collection("other"));
+        let alone = view.matching_among(&docs, question, &[hit.chunk, hit.chunk, chunk(99)], 10).await.unwrap();
+        assert_eq!(alone.iter().map(|hit| hit.chunk).collect::<Vec<_>>(), [hit.chunk]);
+        assert!((alone[0].score - hit.score).abs() < 1e-5, "{alone:?} and {hit:?}");
+        assert!(view.matching_among(&other, question, &[hit.chunk], 10).await.unwrap().is_empty());
+    }
 
     // Replaced by id, removed, unknown removals no error.
     view.apply(upserts([entry(1, "docs", "Deserts are dry.")])).await.unwrap();
