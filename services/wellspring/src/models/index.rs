@@ -98,10 +98,10 @@ impl PackageIndex {
         Err(IndexError::NoClient)
     }
 
-    /// A client at a path.
+    /// A client that is a script for the shell.
     #[cfg(test)]
-    pub(super) fn at(program: &Path) -> Self {
-        Self { command: vec![program.display().to_string()], fetched: None }
+    pub(super) fn script(path: &Path) -> Self {
+        Self { command: vec!["sh".to_owned(), path.display().to_string()], fetched: None }
     }
 
     /// Brings the file at `part` to the end of the source's last part.

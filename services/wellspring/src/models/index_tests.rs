@@ -1,7 +1,5 @@
 //! A package client that is a small script: it copies a wheel we made to where it is told.
 
-use std::os::unix::fs::PermissionsExt;
-
 use zip::write::SimpleFileOptions;
 
 use super::super::progress::tests::Heard;
@@ -25,12 +23,12 @@ impl Shelf {
         let shelf = Self(tempfile::tempdir().unwrap());
         shelf.put("ours-part1", &wheel("ours/part1.bin", &CONTENT[..1000]));
         shelf.put("ours-part2", &wheel("ours/part2.bin", &CONTENT[1000..]));
-        let script = "#!/bin/sh\nhere=$(dirname \"$0\")\necho \"$@\" >> \"$here/log\"\nfor word; do last=$word; done\n\
+        // Read by the shell rather than run: a test that starts a process meanwhile would hold a file that was just written
+        // open for a moment, and such a file cannot be run.
+        let script = "here=$(dirname \"$0\")\necho \"$@\" >> \"$here/log\"\nfor word; do last=$word; done\n\
             while [ \"$1\" != -d ]; do shift; done\n\
             cp \"$here/${last%%==*}.wheel\" \"$2/made-1.0-py3-none-any.whl\" || { echo no such package >&2; exit 1; }\n";
-        let client = shelf.0.path().join("client");
-        fs::write(&client, script).unwrap();
-        fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(shelf.0.path().join("client"), script).unwrap();
         shelf
     }
 
@@ -40,7 +38,7 @@ impl Shelf {
 
     /// The client.
     pub(in crate::models) fn index(&self) -> PackageIndex {
-        PackageIndex::at(&self.0.path().join("client"))
+        PackageIndex::script(&self.0.path().join("client"))
     }
 
     fn asked(&self) -> Vec<String> {
