@@ -47,6 +47,7 @@ fn check_all() -> ExitCode {
         feeds::an_article_that_fails_for_now_does_not_replace_what_was_read,
         feeds::articles_that_cannot_be_asked_for_are_told_and_asked_again_when_a_person_wants_it,
         feeds::an_article_whose_host_may_not_be_asked_says_so,
+        feeds::what_failed_is_told_before_what_is_only_to_know,
         feeds::entries_are_read_although_the_host_of_their_articles_is_dead,
         feeds::a_broken_feed_deletes_nothing_and_says_so,
         feeds::a_feed_that_is_gone_for_good_is_asked_once_a_day,

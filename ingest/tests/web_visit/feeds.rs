@@ -211,6 +211,16 @@ pub(crate) async fn an_article_whose_host_may_not_be_asked_says_so() {
     assert_eq!(world.store.text("s/a"), "<p>whole", "once it is named, it is asked");
 }
 
+pub(crate) async fn what_failed_is_told_before_what_is_only_to_know() {
+    let mut world = feed_of(true);
+    let broken_off = rss("", &[item("a", "summary")]).replace("</channel></rss>", "<item><tit");
+    serve(&world, &broken_off);
+    world.web.says("https://example.org/a", Reply::Fails(FetchErrorKind::Unreachable));
+    let errors = world.visit().await.visit.errors;
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with("https://example.org/a: ") && errors[1].contains("breaks off"), "{errors:?}");
+}
+
 pub(crate) async fn entries_are_read_although_the_host_of_their_articles_is_dead() {
     for (kind, requests) in [(FetchErrorKind::Unreachable, 5), (FetchErrorKind::Throttled(None), 1)] {
         let mut world = feed_of(true);

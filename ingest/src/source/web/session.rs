@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - Every request and every write of a visit passes here: its bounds are kept in one place.
-//! - A reason that is recorded is short, names an address without its query, and carries nothing of a document.
+//! - A reason that is recorded is short, names an address without its query, and carries nothing of a document. The
+//!   weightiest come first, and are kept where there is no room for all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,17 @@ use crate::source::registry::VisitOutcome;
 /// The visit ends here; its reason is recorded. Only [`Session`] makes one.
 #[derive(Debug)]
 pub(super) struct Halted(());
+
+/// What a recorded reason says, the weightiest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// Why the visit ended.
+    Halted,
+    /// Why an item was passed over.
+    Failed,
+    /// Something to know.
+    Noted,
+}
 
 /// How an address is asked.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +85,8 @@ pub(super) struct Session<'a> {
     stop: CancellationToken,
     began: Instant,
     failures_in_a_row: u32,
+    /// Of the visit's reasons, in their order.
+    weights: Vec<Weight>,
     pending: Vec<Pending>,
     pending_bytes: usize,
 }
@@ -116,6 +130,7 @@ impl<'a> Session<'a> {
             stop,
             began: Instant::now(),
             failures_in_a_row: 0,
+            weights: Vec::new(),
             pending: Vec::new(),
             pending_bytes: 0,
         }
@@ -123,23 +138,28 @@ impl<'a> Session<'a> {
 
     /// Ends the visit, for a reason that is recorded.
     pub(super) fn halt(&mut self, reason: impl Into<String>) -> Halted {
-        self.note(reason);
+        self.record(Weight::Halted, reason.into());
         Halted(())
     }
 
-    /// Records a reason, as far as there is room.
+    /// Records something to know.
     pub(super) fn note(&mut self, reason: impl Into<String>) {
-        if self.visit.errors.len() < limits::VISIT_ERRORS_MAX {
-            let mut reason = reason.into();
-            reason.truncate(reason.floor_char_boundary(limits::VISIT_ERROR_BYTES_MAX));
-            self.visit.errors.push(reason);
-        }
+        self.record(Weight::Noted, reason.into());
     }
 
     /// Counts an item that was passed over.
     pub(super) fn fail(&mut self, url: &str, reason: &str) {
         self.visit.failed += 1;
-        self.note(format!("{}: {reason}", shown(url)));
+        self.record(Weight::Failed, format!("{}: {reason}", shown(url)));
+    }
+
+    fn record(&mut self, weight: Weight, mut reason: String) {
+        reason.truncate(reason.floor_char_boundary(limits::VISIT_ERROR_BYTES_MAX));
+        let place = self.weights.partition_point(|other| *other <= weight);
+        self.weights.insert(place, weight);
+        self.visit.errors.insert(place, reason);
+        self.weights.truncate(limits::VISIT_ERRORS_MAX);
+        self.visit.errors.truncate(limits::VISIT_ERRORS_MAX);
     }
 
     /// What the host of an address says to robots. A visit that a person asked for does not put up with a host that could
