@@ -32,23 +32,17 @@ pub(super) fn name(data_dir: &Path, watch: &[PathBuf]) -> anyhow::Result<Vec<Wat
     let mut folders: Vec<WatchedFolder> = Vec::new();
     for path in watch {
         let root = match path.canonicalize() {
-            Ok(root) => root,
-            Err(error) => {
-                // A disk that is not there today: it was watched before, its documents are kept and it is waited for.
-                let away = std::path::absolute(path).ok().filter(|path| named.values().any(|known| known == path));
-                let Some(root) = away else {
-                    let attempted = format!("could not watch {}: name a folder that exists", path.display());
-                    return Err(error).context(attempted);
-                };
-                let name = named.iter().find(|(_, known)| **known == root).map(|(name, _)| name.clone());
-                let name = name.unwrap_or_default().parse().context("a folder's name")?;
-                folders.push(WatchedFolder { name, root });
-                continue;
+            Ok(root) if !root.is_dir() => {
+                bail!("could not watch {}: it is not a folder; `wellspring add` takes single files", path.display());
             }
+            Ok(root) => root,
+            // A disk that is not there today: it was watched before, its documents are kept and it is waited for.
+            Err(error) => std::path::absolute(path)
+                .ok()
+                .filter(|path| named.values().any(|known| known == path))
+                .ok_or(error)
+                .with_context(|| format!("could not watch {}: name a folder that exists", path.display()))?,
         };
-        if !root.is_dir() {
-            bail!("could not watch {}: it is not a folder; `wellspring add` takes single files", path.display());
-        }
         if data_dir.canonicalize().is_ok_and(|data| data == root) {
             bail!("could not watch {}: it is the data folder; name another with --data-dir", path.display());
         }
@@ -111,5 +105,21 @@ mod tests {
         assert_eq!(names(&[second]), ["my-docs-2"]);
         assert_eq!(names(&[make("push")]), ["push-2"]);
         assert!(name(data.path(), &[first.clone(), first]).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_away_is_waited_for_where_it_was_watched_before() {
+        let data = tempfile::tempdir().unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let folder = files.path().canonicalize().unwrap().join("notes");
+        let watch = std::slice::from_ref(&folder);
+        assert!(name(data.path(), watch).unwrap_err().to_string().contains("name a folder that exists"));
+        std::fs::create_dir(&folder).unwrap();
+        let there = name(data.path(), watch).unwrap();
+        std::fs::remove_dir(&folder).unwrap();
+        let away = name(data.path(), watch).unwrap();
+        assert_eq!((&away[0].name, &away[0].root), (&there[0].name, &folder));
+        let twice = name(data.path(), &[folder.clone(), folder]).unwrap_err();
+        assert!(twice.to_string().contains("overlap"), "{twice}");
     }
 }
