@@ -252,10 +252,9 @@ impl Inner {
         }
         let best = match among {
             Some(chunks) => {
-                query::scores(&self.fields, &searcher, &statistics, collection, &terms, chunks).map(|mut scores| {
-                    keep_best(&mut scores, limit);
-                    scores
-                })?
+                let mut scores = query::scores(&self.fields, &searcher, &statistics, collection, &terms, chunks)?;
+                keep_best(&mut scores, limit);
+                scores
             }
             None => {
                 let query = query::any_of(&self.fields, &searcher, collection, &terms)?;
