@@ -19,12 +19,19 @@ pub struct Shape {
     pub exact_points_max: usize,
     /// What a walk through the graph compares.
     pub quantisation: Quantisation,
+    /// Bytes of the vendor's log beyond which the index is reopened without it.
+    pub log_bytes_max: u64,
 }
 
 impl Shape {
     /// The default layout for vectors of so many values.
     pub fn of(dimension: usize) -> Self {
-        Self { dimension, exact_points_max: limits::VECTOR_EXACT_POINTS_MAX, quantisation: Quantisation::Off }
+        Self {
+            dimension,
+            exact_points_max: limits::VECTOR_EXACT_POINTS_MAX,
+            quantisation: Quantisation::Off,
+            log_bytes_max: limits::VECTOR_LOG_BYTES_MAX,
+        }
     }
 }
 

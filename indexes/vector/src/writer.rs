@@ -10,7 +10,7 @@
 //! - One write runs at a time, and no flush runs beside a write.
 //! - I-3: a commit flushes first and writes the checkpoint last. While the mark lies there, no checkpoint counts at the
 //!   next opening; it is taken away after a flush and a sync of every file.
-//! - One rearrangement runs at a time, and the index is not replaced while it runs: a writer that waits for the lock would
+//! - One rearrangement runs at a time, and the index is not replaced while it reads: a writer that waits for the lock would
 //!   keep searches from taking it.
 
 use std::fs::{self, File};
@@ -180,9 +180,7 @@ impl Inner {
         if writer.rearranging {
             return Ok(());
         }
-        if self.read(Shard::log_bytes)? > limits::VECTOR_LOG_BYTES_MAX {
-            self.replace(|| writer.reopen(&self.dir))?;
-        }
+        self.shorten_log(&mut writer)?;
         if writer.changed >= self.shape.exact_points_max
             && self.read(Shard::extent)?.points > self.shape.exact_points_max
         {
@@ -196,6 +194,15 @@ impl Inner {
         let mut writer = self.settled();
         self.replace(|| writer.recreate(&self.dir))?;
         writer.broken = false;
+        Ok(())
+    }
+
+    /// Reopens the index without its log where that has grown long. Whoever calls has flushed, and no rearrangement reads
+    /// the index.
+    fn shorten_log(&self, writer: &mut Writer) -> Result<(), ViewError> {
+        if self.read(Shard::log_bytes)? > self.shape.log_bytes_max {
+            self.replace(|| writer.reopen(&self.dir))?;
+        }
         Ok(())
     }
 
@@ -238,7 +245,10 @@ impl Inner {
         let settled = outcome
             .and_then(|()| self.read(Shard::flush))
             .and_then(|()| self.read(|shard| shard.sync(Durable::Contents)))
-            .and_then(|()| unmark(&self.dir));
+            .and_then(|()| unmark(&self.dir))
+            // The log of all that was written meanwhile: left to the next write, it would be that one's searches that meet
+            // an index whose pages must be read again.
+            .and_then(|()| self.shorten_log(&mut writer));
         if let Err(error) = settled {
             // The mark stays, and the next opening fills the index anew.
             writer.broken = true;

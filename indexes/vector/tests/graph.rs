@@ -231,6 +231,29 @@ async fn quantised_vectors_choose_and_the_vectors_themselves_decide() {
 }
 
 #[tokio::test]
+async fn a_log_that_grew_while_the_graph_was_made_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape { exact_points_max: EXACT_POINTS_MAX, log_bytes_max: 0, ..Shape::of(DIMENSION) };
+    let view = EdgeVectors::open(folder.path(), shape).unwrap();
+    let opened = openings(folder.path());
+    let mut random = Random(7);
+    let upserts = (0..4_000).map(|n| entry(n, random.direction())).collect();
+    view.apply(Change { upserts, removals: Vec::new() }).await.unwrap();
+    view.commit(Publication(1)).await.unwrap();
+    view.settled().await.unwrap();
+    assert_eq!(openings(folder.path()), opened + 2, "once by the commit and once after the graph");
+    assert_eq!(view.count().await.unwrap(), 4_000);
+    assert!(view.count_in_graphs().await.unwrap() > 3_000);
+}
+
+/// How many times the index was opened: the upper half of the numbers with which its log begins.
+fn openings(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder.join("shard/wal")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_prefix("closed-")?.parse::<u64>().ok()).max().unwrap() >> 32
+}
+
+#[tokio::test]
 async fn clearing_waits_for_the_graph_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let view = open(folder.path());
