@@ -4,6 +4,7 @@
 //! - A text longer than the model could ever read is cut before it is queued, so that its length costs nothing.
 //! - The same text is cut at the same place whatever it is batched with.
 
+use std::iter;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use wellspring_core::limits;
 
 use crate::model::{Model, OnnxModel, counting_tokenizer};
 use crate::pool::{Pool, Text};
+use crate::queue::Duty;
 use crate::{files, runtime};
 
 /// Where the embedder's files lie; their hashes are the caller's to check.
@@ -29,8 +31,9 @@ pub struct EmbedderFiles {
 /// How the embedder uses the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedderOptions {
-    /// Sessions, each with one thread; one a core is fastest. Each holds the weights unpacked, about 120 MB for
-    /// all-MiniLM-L6-v2.
+    /// Threads that may compute at once for questions, and as many for passages; one a core is fastest. Each has a
+    /// session of its own, and there is one session more: the first serves questions alone and the last passages alone.
+    /// A session holds the weights unpacked: 40 MB for the default model.
     pub threads: usize,
     /// Tokens of one run, padding included.
     pub run_tokens_max: usize,
@@ -61,8 +64,14 @@ impl OnnxEmbedder {
         let tokenizer = files::read(&files.tokenizer, "tokenizer")?;
         // Every model thread tokenizes for itself; the vendor's own thread pool would only compete with them.
         tokenizers::utils::parallelism::set_parallelism(false);
-        let models = (0..options.threads.max(1))
-            .map(|_| Ok(Box::new(OnnxModel::new(&environment, &weights, &tokenizer, &space)?) as Box<dyn Model>))
+        let duties = iter::once(Duty::Interactive)
+            .chain(iter::repeat_n(Duty::Both, options.threads.saturating_sub(1)))
+            .chain(iter::once(Duty::Bulk));
+        let models = duties
+            .map(|duty| {
+                let model = OnnxModel::new(&environment, &weights, &tokenizer, &space)?;
+                Ok((Box::new(model) as Box<dyn Model>, duty))
+            })
             .collect::<Result<_, EmbedError>>()?;
         Ok(Self {
             tokenizer: counting_tokenizer(&tokenizer)?,

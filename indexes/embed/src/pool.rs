@@ -5,16 +5,18 @@
 //! - Results come back in the order of the texts, whichever threads ran them.
 //! - A text that a model refuses fails its own caller, not a neighbour in the same run.
 //! - A caller that hangs up takes its waiting texts along.
+//! - A question never waits for the end of a bulk run, nor for its share of a core beside one: one thread serves the
+//!   interactive lane alone, and threads that may be in a bulk run give way to it (docs/adr/0025-questions-first.md).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedding, Lane};
+use wellspring_core::limits;
 
 use crate::model::Model;
-use crate::queue::{Job, Place, Queue, Reply, Request, stopped};
+use crate::queue::{Duty, Job, Place, Queue, Reply, Request, stopped};
 
 /// A text with an estimate of its tokens, by which short ones share a run.
 pub(crate) struct Text {
@@ -31,17 +33,20 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts one thread a model.
-    pub(crate) fn start(models: Vec<Box<dyn Model>>, run_tokens_max: usize) -> Result<Self, EmbedError> {
+    /// Starts one thread a model, with its duty.
+    pub(crate) fn start(models: Vec<(Box<dyn Model>, Duty)>, run_tokens_max: usize) -> Result<Self, EmbedError> {
         let queue = Arc::new(Queue::new(run_tokens_max));
-        let alive = Arc::new(AtomicUsize::new(models.len()));
+        let alive = Arc::new(Mutex::new(models.iter().map(|(_, duty)| *duty).collect()));
         let mut pool = Self { queue: Arc::clone(&queue), threads: Vec::new() };
-        for (index, mut model) in models.into_iter().enumerate() {
-            let leaving = Leaving { queue: Arc::clone(&queue), alive: Arc::clone(&alive) };
+        for (index, (mut model, duty)) in models.into_iter().enumerate() {
+            let leaving = Leaving { queue: Arc::clone(&queue), duty, alive: Arc::clone(&alive) };
             let thread = thread::Builder::new()
                 .name(format!("embed-{index}"))
                 .spawn(move || {
-                    while let Some(run) = leaving.queue.take() {
+                    if duty != Duty::Interactive {
+                        give_way();
+                    }
+                    while let Some(run) = leaving.queue.take(leaving.duty) {
                         answer(model.as_mut(), run);
                     }
                 })
@@ -110,18 +115,35 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Closes the queue when the last model thread leaves it, however it leaves: callers must not wait for nobody.
+/// Closes the queue when the last thread that serves a lane leaves it, however it leaves: callers must not wait for
+/// nobody.
 struct Leaving {
     queue: Arc<Queue>,
-    alive: Arc<AtomicUsize>,
+    duty: Duty,
+    /// The duties of all threads that have not left.
+    alive: Arc<Mutex<Vec<Duty>>>,
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // Nothing panics while holding the lock.
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = alive.iter().position(|duty| *duty == self.duty) {
+            alive.swap_remove(place);
+        }
+        let is_served = |lane| alive.iter().any(|duty| duty.lanes().contains(lane));
+        if !self.duty.lanes().iter().all(is_served) {
             self.queue.close();
         }
     }
+}
+
+/// Lowers the priority of the calling thread, for good.
+fn give_way() {
+    // Elsewhere a priority is the whole process's. Nothing but times depends on it, so a system that refuses is left as
+    // it is.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(limits::BACKGROUND_NICENESS);
 }
 
 /// Runs a model and sends the results. A run that fails is repeated text by text.

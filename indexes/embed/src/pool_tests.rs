@@ -36,10 +36,20 @@ struct Stage {
 }
 
 fn stage() -> Stage {
+    stage_with(&[])
+}
+
+/// One model for every text, and more besides, which are never told to go on.
+fn stage_with(more: &[Duty]) -> Stage {
     let (runs_sender, runs) = mpsc::channel();
     let (go, go_receiver) = mpsc::channel();
-    let model = Scripted { runs: runs_sender, go: go_receiver };
-    Stage { pool: Arc::new(Pool::start(vec![Box::new(model)], 100).unwrap()), runs, go }
+    let mut models: Vec<(Box<dyn Model>, Duty)> = Vec::new();
+    for duty in more {
+        let model = Scripted { runs: runs_sender.clone(), go: mpsc::channel().1 };
+        models.push((Box::new(model), *duty));
+    }
+    models.push((Box::new(Scripted { runs: runs_sender, go: go_receiver }), Duty::Both));
+    Stage { pool: Arc::new(Pool::start(models, 100).unwrap()), runs, go }
 }
 
 fn texts(words: &[&str]) -> Vec<Text> {
@@ -118,6 +128,52 @@ async fn a_pool_whose_last_thread_died_says_so() {
     let stage = stage();
     let died = stage.pool.embed(texts(&["panic"]), Lane::Bulk).await.unwrap_err();
     assert_eq!(died.kind(), EmbedErrorKind::Stopped);
+    let after = stage.pool.embed(texts(&["next"]), Lane::Bulk).await.unwrap_err();
+    assert_eq!(after.kind(), EmbedErrorKind::Stopped);
+}
+
+#[tokio::test]
+async fn a_question_is_embedded_while_every_other_thread_is_in_a_bulk_run() {
+    let stage = stage_with(&[Duty::Interactive]);
+    let busy = occupy(&stage).await;
+    for question in ["why", "where"] {
+        stage.pool.embed(texts(&[question]), Lane::Interactive).await.unwrap();
+        assert_eq!(stage.runs.recv().unwrap(), [question]);
+    }
+    stage.go.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn threads_that_may_be_in_a_bulk_run_give_way_and_the_one_for_questions_does_not() {
+    let nice = || rustix::process::getpriority_process(None).unwrap();
+    let (priorities_sender, priorities) = mpsc::channel();
+    let models = [Duty::Interactive, Duty::Bulk]
+        .map(|duty| (Box::new(Prioritised(priorities_sender.clone())) as Box<dyn Model>, duty));
+    let pool = Pool::start(models.into(), 100).unwrap();
+    pool.embed(texts(&["question"]), Lane::Interactive).await.unwrap();
+    assert_eq!(priorities.recv().unwrap(), nice());
+    pool.embed(texts(&["passage"]), Lane::Bulk).await.unwrap();
+    assert_eq!(priorities.recv().unwrap(), (nice() + wellspring_core::limits::BACKGROUND_NICENESS).min(19));
+}
+
+/// Tells the priority of the thread that it runs on.
+#[cfg(target_os = "linux")]
+struct Prioritised(mpsc::Sender<i32>);
+
+#[cfg(target_os = "linux")]
+impl Model for Prioritised {
+    fn embed(&mut self, texts: &[String]) -> Result<Vec<Embedding>, EmbedError> {
+        self.0.send(rustix::process::getpriority_process(None).unwrap()).unwrap();
+        Ok(texts.iter().map(|text| direction(text.len())).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_nobody_embeds_passages_in_any_longer_says_that_it_stopped() {
+    let stage = stage_with(&[Duty::Interactive]);
+    stage.pool.embed(texts(&["panic"]), Lane::Bulk).await.unwrap_err();
     let after = stage.pool.embed(texts(&["next"]), Lane::Bulk).await.unwrap_err();
     assert_eq!(after.kind(), EmbedErrorKind::Stopped);
 }

@@ -1,11 +1,11 @@
 //! Which texts does a model thread take next?
 //!
 //! Two lanes, each bounded by [`limits::EMBED_QUEUE_MAX`] places; a text holds its place until a thread takes it or
-//! its caller withdraws it.
+//! its caller withdraws it. A thread has a duty: the lanes that it serves.
 //!
 //! Invariants:
 //! - A lane never holds more texts than it has places (I-7).
-//! - The interactive lane is emptied before the bulk lane is looked at.
+//! - A thread that serves both lanes empties the interactive one before it looks at the other.
 //! - Texts of one run come from one lane, in order, and fit the token budget together, padding included; a text
 //!   that does not fit goes alone.
 //! - A text whose caller hung up is never run.
@@ -16,6 +16,28 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wellspring_core::embedding::{EmbedError, EmbedErrorKind, Embedding, Lane};
 use wellspring_core::limits;
+
+/// Which lanes a thread serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// The interactive lane alone: such a thread is never in a bulk run when somebody asks.
+    Interactive,
+    /// The interactive lane, and the bulk lane while that is empty.
+    Both,
+    /// The bulk lane alone.
+    Bulk,
+}
+
+impl Duty {
+    /// The lanes, in the order in which they are looked at.
+    pub(crate) fn lanes(self) -> &'static [Lane] {
+        match self {
+            Self::Interactive => &[Lane::Interactive],
+            Self::Both => &[Lane::Interactive, Lane::Bulk],
+            Self::Bulk => &[Lane::Bulk],
+        }
+    }
+}
 
 /// What a caller waits for.
 pub(crate) type Reply = Result<Embedding, EmbedError>;
@@ -121,7 +143,8 @@ impl Queue {
         }
         state.lane(request.lane).push_back(Entry { request, tokens, job, _place: place });
         drop(state);
-        self.filled.notify_one();
+        // All, since one alone might serve the other lane; they are few, and rest only when there is nothing to do.
+        self.filled.notify_all();
         Ok(())
     }
 
@@ -130,15 +153,15 @@ impl Queue {
         self.state().lane(request.lane).retain(|entry| entry.request != request);
     }
 
-    /// Blocks until there is a run to do; `None` once the queue is closed.
-    pub(crate) fn take(&self) -> Option<Vec<Job>> {
+    /// Blocks until there is a run to do for a thread of this duty; `None` once the queue is closed.
+    pub(crate) fn take(&self, duty: Duty) -> Option<Vec<Job>> {
         let mut state = self.state();
         loop {
             if state.closed {
                 return None;
             }
-            for lane in [Lane::Interactive, Lane::Bulk] {
-                let run = take_run(state.lane(lane), self.run_tokens_max);
+            for lane in duty.lanes() {
+                let run = take_run(state.lane(*lane), self.run_tokens_max);
                 if !run.is_empty() {
                     return Some(run);
                 }
@@ -211,7 +234,7 @@ mod tests {
     }
 
     fn take(queue: &Queue) -> Vec<String> {
-        queue.take().unwrap().into_iter().map(|job| job.text).collect()
+        queue.take(Duty::Both).unwrap().into_iter().map(|job| job.text).collect()
     }
 
     #[test]
@@ -233,6 +256,16 @@ mod tests {
         let _person = push(&queue, Lane::Interactive, "question", 10);
         assert_eq!(take(&queue), ["question"]);
         assert_eq!(take(&queue), ["first"]);
+    }
+
+    #[test]
+    fn a_thread_takes_from_the_lanes_of_its_duty_alone() {
+        let queue = Queue::new(10);
+        let _bulk = [push(&queue, Lane::Bulk, "first", 10), push(&queue, Lane::Bulk, "second", 10)];
+        let _people = [push(&queue, Lane::Interactive, "why", 10), push(&queue, Lane::Interactive, "where", 10)];
+        let order =
+            [Duty::Bulk, Duty::Interactive, Duty::Both, Duty::Both].map(|duty| queue.take(duty).unwrap().remove(0));
+        assert_eq!(order.map(|job| job.text), ["first", "why", "where", "second"]);
     }
 
     #[test]
@@ -271,7 +304,7 @@ mod tests {
         let queue = Queue::new(100);
         let mut waiting = push(&queue, Lane::Bulk, "waiting", 10);
         queue.close();
-        assert!(queue.take().is_none());
+        assert!(queue.take(Duty::Both).is_none());
         assert!(waiting.try_recv().is_err());
         assert_eq!(queue.places_now(Lane::Bulk, 1).err().unwrap().kind(), EmbedErrorKind::Stopped);
     }
