@@ -4,6 +4,8 @@
 //! - Reading never sees half a publication: each call is one transaction.
 //! - A deleted document is absent from the acknowledgement of its deletion on.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -165,6 +167,15 @@ pub trait CatalogReader: Send + Sync {
         chunks: &[ChunkId],
         filter: &Filter,
     ) -> Result<Vec<Passage>, CatalogError>;
+
+    /// Which of these chunks are of documents whose access labels keep them from whoever brings the filter's labels. Its
+    /// demands do not count.
+    async fn hidden(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<HashSet<ChunkId>, CatalogError>;
 
     /// The published chunks of all documents that the filter admits; `None` when there are more than `limit`.
     async fn chunks_admitted(

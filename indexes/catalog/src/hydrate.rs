@@ -5,6 +5,8 @@
 //! - Whether a document is admitted is decided by [`Filter::admits`] and nowhere else; the statements here only leave out
 //!   early what it would refuse.
 
+use std::collections::HashSet;
+
 use futures::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -47,6 +49,37 @@ impl SqliteCatalog {
         .await?;
         let passages = rows.iter().filter_map(|row| passage(row, filter).transpose());
         passages.collect()
+    }
+
+    pub(crate) async fn chunks_hidden(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<HashSet<ChunkId>, Trouble> {
+        let mut read = self.begin_read().await?;
+        let rows = sqlx::query(
+            "SELECT chunk.id, revision.attributes ->> 'acl' AS acl, newest.attributes ->> 'acl' AS newest_acl
+             FROM json_each(?1) AS wanted
+             CROSS JOIN chunk ON chunk.id = unhex(wanted.value)
+             CROSS JOIN document ON document.id = chunk.document AND document.collection = ?2
+             CROSS JOIN revision ON revision.document = chunk.document AND revision.revision = chunk.revision
+             LEFT JOIN revision AS newest ON newest.document = document.id
+                                         AND newest.revision = document.accepted_revision
+             WHERE coalesce(revision.attributes ->> 'acl', '[]') <> '[]'
+                OR coalesce(newest.attributes ->> 'acl', '[]') <> '[]'",
+        )
+        .bind(json_list(chunks.iter().copied()))
+        .bind(collection.as_str())
+        .fetch_all(&mut *read)
+        .await?;
+        let mut hidden = HashSet::new();
+        for row in &rows {
+            if !(filter.may_read(&labels(row, "acl")?) && filter.may_read(&labels(row, "newest_acl")?)) {
+                hidden.insert(rows::identity(row, "id")?);
+            }
+        }
+        Ok(hidden)
     }
 
     pub(crate) async fn chunks_of_admitted(
@@ -133,10 +166,14 @@ fn attributes(row: &SqliteRow) -> Result<Attributes, Trouble> {
 fn described(row: &SqliteRow, attributes: &Attributes, filter: &Filter) -> Result<bool, Trouble> {
     let (key, source): (DocumentKey, SourceName) = (rows::parsed(row, "key")?, rows::parsed(row, "source")?);
     let accepted_at = rows::timestamp(row, "accepted_at")?;
-    let newest_acl: Option<&str> = row.try_get("newest_acl")?;
-    let newest_acl: Vec<String> =
-        newest_acl.map(|acl| rows::parsed_json(acl, "attributes")).transpose()?.unwrap_or_default();
+    let newest_acl = labels(row, "newest_acl")?;
     Ok(filter.admits(Described { key: &key, source: &source, accepted_at, attributes, newest_acl: &newest_acl }))
+}
+
+/// The access labels in a column.
+fn labels(row: &SqliteRow, column: &str) -> Result<Vec<String>, Trouble> {
+    let acl: Option<&str> = row.try_get(column)?;
+    Ok(acl.map(|acl| rows::parsed_json(acl, "attributes")).transpose()?.unwrap_or_default())
 }
 
 /// The passage of a row; `None` where the filter refuses it.

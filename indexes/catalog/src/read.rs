@@ -4,6 +4,8 @@
 //! - Every call is one transaction: a reader never sees half a publication (I-2).
 //! - Only the published revision of a document that is not deleted comes out, whatever an index says (I-2).
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::Row;
 use wellspring_core::catalog::{
@@ -35,6 +37,17 @@ impl CatalogReader for SqliteCatalog {
         self.passages(collection, chunks, filter)
             .await
             .map_err(|trouble| trouble.while_trying("could not read passages"))
+    }
+
+    async fn hidden(
+        &self,
+        collection: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<HashSet<ChunkId>, CatalogError> {
+        self.chunks_hidden(collection, chunks, filter)
+            .await
+            .map_err(|trouble| trouble.while_trying("could not read access labels"))
     }
 
     async fn chunks_admitted(

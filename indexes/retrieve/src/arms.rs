@@ -2,10 +2,12 @@
 //!
 //! Invariants:
 //! - The arms run side by side; neither waits for the other until both have candidates.
+//! - What the caller's labels hide is no candidate: neither a rank nor a score against the best counts it.
 //! - Once both have answered, every keyword hit that the vector view knows has its cosine, and every near chunk with a word
 //!   of the question its BM25: a chunk found by one arm alone is still weighed by both.
 //! - Leaning the question changes cosines alone: what the words said, and who is a candidate, stays.
 
+use wellspring_core::catalog::{CatalogError, CatalogReader};
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::CollectionName;
 use wellspring_core::embedding::{Embedder, Embedding};
@@ -70,6 +72,8 @@ pub(crate) struct Candidates {
     pub(crate) vector_status: ArmStatus,
     /// Whether an arm found as many as it was asked for, so that there may be more.
     pub(crate) more: bool,
+    /// Whether some were left out since the caller may not read them.
+    pub(crate) left_out: bool,
 }
 
 impl Candidates {
@@ -110,9 +114,10 @@ impl Candidates {
     }
 }
 
-/// The two indexes and the model that speaks for one of them.
+/// The two indexes, the model that speaks for one of them, and who knows what the caller may read.
 #[derive(Clone, Copy)]
 pub(crate) struct Arms<'a> {
+    pub(crate) reader: &'a dyn CatalogReader,
     pub(crate) keyword: &'a dyn KeywordSearch,
     pub(crate) vector: &'a dyn VectorSearch,
     pub(crate) embedder: &'a dyn Embedder,
@@ -127,7 +132,7 @@ impl Arms<'_> {
         among: Option<&[ChunkId]>,
         depth: usize,
         route: &mut Route,
-    ) -> Candidates {
+    ) -> Result<Candidates, CatalogError> {
         let SearchRequest { collection, query, arms, .. } = request;
         let by_words = async {
             match (arms, among) {
@@ -143,9 +148,19 @@ impl Arms<'_> {
             Some(Err(failure)) => (None, failed("keyword", failure.chain())),
             None => (None, not_asked()),
         };
-        let named =
-            Named { keyword: keyword.as_ref().map_or(0, Vec::len), vector: vector.as_ref().map_or(0, Vec::len) };
-        let more = named.keyword >= depth || named.vector >= depth;
+        let count = |hits: &Option<Vec<Hit>>| hits.as_ref().map_or(0, Vec::len);
+        let more = count(&keyword) >= depth || count(&vector) >= depth;
+        let mut left_out = false;
+        // Whoever was looked at alone is admitted already.
+        if among.is_none() {
+            let named: Vec<ChunkId> = keyword.iter().chain(&vector).flatten().map(|hit| hit.chunk).collect();
+            let hidden = self.reader.hidden(collection, &named, &request.filter).await?;
+            left_out = !hidden.is_empty();
+            for hits in [&mut keyword, &mut vector].into_iter().flatten() {
+                hits.retain(|hit| !hidden.contains(&hit.chunk));
+            }
+        }
+        let named = Named { keyword: count(&keyword), vector: count(&vector) };
 
         // Where one arm has not looked at what the other named, half of the candidates would be weighed by one arm only,
         // which is worse than one arm for all: an arm that fails here is out.
@@ -171,7 +186,7 @@ impl Arms<'_> {
             Route::Out(status) => status.clone(),
             Route::Ask | Route::Embedded(_) => ArmStatus::Ok,
         };
-        Candidates { keyword, vector, leaned: None, named, keyword_status, vector_status, more }
+        Ok(Candidates { keyword, vector, leaned: None, named, keyword_status, vector_status, more, left_out })
     }
 
     /// Compares the candidates again, with the question leaned towards the passages `best`, best first. Where that fails,

@@ -1,6 +1,6 @@
 //! What would the parts behind the retriever say? Scripted answers, and a record of what was asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -39,6 +39,8 @@ pub(crate) struct Fakes {
     published: Vec<ChunkId>,
     unasked: Vec<ChunkId>,
     admitted: Vec<ChunkId>,
+    /// From the caller, by their access labels.
+    hidden: Vec<ChunkId>,
     keyword: Option<Vec<Hit>>,
     /// What matches below the best.
     keyword_below: Vec<Hit>,
@@ -71,6 +73,7 @@ impl Fakes {
             published: chunks.iter().map(|&n| chunk(n)).collect(),
             unasked: Vec::new(),
             admitted: Vec::new(),
+            hidden: Vec::new(),
             keyword: Some(Vec::new()),
             keyword_below: Vec::new(),
             nearest: Some(Vec::new()),
@@ -93,6 +96,11 @@ impl Fakes {
     /// Matches that are told when they are asked for, and not among the best.
     pub(crate) fn keyword_below(mut self, scores: &[(u16, f32)]) -> Self {
         self.keyword_below = hits(scores);
+        self
+    }
+
+    pub(crate) fn hidden(mut self, chunks: &[u16]) -> Self {
+        self.hidden = chunks.iter().map(|&n| chunk(n)).collect();
         self
     }
 
@@ -248,6 +256,15 @@ impl CatalogReader for Fakes {
         self.hydrations.lock().unwrap().push(chunks.len());
         let live = chunks.iter().filter(|chunk| self.published.contains(chunk)).chain(&self.unasked);
         Ok(live.map(|&chunk| passage_of(chunk, "notes.md", "text")).collect())
+    }
+
+    async fn hidden(
+        &self,
+        _: &CollectionName,
+        chunks: &[ChunkId],
+        _: &Filter,
+    ) -> Result<HashSet<ChunkId>, CatalogError> {
+        Ok(chunks.iter().filter(|chunk| self.hidden.contains(chunk)).copied().collect())
     }
 
     async fn chunks_admitted(

@@ -175,16 +175,20 @@ impl Retriever for HybridRetriever {
         let limit = request.limit.clamp(1, limits::HITS_MAX);
         let expand = request.expand.min(limits::NEIGHBOURS_MAX);
         let request = SearchRequest { limit, expand, ..request };
-        let arms = Arms { keyword: &*self.keyword, vector: &*self.vector, embedder: &*self.embedder };
+        let arms =
+            Arms { reader: &*self.reader, keyword: &*self.keyword, vector: &*self.vector, embedder: &*self.embedder };
         let mut route = Route::of(&request.query, request.arms, &*self.embedder);
-        // A filter is pushed into both arms; what is refused only for its access labels is mostly rare, and looked for
-        // that way when it turns out not to be.
+        // A filter is pushed into both arms. Labels alone are looked up for what the arms name, since little is hidden from
+        // most; where too much is, they are pushed as well.
         let mut among = if request.filter.demands() { self.admitted(&request).await? } else { None };
         let mut reranked = Reranked::new(self.reranking.as_ref());
         let mut deepening = 0;
         loop {
             let depth = limits::CANDIDATES_MAX.max(request.limit) << deepening;
-            let mut candidates = arms.search(&request, among.as_deref(), depth, &mut route).await;
+            let searched = arms.search(&request, among.as_deref(), depth, &mut route).await;
+            let mut candidates = searched.map_err(|failure| {
+                SearchError::caused_by(SearchErrorKind::Catalog, "could not read the access labels", failure)
+            })?;
             let Some(mut fused) = candidates.fused(self.balance) else { return Err(no_arm_left(&candidates)) };
             if let Some(feedback) = self.feedback.filter(|_| candidates.both_vote()) {
                 let best = self.shown_first(&request, &fused).await?;
@@ -193,7 +197,7 @@ impl Retriever for HybridRetriever {
             }
             let explainer = request.explain.then(|| candidates.explainer(self.balance)).flatten();
             let mut found = self.hydrate(&request, &fused, explainer.as_ref(), &mut reranked).await?;
-            let short = found.short && candidates.more;
+            let short = candidates.more && (found.short || (candidates.left_out && found.hits.len() < request.limit));
             if short && deepening == limits::SEARCH_DEEPENINGS_MAX && among.is_none() && !request.filter.demands() {
                 among = self.admitted(&request).await?;
                 if among.is_some() {

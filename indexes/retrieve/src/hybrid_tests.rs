@@ -131,6 +131,22 @@ async fn a_filter_is_pushed_into_both_arms() {
 }
 
 #[tokio::test]
+async fn what_the_caller_may_not_read_leaves_no_trace_in_ranks_and_scores() {
+    let with = Fakes::published(&[2, 3])
+        .keyword(&[(1, 9.0), (2, 6.0), (3, 3.0)])
+        .nearest(&[(1, 0.9), (3, 0.8), (2, 0.6)])
+        .hidden(&[1]);
+    let without = Fakes::published(&[2, 3]).keyword(&[(2, 6.0), (3, 3.0)]).nearest(&[(3, 0.8), (2, 0.6)]);
+    let mut results = Vec::new();
+    for fakes in [with, without] {
+        let request = SearchRequest { explain: true, ..fakes.request("words", 10) };
+        results.push(fakes.retriever().search(request).await.unwrap().hits);
+    }
+    assert_eq!(results[0].len(), 2);
+    assert_eq!(results[0], results[1]);
+}
+
+#[tokio::test]
 async fn many_results_take_as_many_candidates() {
     let fakes = Fakes::published(&[1]).keyword(&[(1, 6.0)]);
     found(&fakes, "query", 10).await;

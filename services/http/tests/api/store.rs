@@ -1,6 +1,6 @@
 //! A catalog in memory, as strict as the API needs it: keys, revisions, owners, and a fate for every write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -292,6 +292,10 @@ impl CatalogReader for Store {
 
     async fn hydrate(&self, _: &CollectionName, _: &[ChunkId], _: &Filter) -> Result<Vec<Passage>, CatalogError> {
         Ok(Vec::new())
+    }
+
+    async fn hidden(&self, _: &CollectionName, _: &[ChunkId], _: &Filter) -> Result<HashSet<ChunkId>, CatalogError> {
+        Ok(HashSet::new())
     }
 
     async fn chunks_admitted(

@@ -102,6 +102,9 @@ pub async fn only_admitted_documents_are_read(subject: impl Subject) {
         let mut expected: Vec<_> = expected.iter().map(|&place| chunks[place]).collect();
         let read = catalog.hydrate(&collection(), &chunks, &filter).await.unwrap();
         assert_eq!(read.iter().map(|passage| passage.chunk).collect::<Vec<_>>(), expected, "{filter:?}");
+        let hidden = catalog.hidden(&collection(), &chunks, &filter).await.unwrap();
+        let secret = (!filter.labels.contains(&"board".to_owned())).then_some(chunks[2]);
+        assert_eq!(hidden.into_iter().collect::<Vec<_>>(), secret.into_iter().collect::<Vec<_>>(), "{filter:?}");
         let mut admitted = catalog.chunks_admitted(&collection(), &filter, 10).await.unwrap().expect("few");
         admitted.sort();
         expected.sort();
@@ -112,6 +115,8 @@ pub async fn only_admitted_documents_are_read(subject: impl Subject) {
     tightened.attributes.acl = vec!["board".to_owned()];
     accept(catalog, Write::Put(tightened)).await;
     assert!(catalog.hydrate(&collection(), &chunks[3..4], &Filter::default()).await.unwrap().is_empty());
+    assert_eq!(catalog.hidden(&collection(), &chunks[3..4], &Filter::default()).await.unwrap().len(), 1);
+    assert!(catalog.hidden(&collection(), &chunks[3..4], &everything).await.unwrap().is_empty());
     assert_eq!(catalog.hydrate(&collection(), &chunks[3..4], &everything).await.unwrap().len(), 1);
     assert_eq!(catalog.chunks_admitted(&collection(), &everything, 3).await.unwrap(), None, "more than asked for");
 }

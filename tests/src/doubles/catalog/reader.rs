@@ -1,5 +1,7 @@
 //! What a reader may see, in memory.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use wellspring_core::catalog::{
     CatalogError, CatalogReader, CatalogStatus, ChunkPlace, DocumentFilter, DocumentInfo, DocumentPage, EntryState,
@@ -27,6 +29,16 @@ impl CatalogReader for MemoryCatalog {
     ) -> Result<Vec<Passage>, CatalogError> {
         let state = self.state();
         Ok(chunks.iter().filter_map(|chunk| state.passage(collection, *chunk, filter)).collect())
+    }
+
+    async fn hidden(
+        &self,
+        _: &CollectionName,
+        chunks: &[ChunkId],
+        filter: &Filter,
+    ) -> Result<HashSet<ChunkId>, CatalogError> {
+        let state = self.state();
+        Ok(chunks.iter().filter(|chunk| state.is_hidden(**chunk, filter)).copied().collect())
     }
 
     async fn chunks_admitted(
@@ -191,6 +203,13 @@ impl State {
             attributes: newest.attributes.clone(),
             screening: newest.screening.clone(),
         }
+    }
+
+    fn is_hidden(&self, chunk: ChunkId, filter: &Filter) -> bool {
+        self.published_chunk(chunk).is_some_and(|(document, stored)| {
+            let acl = |revision| &document.revisions[&revision].attributes.acl;
+            !(filter.may_read(acl(stored.revision)) && filter.may_read(acl(document.revision)))
+        })
     }
 
     fn passage(&self, collection: &CollectionName, chunk: ChunkId, filter: &Filter) -> Option<Passage> {
