@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::document::{Attributes, DocumentKey};
 use crate::source::SourceName;
@@ -68,7 +68,7 @@ pub enum Relation {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bound {
     /// Of numbers.
-    Number(f64),
+    Number(Number),
     /// Of texts.
     Text(String),
 }
@@ -155,7 +155,7 @@ impl Bound {
     /// How a value stands to this one; `None` where it is of another kind.
     fn order_of(&self, value: &Value) -> Option<Ordering> {
         match (self, value) {
-            (Self::Number(bound), Value::Number(number)) => number.as_f64()?.partial_cmp(bound),
+            (Self::Number(bound), Value::Number(number)) => order_of(number, bound),
             (Self::Text(bound), Value::String(text)) => Some(text.as_str().cmp(bound.as_str())),
             _ => None,
         }
@@ -164,10 +164,18 @@ impl Bound {
 
 /// Whether two plain values are the same; `2` and `2.0` are.
 fn is_one_of(value: &Value, wanted: &[Value]) -> bool {
-    wanted.iter().any(|wanted| match (value.as_f64(), wanted.as_f64()) {
-        (Some(one), Some(other)) => one == other,
+    wanted.iter().any(|wanted| match (value, wanted) {
+        (Value::Number(one), Value::Number(other)) => order_of(one, other) == Some(Ordering::Equal),
         _ => value == wanted,
     })
+}
+
+/// How a number stands to another: whole ones exactly, beyond what a double tells apart too.
+fn order_of(one: &Number, other: &Number) -> Option<Ordering> {
+    match (one.as_i128(), other.as_i128()) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
 }
 
 /// The first part of a language tag, in lower case.
@@ -282,11 +290,19 @@ mod tests {
             assert!(!any.holds(Some(&other)), "{other}");
         }
         use Relation::{Above, AtLeast, AtMost, Below};
-        let numbers = Demand::Ordered(vec![(AtLeast, Bound::Number(1.0)), (Below, Bound::Number(3.0))]);
+        let number = |text: &str| Bound::Number(text.parse().unwrap());
+        let numbers = Demand::Ordered(vec![(AtLeast, number("1.0")), (Below, number("3"))]);
         assert!(numbers.holds(Some(&json!(1))) && numbers.holds(Some(&json!(2.9))));
         assert!(!numbers.holds(Some(&json!(3))) && !numbers.holds(Some(&json!("2"))) && !numbers.holds(None));
-        let edges = Demand::Ordered(vec![(Above, Bound::Number(1.0)), (AtMost, Bound::Number(3.0))]);
+        let edges = Demand::Ordered(vec![(Above, number("1")), (AtMost, number("3.0"))]);
         assert!(edges.holds(Some(&json!(3))) && !edges.holds(Some(&json!(1))));
+        let above = Demand::Ordered(vec![(Above, number("9007199254740992"))]);
+        assert!(
+            above.holds(Some(&json!(9_007_199_254_740_993_u64)))
+                && !above.holds(Some(&json!(9_007_199_254_740_992_u64)))
+        );
+        let same = Demand::AnyOf(vec![json!(u64::MAX)]);
+        assert!(same.holds(Some(&json!(u64::MAX))) && !same.holds(Some(&json!(u64::MAX - 1))));
         let texts = Demand::Ordered(vec![(AtLeast, Bound::Text("2026-02".to_owned()))]);
         assert!(texts.holds(Some(&json!("2026-03-01"))) && !texts.holds(Some(&json!("2026-01-31"))));
         assert!(Demand::Exists(false).holds(Some(&json!(null))) && Demand::Exists(true).holds(Some(&json!(false))));

@@ -138,7 +138,7 @@ fn demand(value: Value) -> Result<Demand, ApiError> {
 fn bound(name: &str, value: Value) -> Option<(Relation, Bound)> {
     let (_, relation) = RELATIONS.iter().find(|(known, _)| *known == name)?;
     let bound = match value {
-        Value::Number(number) => Bound::Number(number.as_f64()?),
+        Value::Number(number) => Bound::Number(number.clone()),
         Value::String(text) => Bound::Text(text),
         _ => return None,
     };
