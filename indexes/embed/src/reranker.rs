@@ -109,7 +109,15 @@ fn score(model: &mut PairModel, query: &str, passages: &[String]) -> Result<Vec<
         };
         RerankError::caused_by(RerankErrorKind::Model, attempted, source)
     })?;
-    Ok(rows.into_iter().map(|row| row[0]).collect())
+    let single = |row: Vec<f32>| match row[..] {
+        [score] => Ok(score),
+        // Which of several means "fits" is not known: a classifier's first is often the one for "does not".
+        _ => Err(RerankError::new(
+            RerankErrorKind::Model,
+            format!("it gives {} numbers for a pair; a reranker gives one", row.len()),
+        )),
+    };
+    rows.into_iter().map(single).collect()
 }
 
 #[async_trait]
