@@ -7,6 +7,7 @@
 //! | other words of letters and digits | the word in lower case, without accents |
 //! | `foo_bar-2.5`, dates, versions, addresses | the parts, and what is joined, as written |
 //! | `C++`, `F#` | the letter, and the whole |
+//! | `ERR-2030이`, `4080원` | the name or the number, and what is written right behind it |
 //! | Han, kana, Hangul | what [`crate::cjk`] makes of them |
 //!
 //! Full-width and other compatibility forms are folded first (NFKC), and traditional characters to simplified ones, so that
@@ -34,7 +35,7 @@ use crate::language::{Language, Script, StopWords, most_spoken};
 use crate::spelling::one_spelling;
 
 /// Raised with every change to the terms of any text, so that an index made before is made again.
-pub(crate) const VERSION: u32 = 6;
+pub(crate) const VERSION: u32 = 7;
 
 /// A longer run of letters is data, not a word; its beginning stands for it.
 const TERM_BYTES_MAX: usize = 64;
@@ -90,7 +91,9 @@ pub(crate) fn readings(question: &str, languages: &[Language]) -> Vec<Vec<Term>>
 
 /// The text with compatibility forms folded, in lower case, Chinese in simplified characters.
 fn normalised(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).map(cjk::simplified).collect()
+    // What only tells where a line may break or must not is no part of a word, and a capital İ is the capital of an i.
+    let told = text.nfkc().filter(|c| !matches!(c, '\u{00AD}' | '\u{2060}' | '\u{FEFF}'));
+    told.map(|c| if c == 'İ' { 'i' } else { c }).flat_map(char::to_lowercase).map(cjk::simplified).collect()
 }
 
 /// A lower-case word without the marks on its Latin and Greek letters. Other scripts' marks make other letters.
@@ -391,6 +394,27 @@ mod tests {
         );
         assert_eq!(asked("die", &both), ["die"], "in English it is a word");
         assert!(asked("die", &[Language::German]).is_empty());
+    }
+
+    #[test]
+    fn what_is_written_right_behind_a_name_or_a_number_is_no_part_of_it() {
+        for (written, typed) in [
+            ("오류 코드 ERR-2030이 발생했습니다", "ERR-2030"),
+            ("가격은 4,096원", "4096"),
+            ("모델명은 AB-700X입니다", "AB-700X"),
+            ("LG전자의", "LG"),
+            ("รหัสERR-2030ครับ", "ERR-2030"),
+        ] {
+            let found = words_in(Language::Other, written);
+            let wanted = words_in(Language::Other, typed);
+            assert!(wanted.iter().all(|term| found.contains(term)), "{wanted:?} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn marks_that_nobody_types_are_left_out() {
+        assert_eq!(words("inter\u{AD}national"), words("international"));
+        assert_eq!(words_in(Language::Turkish, "İstanbul"), words_in(Language::Turkish, "istanbul"));
     }
 
     #[test]

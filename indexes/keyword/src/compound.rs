@@ -35,7 +35,7 @@ impl<'t> Compound<'t> {
         let mut groups = vec![Vec::new()];
         let mut end = 0;
         loop {
-            let word = leading(&text[end..], is_letter, usize::MAX);
+            let word = word(&text[end..]);
             let group = groups.last_mut().expect("there is one from the start");
             group.push(end..end + word.len());
             end += word.len();
@@ -70,6 +70,19 @@ impl<'t> Compound<'t> {
     pub(crate) fn end(&self) -> usize {
         self.groups.last().and_then(|group| group.last()).map_or(0, |word| word.end)
     }
+}
+
+/// The word at the start of `text`. Between letters of a script that is written right behind a name or a number
+/// (`ERR-2030이`, `4080원`) and others, a word ends.
+fn word(text: &str) -> &str {
+    let Some(first) = text.chars().next() else { return text };
+    leading(text, |c| is_letter(c) && is_attached(c) == is_attached(first), usize::MAX)
+}
+
+/// A letter of Hangul, Thai, Lao, Burmese or Khmer.
+fn is_attached(c: char) -> bool {
+    matches!(c, '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{AC00}'..='\u{D7AF}'
+        | '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}')
 }
 
 /// Whether digits go on behind a mark that parts their thousands or their fraction.
