@@ -459,7 +459,7 @@ impl From<SearchError> for ApiError {
                 tracing::error!(error = %error.chain(), "the search failed");
                 Self::new(
                     Code::SearchUnavailable,
-                    "neither index could be searched",
+                    "no index that was asked could be searched",
                     "try again; see the service's log",
                 )
             }

@@ -23,7 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Deserialize;
 use wellspring_core::answer::{Answer, AnswerMode, AnswerStatus, EntailmentUse};
 use wellspring_core::generator::{GeneratorStatus, PoolMember};
-use wellspring_core::retriever::ArmStatus;
+use wellspring_core::retriever::{ArmStatus, SearchArms};
 
 use crate::service::{Readiness, ServiceStatus};
 
@@ -164,6 +164,14 @@ impl Metrics {
             });
             self.arms.get_or_create(&ArmLabels { arm: Name(arm), outcome }).inc();
         }
+    }
+
+    /// A search has ended without an answer, since none of the arms that it asked could give one.
+    pub(crate) fn failed_search(&self, asked: SearchArms) {
+        let failed = ArmStatus::Failed { reason: String::new() };
+        let not_asked = ArmStatus::Skipped { reason: String::new() };
+        let status = |is_asked| if is_asked { &failed } else { &not_asked };
+        self.search(status(asked != SearchArms::Vector), status(asked != SearchArms::Keyword));
     }
 
     /// A question has got its answer.

@@ -12,7 +12,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use wellspring_core::catalog::{EntryState, Sequence};
 use wellspring_core::limits;
-use wellspring_core::retriever::{ArmStatus, Ranked, Recency, RerankStatus, SearchArms, SearchRequest};
+use wellspring_core::retriever::{
+    ArmStatus, Ranked, Recency, RerankStatus, SearchArms, SearchErrorKind, SearchRequest,
+};
 
 use super::Shared;
 use crate::error::{ApiError, Code, ErrorBody};
@@ -165,7 +167,16 @@ fn arms(named: &Value) -> Result<SearchArms, ApiError> {
 async fn run(shared: &Shared, request: SearchRequest) -> Result<Json<SearchResponse>, ApiError> {
     shared.require_ready()?;
     let started = Instant::now();
-    let results = shared.service.retriever.search(request).await?;
+    let asked = request.arms;
+    let results = match shared.service.retriever.search(request).await {
+        Ok(results) => results,
+        Err(error) => {
+            if error.kind() == SearchErrorKind::Unavailable {
+                shared.metrics.failed_search(asked);
+            }
+            return Err(error.into());
+        }
+    };
     shared.metrics.search(&results.keyword, &results.vector);
     let arms = Arms { keyword: results.keyword, vector: results.vector };
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;

@@ -52,6 +52,11 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("this is no JSON object: {error}"))
 }
 
+fn days(text: &str) -> Result<f64, String> {
+    let days: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if days.is_finite() && days > 0.0 { Ok(days) } else { Err("a number of days above 0 is needed".to_owned()) }
+}
+
 /// `ask`.
 #[derive(Debug, Args)]
 pub(crate) struct AskArguments {
@@ -160,7 +165,7 @@ pub(crate) struct SearchArguments {
     #[arg(long, default_value = "default")]
     pub(crate) collection: String,
     /// Prefer newer documents: the age in days at which half of the preference is gone.
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
     pub(crate) half_life_days: Option<f64>,
     /// The most passages of one document.
     #[arg(long, value_name = "N")]

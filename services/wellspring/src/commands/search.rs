@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wellspring_core::retriever::{ArmOpinion, Explanation, Ranked};
+use wellspring_core::retriever::{ArmOpinion, ArmStatus, Explanation, Ranked};
 
 use crate::cli::SearchArguments;
 use crate::client::Client;
@@ -48,6 +48,12 @@ pub(crate) async fn run(client: &Client, arguments: &SearchArguments, json: bool
             if let Some(explanation) = &hit.explain {
                 output::line(format!("   {}", reason(explanation)));
             }
+        }
+    }
+    for (arm, said) in [("keyword", "words"), ("vector", "meaning")] {
+        let status = results.rest.get("arms").and_then(|arms| arms.get(arm)).cloned().unwrap_or_default();
+        if let Ok(ArmStatus::Failed { reason }) = serde_json::from_value(status) {
+            output::note(format!("the search by {said} failed and has no part in this: {reason}"));
         }
     }
     if results.hits.is_empty() {
