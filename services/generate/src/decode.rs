@@ -73,6 +73,8 @@ pub(crate) struct Decoder<'model> {
     shapes: Shapes,
     /// What a piece of a prompt may take beside streams.
     step: Duration,
+    /// How many tokens took about as long lately.
+    fitting: usize,
     meter: Arc<Meter>,
     /// One a slot.
     caches: Vec<Cache>,
@@ -96,7 +98,20 @@ impl<'model> Decoder<'model> {
         let batch = LlamaBatch::new(shapes.batch_tokens(slots), 1);
         let caches = (0..slots).map(|_| Cache::default()).collect();
         let slots = (0..slots).map(|_| None).collect();
-        Self { model, adapters, laid: None, context, batch, shapes, step, meter, caches, slots, clock: 0 }
+        Self {
+            model,
+            adapters,
+            laid: None,
+            context,
+            batch,
+            shapes,
+            step,
+            fitting: GRID_TOKENS,
+            meter,
+            caches,
+            slots,
+            clock: 0,
+        }
     }
 
     /// Whether nothing is in work.
@@ -227,7 +242,11 @@ impl<'model> Decoder<'model> {
         if let Err(error) = self.context.decode(&mut self.batch) {
             return self.end(index, slot, Outcome::failed("could not read a piece of the prompt", error));
         }
-        self.meter.read(piece.len(), begun.elapsed());
+        let took = begun.elapsed();
+        self.meter.read(piece.len(), took);
+        if piece.len() >= GRID_TOKENS {
+            self.fitting = fitting_in(self.step, piece.len(), took);
+        }
         for other in self.slots.iter_mut().flatten().filter(|other| other.is_reading()) {
             other.overtaken += piece.len();
         }
@@ -242,8 +261,7 @@ impl<'model> Decoder<'model> {
         if !beside_streams {
             return self.shapes.piece_tokens;
         }
-        let fitting = self.meter.readable_in(self.step).unwrap_or(GRID_TOKENS);
-        on_grid(fitting).clamp(GRID_TOKENS, self.shapes.piece_tokens)
+        on_grid(self.fitting).clamp(GRID_TOKENS, self.shapes.piece_tokens)
     }
 
     /// Feeds the last tokens of these slots back, in one batch, and writes the next ones.
@@ -378,6 +396,12 @@ impl<'model> Decoder<'model> {
     }
 }
 
+/// How many tokens take so long, if they take as long each as those of the last piece: what a token costs rises with its
+/// place in the prompt, so that an older piece, or one of another prompt, says less.
+fn fitting_in(step: Duration, tokens: usize, took: Duration) -> usize {
+    (tokens as f64 * step.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE)) as usize
+}
+
 /// Where a piece ends that begins at `read`: on the grid, or at the end of the prompt together with its tail.
 fn piece_end(read: usize, length: usize, piece_tokens: usize) -> usize {
     match length - read > piece_tokens + TAIL_TOKENS_MIN - 1 {
@@ -389,6 +413,13 @@ fn piece_end(read: usize, length: usize, piece_tokens: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_is_as_long_as_the_last_one_says() {
+        let fitting = |tokens, took_ms| fitting_in(Duration::from_millis(100), tokens, Duration::from_millis(took_ms));
+        assert_eq!([fitting(48, 120), fitting(32, 85), fitting(16, 40), fitting(16, 200)], [40, 37, 40, 8]);
+        assert_eq!(on_grid(fitting(16, 0)).clamp(GRID_TOKENS, 48), 48);
+    }
 
     #[test]
     fn a_prompt_is_cut_on_the_grid_and_its_tail_is_no_single_token() {

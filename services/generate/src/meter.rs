@@ -150,11 +150,6 @@ impl Meter {
         }
     }
 
-    /// How long a prompt's piece may be to take this long, in tokens; `None` before one was read.
-    pub(crate) fn readable_in(&self, time: Duration) -> Option<usize> {
-        self.lock().reading.a_second().map(|rate| (rate * time.as_secs_f64()) as usize)
-    }
-
     /// After how long a place is likely to be free: what a request held its slot for lately, over the slots.
     pub(crate) fn retry_after(&self) -> Duration {
         let counts = self.lock();
@@ -198,10 +193,10 @@ mod tests {
     #[test]
     fn a_rate_follows_what_happened_lately() {
         let meter = Meter::default();
-        assert_eq!(meter.readable_in(Duration::from_secs(1)), None);
+        assert_eq!(meter.statistics().read_tokens_per_second, 0.0);
         meter.read(1000, Duration::from_secs(1));
         (0..200).for_each(|_| meter.read(100, Duration::from_secs(1)));
-        assert_eq!(meter.readable_in(Duration::from_millis(500)), Some(50));
+        assert_eq!(meter.statistics().read_tokens_per_second.round(), 100.0);
     }
 
     #[test]
