@@ -114,7 +114,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "embedder.threads",
         kind: Kind::Integer,
         default: Some("0"),
-        help: "embedder sessions, one thread each; 0 is one a core",
+        help: "embedder sessions, one thread each, and one more for questions; 0 is one a core",
     },
     Setting {
         name: "search.keyword_percent",
