@@ -197,7 +197,8 @@ fn read_judgements(folder: &Path) -> Result<HashMap<String, BTreeMap<String, u32
             return Err(lines.wrong(reason));
         };
         let Ok(grade) = grade.parse::<i64>() else {
-            if may_be_header {
+            // A header names its columns; a number that is not whole is no name.
+            if may_be_header && grade.parse::<f64>().is_err() {
                 continue;
             }
             return Err(lines.wrong("the grade is no whole number"));

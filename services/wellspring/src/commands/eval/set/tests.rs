@@ -100,6 +100,8 @@ fn a_file_that_cannot_be_meant_is_refused_with_its_line() {
         ("qrels.tsv", "q1\td1", "DIR/qrels.tsv, line 1: there are 2 fields"),
         ("qrels.tsv", "q1 d1 1", "DIR/qrels.tsv, line 1: there are 1 fields"),
         ("qrels.tsv", "query\tdocument\tgrade\nq1\td1\thigh", "DIR/qrels.tsv, line 2: the grade is no whole number"),
+        ("qrels.tsv", "q1\td1\t0.5\nq1\td1\t1", "DIR/qrels.tsv, line 1: the grade is no whole number"),
+        ("qrels.tsv", "q1\td1\tNaN", "DIR/qrels.tsv, line 1: the grade is no whole number"),
         ("qrels.tsv", "q1\td1\t1001", "DIR/qrels.tsv, line 1: the grade is above 1000"),
         ("qrels.tsv", "q1\td1\t1\nq1\td1\t2", "DIR/qrels.tsv, line 2: an earlier line grades"),
         ("qrels.tsv", "", "DIR has no query with a relevant document"),
