@@ -57,12 +57,24 @@ use reopening::Reopening;
 use sources::SourceParts;
 use status::Status;
 
-/// Runs the service until it is told to stop.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+/// How long the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until a signal tells it to stop.
+    Told,
+    /// So, and no longer than standard input is open: whoever holds it started the service for itself.
+    InputEnds,
+}
+
+/// Runs the service until it is to stop.
+pub(crate) async fn serve(config: Config, until: Until) -> anyhow::Result<()> {
     let listener = bind(&config).await?;
     private::create(&config.data_dir)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
+    if until == Until::InputEnds {
+        stop_with_input(stop.clone())?;
+    }
     let result = run(config, listener, stop.clone()).await;
     stop.cancel();
     result
@@ -249,5 +261,16 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
         }
         std::process::exit(130);
     });
+    Ok(())
+}
+
+/// Cancels `stop` when standard input ends, as it does with the process that holds its other end.
+fn stop_with_input(stop: CancellationToken) -> anyhow::Result<()> {
+    let wait = move || {
+        // An input that cannot be read has ended as well.
+        std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()).ok();
+        stop.cancel();
+    };
+    std::thread::Builder::new().name("input".to_owned()).spawn(wait).context("could not watch the input")?;
     Ok(())
 }

@@ -45,7 +45,8 @@ Exit codes:
   1  it failed, or the service would not do it; the message says why and what to do
   2  the command line, the configuration or a value in the request is wrong
   3  no server answers at the address
-  4  nothing found: no such document, no hit, or the documents do not say"
+  4  nothing found: no such document, no hit, or the documents do not say
+  130  a measurement was interrupted"
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -148,6 +149,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   wellspring config show                     every setting, its value and where it came from")]
     Config(ConfigArguments),
+    /// Run the service for a command that measures it (started by it), until standard input ends.
+    #[command(hide = true)]
+    MeasuredService(ServiceFlags),
     /// Read documents for the service (started by it).
     #[command(hide = true)]
     ParseWorker,

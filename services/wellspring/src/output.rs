@@ -181,6 +181,11 @@ pub(crate) fn usage(usage: &clap::Error) -> ExitCode {
 #[error("nothing was found")]
 pub(crate) struct NothingFound;
 
+/// A signal told a measurement to end.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; the queries until then are in the file of --per-query, where one was named")]
+pub(crate) struct Interrupted;
+
 /// The exit code of an error, as `wellspring --help` lists them.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let unknown_model = error.is::<NameError>()
@@ -193,6 +198,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<NothingFound>() {
         return 4;
+    }
+    if error.is::<Interrupted>() {
+        return 130;
     }
     match error.downcast_ref::<ClientError>() {
         // What became of a document is no fault of the command line.

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use wellspring_tests::service::run_command;
+use wellspring_tests::service::{binary, children, run_command};
 
 fn parse(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
@@ -101,6 +104,51 @@ fn a_test_set_that_cannot_be_read_is_refused_before_anything_starts() {
     assert!(stderr.contains("not empty"), "{stderr}");
     let (code, _, stderr) = run_command(&["eval", "retrieval", set, "--arms", "meaning"]);
     assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
+fn a_measurement_that_is_interrupted_leaves_no_service_and_no_copy_of_the_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let (set, temporary) = (folder.path().join("set"), folder.path().join("temporary"));
+    fs::create_dir(&set).unwrap();
+    write_set(&set);
+    // Enough to be at work for a while.
+    let line = |n: u32| {
+        format!("{}\n", json!({ "id": format!("d{n}"), "text": format!("The barge {n} was moored. ").repeat(20) }))
+    };
+    fs::write(set.join("corpus.jsonl"), (0..1_000).map(line).collect::<String>()).unwrap();
+    for (signal, code) in [(Signal::TERM, Some(130)), (Signal::INT, Some(130)), (Signal::KILL, None)] {
+        fs::create_dir_all(&temporary).unwrap();
+        let mut measuring = Command::new(binary())
+            .args(["eval", "retrieval", set.to_str().unwrap()])
+            .env("TMPDIR", &temporary)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let service = eventually(|| children(measuring.id(), "measured-service").first().copied());
+        eventually(|| fs::read_dir(&temporary).unwrap().next().is_some().then_some(()));
+        let process = |id: u32| Pid::from_raw(id.cast_signed()).unwrap();
+        kill_process(process(measuring.id()), signal).unwrap();
+        assert_eq!(measuring.wait().unwrap().code(), code);
+        eventually(|| rustix::process::test_kill_process(process(service)).is_err().then_some(()));
+        if code.is_some() {
+            assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{signal:?}");
+        }
+    }
+}
+
+/// Waits for something to be there.
+fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Three documents, and a question for each of two of them; the third question has no right answer.

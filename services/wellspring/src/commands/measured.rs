@@ -1,27 +1,45 @@
 //! What is measured: a service of this very program, over a folder of its own.
 //!
 //! Invariants:
-//! - It ends with the measurement, and a temporary folder goes with it.
+//! - It ends with the measurement, however that ends: `kill -9` closes the service's input. A temporary folder goes with it,
+//!   but for that one case; only its owner can look into it.
 //! - It listens on the loopback under a port of its own, and reaches no other service's documents.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use reqwest::Method;
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use wellspring_core::generator::GeneratorStatus;
 
 use crate::client::Client;
 use crate::config::{Config, EmbedderChoice, GeneratorChoice, GeneratorEntry, GeneratorPlace, OWN};
+use crate::output::Interrupted;
 
 /// Between two looks at whether it is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a service may take to end by itself before it is killed; what it has acknowledged is safe either way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one that is killed may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Measures until a signal comes; then everything that was started for it is ended and removed.
+pub(super) async fn interruptible(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    tokio::select! {
+        ended = command => ended,
+        _ = terminate.recv() => Err(Interrupted.into()),
+        _ = interrupt.recv() => Err(Interrupted.into()),
+    }
+}
 
 /// A running service that ends when this is dropped.
 pub(super) struct MeasuredService {
@@ -32,11 +50,22 @@ pub(super) struct MeasuredService {
     _folder: Option<tempfile::TempDir>,
 }
 
+impl Drop for MeasuredService {
+    /// A process that still writes would leave files in the folder that is removed next.
+    fn drop(&mut self) {
+        self.child.start_kill().ok();
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < KILL_TIMEOUT {
+            std::thread::sleep(READY_INTERVAL);
+        }
+    }
+}
+
 impl MeasuredService {
     /// Starts one without a generator over a temporary folder, with the settings that are found where this command runs,
     /// and waits until it is ready.
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("could not make a temporary folder")?;
+        let folder = temporary_folder()?;
         let path = folder.path().to_owned();
         let mut command = program()?;
         command.args(["--generator-model", "off"]);
@@ -60,7 +89,7 @@ impl MeasuredService {
     async fn start_apart_with(config: &Config, kept: Option<&Path>, words: &str) -> anyhow::Result<Self> {
         let folder = match kept {
             Some(_) => None,
-            None => Some(tempfile::tempdir().context("could not make a temporary folder")?),
+            None => Some(temporary_folder()?),
         };
         let path = kept.or(folder.as_ref().map(tempfile::TempDir::path)).context("there is a folder")?.to_owned();
         // A file of its own, since one that is not named is looked for where people have theirs.
@@ -86,6 +115,10 @@ impl MeasuredService {
             // Absolute, since a name is told from a path by what it looks like.
             GeneratorChoice::File(path) => std::path::absolute(path)?.into(),
         };
+        let reranker: OsString = match &config.reranker.model {
+            None => "off".into(),
+            Some(path) => std::path::absolute(path)?.into(),
+        };
         let mut flags: Vec<(&str, OsString)> = vec![
             ("--config", settings.into()),
             ("--models-dir", std::path::absolute(&config.models_dir)?.into()),
@@ -93,6 +126,10 @@ impl MeasuredService {
             ("--search-keyword-percent", config.search_keyword_percent.to_string().into()),
             ("--search-feedback-percent", config.search_feedback_percent.to_string().into()),
             ("--vector-quantisation", config.vector_quantisation.to_string().into()),
+            ("--reranker-model", reranker),
+            ("--reranker-passages", config.reranker.passages.to_string().into()),
+            ("--reranker-deadline-ms", config.reranker.deadline_ms.to_string().into()),
+            ("--reranker-margin-percent", config.reranker.margin_percent.to_string().into()),
             ("--generator-model", generator),
             ("--generator-threads", config.generator_threads.to_string().into()),
             ("--generator-slots", config.generator_slots.to_string().into()),
@@ -125,7 +162,8 @@ impl MeasuredService {
             .args(["--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(path)
             .env_remove(crate::environment::KEY)
-            .stdin(Stdio::null())
+            // Held open by the child's handle until that is dropped, or this process ends.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -213,6 +251,13 @@ fn listed_generators(config: &Config) -> anyhow::Result<String> {
 /// This very program, about to serve.
 fn program() -> anyhow::Result<tokio::process::Command> {
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
-    command.arg("serve");
+    command.arg("measured-service");
     Ok(command)
+}
+
+/// A folder for documents that somebody may not want others to see.
+fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("wellspring-").permissions(Permissions::from_mode(0o700));
+    builder.tempdir().context("could not make a temporary folder")
 }

@@ -5,6 +5,7 @@
 //! - A kept folder is used again only for the corpus and the way of filling that it was filled with, and only filled when it
 //!   was empty: nobody's own documents are measured, or added to.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -97,7 +98,10 @@ struct Kept {
 impl Kept {
     fn open(folder: &Path, set: &TestSet, holds: Holds) -> anyhow::Result<Self> {
         let name = folder.display();
-        std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {name}"))?;
+        // It will hold a copy of the documents, which is its owner's alone.
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder).with_context(|| format!("could not make the folder {name}"))?;
         let path = folder.join(NOTE);
         if path.is_file() {
             let text = std::fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;

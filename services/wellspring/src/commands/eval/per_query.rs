@@ -1,20 +1,21 @@
 //! Where is written down what became of each query? In a file of JSON lines, one a query, if somebody asked for it.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{LineWriter, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
 
-/// The file, or nothing where none was named.
-pub(super) struct PerQuery(Option<BufWriter<File>>);
+/// The file, or nothing where none was named. Each line is there as soon as it is whole: a run may take an hour and end
+/// early.
+pub(super) struct PerQuery(Option<LineWriter<File>>);
 
 impl PerQuery {
     /// Creates the file; one of that name is replaced.
     pub(super) fn create(path: Option<&Path>) -> anyhow::Result<Self> {
         let create = |path: &Path| File::create(path).with_context(|| format!("could not write {}", path.display()));
-        Ok(Self(path.map(create).transpose()?.map(BufWriter::new)))
+        Ok(Self(path.map(create).transpose()?.map(LineWriter::new)))
     }
 
     /// Adds a line.
@@ -26,7 +27,7 @@ impl PerQuery {
         Ok(())
     }
 
-    /// Writes what is still in memory.
+    /// Ends the file.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         self.0.map_or(Ok(()), |mut file| file.flush().context("could not write down the queries"))
     }
