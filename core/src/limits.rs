@@ -231,6 +231,10 @@ pub const QUERY_PHRASES_MAX: usize = 32;
 pub const KEYWORD_WRITER_BYTES: usize = 64 << 20;
 /// Points of one operation on the vector index, which writes each operation to its log whole.
 pub const VECTOR_OPERATION_POINTS_MAX: usize = 512;
+/// Failed searches of an index after which it is taken for damaged.
+pub const VIEW_FAILED_READS_MAX: u32 = 3;
+/// Between two times that an index is begun anew because its searches fail.
+pub const VIEW_RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
 /// The vector index's own log, which nothing reads: beyond this the index is reopened without it.
 pub const VECTOR_LOG_BYTES_MAX: u64 = 256 << 20;
 /// Points up to which a search by meaning looks at each: some 5 ms, and nothing is missed. Beyond, it goes through a graph

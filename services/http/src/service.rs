@@ -111,7 +111,7 @@ pub struct Readiness {
     /// What is not there yet; empty when ready.
     pub missing: Vec<Missing>,
     /// What is there and cannot do its work, while searches and questions are answered: `writes` while the disk is full,
-    /// `publishing` while what was accepted does not become searchable.
+    /// `publishing` while what was accepted does not become searchable, `searching` while one index cannot be searched.
     #[serde(default)]
     pub impaired: Vec<Missing>,
 }

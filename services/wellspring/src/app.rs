@@ -92,6 +92,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     embedder::bind_space(&*catalog, &collections, &space).await?;
     let (vector, keyword) = open_views(&config, &*embedder).await?;
     let views = Views { vector: vector.clone(), keyword: keyword.clone() };
+    let troubles = [vector.trouble(), keyword.trouble()];
 
     let signals = Arc::new(Signals::default());
     let data_dir = config.data_dir.clone();
@@ -170,6 +171,7 @@ async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> 
     tracing::info!(%address, data = %config.data_dir.display(), "serving");
 
     tasks.spawn(status::watch_over_publishing(signals.stuck(), readiness.clone(), stop.clone()));
+    tasks.spawn(status::watch_over_searching(troubles, readiness.clone(), stop.clone()));
     let (disk_readiness, disk_stop, data_dir) = (readiness.clone(), stop.clone(), config.data_dir.clone());
     tasks.spawn(async move {
         disk::watch_over(data_dir, disk_readiness, disk_stop).await;

@@ -19,6 +19,9 @@ use crate::config::{Config, GeneratorChoice, GeneratorPlace};
 /// The part of the readiness that is about what was accepted and is not searchable yet.
 const PUBLISHING: &str = "publishing";
 
+/// The part of the readiness that is about an index that cannot be searched.
+const SEARCHING: &str = "searching";
+
 /// Says in the readiness, until the stop, why what was accepted does not become searchable.
 pub(super) async fn watch_over_publishing(
     mut stuck: watch::Receiver<Option<String>>,
@@ -32,6 +35,36 @@ pub(super) async fn watch_over_publishing(
             () = stop.cancelled() => return Ok(()),
             // Nobody is left to publish: the service is stopping.
             changed = stuck.changed() => if changed.is_err() { return Ok(()) },
+        }
+    }
+}
+
+/// Says in the readiness, until the stop, which index cannot be searched; where none can, nothing is answered.
+pub(super) async fn watch_over_searching(
+    mut indexes: [watch::Receiver<Option<String>>; 2],
+    readiness: watch::Sender<Readiness>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut were_missing = false;
+    loop {
+        let reasons: Vec<String> = indexes.iter_mut().filter_map(|index| index.borrow_and_update().clone()).collect();
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        let are_missing = reasons.len() == indexes.len();
+        readiness.send_modify(|readiness| {
+            if are_missing {
+                readiness.set_missing(Readiness::ready().without("indexes", reason.clone().unwrap_or_default()));
+            } else if were_missing {
+                readiness.set_missing(Readiness::ready());
+            }
+            readiness.impair(SEARCHING, reason);
+        });
+        were_missing = are_missing;
+        let [vector, keyword] = &mut indexes;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            // Nobody is left to search: the service is stopping.
+            changed = vector.changed() => if changed.is_err() { return Ok(()) },
+            changed = keyword.changed() => if changed.is_err() { return Ok(()) },
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
@@ -31,24 +32,26 @@ pub(super) fn open_or_renew<V>(
         Err(error) if error.kind() == ViewErrorKind::Incompatible => error,
         opened => return opened,
     };
-    let aside = aside(dir);
-    let moved = || -> std::io::Result<()> {
-        if aside.exists() {
-            fs::remove_dir_all(&aside)?;
-        }
-        fs::rename(dir, &aside)
-    };
-    if let Err(trouble) = moved() {
+    if let Err(trouble) = set_aside(dir) {
         let reason = trouble.to_string();
         tracing::error!(folder = %dir.display(), reason, "an index that cannot be read could not be moved aside");
         return Err(error);
     }
     tracing::warn!(
         reason = error.chain(),
-        kept = %aside.display(),
+        kept = %aside(dir).display(),
         "an index could not be read; it was moved aside and is made anew from the catalog"
     );
     open(dir)
+}
+
+/// Moves an index's folder aside, in place of one that was moved there before. Blocks.
+pub(super) fn set_aside(dir: &Path) -> io::Result<()> {
+    let aside = aside(dir);
+    if aside.exists() {
+        fs::remove_dir_all(&aside)?;
+    }
+    fs::rename(dir, &aside)
 }
 
 /// Beside the folder, under a name that no view opens.
