@@ -3,6 +3,7 @@
 //! Invariants:
 //! - After [`FAILURES_MAX`] failures in a row nobody is sent there for a while; then one request alone tries, and how it
 //!   ends decides. Each time that it fails again, the pause is twice as long.
+//! - Requests that were under way when it was shut out say nothing new: a process that ends fails all of them at once.
 //! - Time comes in as an argument.
 
 use std::time::Duration;
@@ -45,6 +46,9 @@ impl Circuit {
 
     /// A request failed.
     pub(super) fn failed(&mut self, now: Instant) {
+        if self.shut_until.is_some_and(|until| now < until) {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         self.trying = false;
         if self.failures >= FAILURES_MAX {
@@ -93,7 +97,18 @@ mod tests {
     #[test]
     fn the_pause_has_an_end() {
         let (mut circuit, start) = (Circuit::default(), Instant::now());
+        let mut now = start;
+        for _ in 0..1000 {
+            circuit.failed(now);
+            now += limits::GENERATOR_SHUT_OUT_MAX;
+            assert!(!circuit.is_open(now));
+        }
+    }
+
+    #[test]
+    fn many_that_fail_at_once_shut_it_out_once() {
+        let (mut circuit, start) = (Circuit::default(), Instant::now());
         (0..1000).for_each(|_| circuit.failed(start));
-        assert!(!circuit.is_open(start + limits::GENERATOR_SHUT_OUT_MAX));
+        assert!(circuit.is_open(start) && !circuit.is_open(start + limits::GENERATOR_SHUT_OUT_MIN));
     }
 }
