@@ -233,6 +233,8 @@ pub const KEYWORD_WRITER_BYTES: usize = 64 << 20;
 pub const VECTOR_OPERATION_POINTS_MAX: usize = 512;
 /// Failed searches of an index after which it is taken for damaged.
 pub const VIEW_FAILED_READS_MAX: u32 = 3;
+/// The time within which they must have failed.
+pub const VIEW_FAILED_READS_WITHIN: Duration = Duration::from_secs(600);
 /// Between two times that an index is begun anew because its searches fail.
 pub const VIEW_RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
 /// The vector index's own log, which nothing reads: beyond this the index is reopened without it.

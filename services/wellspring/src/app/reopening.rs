@@ -14,10 +14,10 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use wellspring_core::chunk::ChunkId;
 use wellspring_core::document::{CollectionName, DocumentId};
 use wellspring_core::embedding::Embedding;
@@ -46,13 +46,23 @@ pub(super) struct Reopening<V> {
 /// How searches went.
 #[derive(Debug, Default)]
 struct Reads {
-    /// Failures since it was opened.
+    /// Failures since [`Reads::failing_since`].
     failed: u32,
+    failing_since: Option<Instant>,
     /// When it was begun anew because of them.
     renewed_at: Option<Instant>,
 }
 
 impl Reads {
+    /// One more has failed. A disk may fail a single one at any time: only several in a short while say something.
+    fn count_failure(&mut self, now: Instant) {
+        let is_old = |at: Instant| now.duration_since(at) >= limits::VIEW_FAILED_READS_WITHIN;
+        if !self.are_failing() && self.failing_since.is_none_or(is_old) {
+            (self.failed, self.failing_since) = (0, Some(now));
+        }
+        self.failed = self.failed.saturating_add(1);
+    }
+
     fn are_failing(&self) -> bool {
         self.failed >= limits::VIEW_FAILED_READS_MAX
     }
@@ -89,7 +99,7 @@ impl<V> Reopening<V> {
     fn noted<T>(&self, read: Result<T, ViewError>) -> Result<T, ViewError> {
         if read.as_ref().is_err_and(|error| error.kind() == ViewErrorKind::Storage) {
             let mut reads = self.reads();
-            reads.failed = reads.failed.saturating_add(1);
+            reads.count_failure(Instant::now());
             if reads.are_failing() {
                 self.say(Some("its searches fail; the next write begins it anew"));
             }
@@ -167,7 +177,7 @@ impl<E: Send + 'static, V: ViewWriter<E> + 'static> ViewWriter<E> for Reopening<
         })?;
         self.put(Some(Arc::new(opened?)));
         let renewed_at = if is_damaged { Some(Instant::now()) } else { self.reads().renewed_at };
-        *self.reads() = Reads { failed: 0, renewed_at };
+        *self.reads() = Reads { renewed_at, ..Reads::default() };
         self.say(None);
         tracing::info!(view = self.name.as_str(), "an index that failed was opened anew");
         Ok(())
@@ -329,5 +339,19 @@ mod tests {
             }
         }
         assert!(damaged > 0, "the engine lays its files out in another way now");
+    }
+
+    #[test]
+    fn a_failure_now_and_then_is_no_damage() {
+        let (mut reads, mut now) = (Reads::default(), Instant::now());
+        for _ in 0..10 * limits::VIEW_FAILED_READS_MAX {
+            reads.count_failure(now);
+            assert!(!reads.are_failing());
+            now += limits::VIEW_FAILED_READS_WITHIN;
+        }
+        for _ in 0..limits::VIEW_FAILED_READS_MAX {
+            reads.count_failure(now);
+        }
+        assert!(reads.are_failing());
     }
 }
