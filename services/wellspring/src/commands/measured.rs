@@ -45,12 +45,17 @@ pub(super) async fn interruptible(command: impl Future<Output = anyhow::Result<(
 pub(super) struct MeasuredService {
     /// Talks to it.
     pub(super) client: Client,
+    process: Process,
+}
+
+/// Its process and its folder, from the moment that there is one.
+struct Process {
     child: tokio::process::Child,
     /// Removed with this, unless the folder is kept.
     _folder: Option<tempfile::TempDir>,
 }
 
-impl Drop for MeasuredService {
+impl Drop for Process {
     /// A process that still writes would leave files in the folder that is removed next.
     fn drop(&mut self) {
         self.child.start_kill().ok();
@@ -158,7 +163,7 @@ impl MeasuredService {
         folder: Option<tempfile::TempDir>,
         mut command: tokio::process::Command,
     ) -> anyhow::Result<Self> {
-        let mut child = command
+        let child = command
             .args(["--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(path)
             .env_remove(crate::environment::KEY)
@@ -168,7 +173,8 @@ impl MeasuredService {
             .kill_on_drop(true)
             .spawn()
             .context("could not start the service")?;
-        let stdout = child.stdout.take().context("the service has no output")?.into_owned_fd()?;
+        let mut process = Process { child, _folder: folder };
+        let stdout = process.child.stdout.take().context("the service has no output")?.into_owned_fd()?;
         let address = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
             BufReader::new(std::fs::File::from(stdout)).read_line(&mut line).map(|_| line)
@@ -177,12 +183,12 @@ impl MeasuredService {
         let server = line.trim().strip_prefix("listening on ").context("the service did not start")?.to_owned();
         let client = Client::new(&server)?;
         while client.send(client.request(Method::GET, "/readyz")).await.is_err() {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = process.child.try_wait()? {
                 bail!("the service ended before it was ready ({status})");
             }
             tokio::time::sleep(READY_INTERVAL).await;
         }
-        Ok(Self { client, child, _folder: folder })
+        Ok(Self { client, process })
     }
 
     /// Waits until its generator is ready, and names the model; `None` where there is none.
@@ -208,7 +214,7 @@ impl MeasuredService {
 
     /// The most memory that it has held, its children not counted; 0 where the machine does not tell.
     pub(super) fn peak_memory_bytes(&self) -> u64 {
-        let Some(process) = self.child.id() else { return 0 };
+        let Some(process) = self.process.child.id() else { return 0 };
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
@@ -217,17 +223,17 @@ impl MeasuredService {
 
     /// Ends it at once; its folder is not looked at again.
     pub(super) async fn stop(mut self) {
-        self.child.kill().await.ok();
+        self.process.child.kill().await.ok();
     }
 
     /// Lets it close its indexes, so that the next start over its folder has nothing to catch up with.
     pub(super) async fn close(mut self) {
-        let process = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-        if let Some(process) = process {
-            rustix::process::kill_process(process, rustix::process::Signal::TERM).ok();
-            tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.ok();
+        let child = &mut self.process.child;
+        if let Some(id) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+            rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
+            tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.ok();
         }
-        self.child.kill().await.ok();
+        child.kill().await.ok();
     }
 }
 
