@@ -198,8 +198,8 @@ pub const EMBED_QUEUE_MAX: usize = 4096;
 /// second's worth, so that the embedder's threads seldom wait for each other.
 pub const EMBED_PIECE_TOKENS_MAX: usize = 8192;
 /// How much lower, on the scale of `nice`, threads run that nobody waits for: beside a thread that somebody waits for, on
-/// the same core, such a thread gets about a tenth of the time; where no other wants the core, all of it.
-pub const BACKGROUND_NICENESS: i32 = 10;
+/// the same core, such a thread gets about a quarter of the time; where no other wants the core, all of it.
+pub const BACKGROUND_NICENESS: i32 = 5;
 /// Tokens embedded in one model run: short texts share a run, long ones go alone, since padding costs more.
 pub const EMBED_BATCH_TOKENS_MAX: usize = 256;
 /// Bytes of a text looked at for each token the embedder reads: what lies beyond cannot count and must not cost.

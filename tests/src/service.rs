@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Longest wait for anything that should happen at once; generous, since the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The built binary: `WELLSPRING_BIN`, else built now, so that a test run alone never meets a stale one.
 pub fn binary() -> &'static Path {
