@@ -228,6 +228,9 @@ pub struct GeneratorStatistics {
     pub waiting: usize,
     /// Bytes that the cache of all slots takes, however much of it is used.
     pub cache_bytes: u64,
+    /// The most streams whose next tokens are computed at once; 1 where that would change their texts.
+    #[serde(default)]
+    pub streams_per_batch: usize,
     /// Requests that were accepted.
     pub accepted: u64,
     /// Requests that found no place to wait.

@@ -8,6 +8,7 @@
 //!
 //! Every server reads the same prompts with the same model, threads and context, and has 8 slots. A round is a number of
 //! callers at once, each with a prompt of its own behind instructions that all share; rounds of the servers alternate.
+//! A server that was started here stands still while another one is measured: llama-server takes some of a core when idle.
 //! Then one stream runs while another caller brings a prompt of some 2,000 tokens.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement that a person runs")]
@@ -72,11 +73,13 @@ async fn main() {
     for server in &servers {
         round(server, 1, 1_000_000).await;
     }
-    for callers in CALLERS {
+    let only = std::env::var("CALLERS").ok().map(|callers| callers.parse::<usize>().expect("a number"));
+    for callers in CALLERS.into_iter().filter(|callers| only.is_none_or(|only| only == *callers)) {
         let mut measured: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
         for number in 0..rounds {
-            for (server, rounds) in servers.iter().zip(&mut measured) {
-                rounds.push(round(server, callers, callers * 1000 + number).await);
+            for (at, rounds) in measured.iter_mut().enumerate() {
+                let _paused = Paused::all_but(&servers, at);
+                rounds.push(round(&servers[at], callers, callers * 1000 + number).await);
             }
         }
         println!("\n{callers} callers");
@@ -88,9 +91,12 @@ async fn main() {
             println!("  ratio: tokens/s {rate:.2}, first token median {median:.2}, p95 {p95:.2}");
         }
     }
-    println!("\none stream while a prompt of some 2,000 tokens is read");
-    for server in &servers {
-        disturbed(server).await;
+    if only.is_none() {
+        println!("\none stream while a prompt of some 2,000 tokens is read");
+        for (at, server) in servers.iter().enumerate() {
+            let _paused = Paused::all_but(&servers, at);
+            disturbed(server).await;
+        }
     }
     for server in &mut servers {
         if let Some(child) = &mut server.child {
@@ -99,6 +105,30 @@ async fn main() {
         }
     }
     let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Processes that stand still for as long as this lives.
+struct Paused(Vec<u32>);
+
+impl Paused {
+    fn all_but(servers: &[Server], measured: usize) -> Self {
+        let others = servers.iter().enumerate().filter(|(at, _)| *at != measured);
+        let paused = Self(others.filter_map(|(_, server)| server.child.as_ref().map(Child::id)).collect());
+        paused.signal("-STOP");
+        paused
+    }
+
+    fn signal(&self, signal: &str) {
+        for id in &self.0 {
+            assert!(Command::new("kill").args([signal, &id.to_string()]).status().is_ok_and(|status| status.success()));
+        }
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
 }
 
 /// The default generator's model, where it is fetched to.

@@ -5,20 +5,16 @@
 //!
 //! Invariants:
 //! - The tokens that a cache names are those in the sequence, and each was computed as a cold run would have computed
-//!   it: a prefix is kept and reused up to a multiple of [`GRID_TOKENS`] only, and written tokens are never kept.
+//!   it: a prefix is reused as far as [`Shapes::reusable`] says, and written tokens are never kept.
 //! - What was computed under one adapter is never reused under another, nor without it, nor at another scale.
-//! - A prompt is never reused so far that fewer than [`TAIL_TOKENS_MIN`] of its tokens are left to read.
+
+use std::cmp::Reverse;
 
 use llama_cpp_2::token::LlamaToken;
 
 use crate::adapter::Overlay;
+use crate::shapes::Shapes;
 
-/// llama.cpp multiplies a matrix with 16 tokens at once, then with four, then with one, and does not always round alike.
-/// On this grid every token is in the same group whether the prefix was reused or read anew.
-pub(crate) const GRID_TOKENS: usize = 16;
-/// What is left to read of any prompt that is longer. Below eight tokens some matrices are multiplied by another routine,
-/// and attention of a single one is.
-pub(crate) const TAIL_TOKENS_MIN: usize = 8;
 /// A prefix in another slot is worth copying if it saves reading this many tokens: copying moves a slot's whole
 /// memory, which takes as long as reading some tokens does.
 const COPY_TOKENS_MIN: usize = 32;
@@ -39,7 +35,7 @@ pub(crate) struct Cache {
 pub(crate) struct Place {
     /// The slot.
     pub(crate) slot: usize,
-    /// How many tokens of the prompt are in the cache already, on the grid.
+    /// How many tokens of the prompt are in the cache already and may be reused.
     pub(crate) shared: usize,
     /// The slot whose cache is copied first; its own is used where there is none.
     pub(crate) copied_from: Option<usize>,
@@ -51,12 +47,16 @@ pub(crate) fn choose(
     is_free: impl Fn(usize) -> bool,
     prompt: &[LlamaToken],
     overlay: Option<Overlay>,
+    shapes: Shapes,
 ) -> Option<Place> {
-    let reusable = |cache: &Cache| if cache.overlay == overlay { shared(&cache.tokens, prompt) } else { 0 };
-    let shared: Vec<usize> = caches.iter().map(reusable).collect();
+    let shared: Vec<usize> = caches.iter().map(|cache| shared(cache, prompt, overlay, shapes)).collect();
     let free = || (0..caches.len()).filter(|&slot| is_free(slot));
-    let own = free().max_by_key(|&slot| (shared[slot], std::cmp::Reverse(caches[slot].used_at)))?;
-    let oldest = free().min_by_key(|&slot| caches[slot].used_at)?;
+    // llama.cpp computes in one go only what lies in slots next to each other.
+    let works = |slot: usize| slot < caches.len() && !is_free(slot);
+    let is_apart = |slot: usize| shapes.width > 1 && !works(slot.wrapping_sub(1)) && !works(slot + 1);
+    let age = |slot: usize| (is_apart(slot), caches[slot].used_at);
+    let own = free().max_by_key(|&slot| (shared[slot], Reverse(age(slot))))?;
+    let oldest = free().min_by_key(|&slot| age(slot))?;
     let longest = (0..caches.len()).max_by_key(|&slot| shared[slot])?;
     // A slot that would lose more than it gives is left to others while an older one can take a copy.
     let gives_up_little = 2 * shared[own] >= caches[own].tokens.len();
@@ -72,15 +72,29 @@ pub(crate) fn choose(
     Some(Place { slot: own, shared: shared[own], copied_from: None })
 }
 
-/// How many tokens of a prompt may be reused from these.
-fn shared(cached: &[LlamaToken], prompt: &[LlamaToken]) -> usize {
-    let same = cached.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-    on_grid(same.min(prompt.len().saturating_sub(TAIL_TOKENS_MIN)))
+/// The slot from which more of a prompt can be copied than was in the cache when it got its slot; `None` where that is not
+/// worth it. Of those who come at once with the same instructions, one reads them.
+pub(crate) fn longer(
+    caches: &[Cache],
+    slot: usize,
+    read: usize,
+    prompt: &[LlamaToken],
+    overlay: Option<Overlay>,
+    shapes: Shapes,
+) -> Option<Place> {
+    let shared = |other: usize| shared(&caches[other], prompt, overlay, shapes);
+    let longest = (0..caches.len()).filter(|&other| other != slot).max_by_key(|&other| shared(other))?;
+    let is_worth_it = shared(longest) >= read + COPY_TOKENS_MIN;
+    is_worth_it.then(|| Place { slot, shared: shared(longest), copied_from: Some(longest) })
 }
 
-/// The largest multiple of the grid that is no larger.
-pub(crate) fn on_grid(tokens: usize) -> usize {
-    tokens / GRID_TOKENS * GRID_TOKENS
+/// How many tokens of a prompt may be reused from a cache.
+fn shared(cache: &Cache, prompt: &[LlamaToken], overlay: Option<Overlay>, shapes: Shapes) -> usize {
+    if cache.overlay != overlay {
+        return 0;
+    }
+    let same = cache.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+    shapes.reusable(same, prompt.len())
 }
 
 #[cfg(test)]
@@ -100,32 +114,33 @@ mod tests {
     #[test]
     fn the_longest_prefix_is_read_on_where_it_is() {
         let caches = [cache(0..8, 1), cache(0..96, 2), cache(500..596, 3)];
-        let place = choose(&caches, |_| true, &prompt(0..120), None).unwrap();
+        let place = choose(&caches, |_| true, &prompt(0..120), None, Shapes::APART).unwrap();
         assert_eq!(place, Place { slot: 1, shared: 96, copied_from: None });
     }
 
     #[test]
     fn a_prefix_in_a_slot_that_works_is_copied() {
         let caches = [cache(0..96, 3), cache(500..596, 2), cache(700..796, 1)];
-        let place = choose(&caches, |slot| slot != 0, &prompt(0..120), None).unwrap();
+        let place = choose(&caches, |slot| slot != 0, &prompt(0..120), None, Shapes::APART).unwrap();
         assert_eq!(place, Place { slot: 2, shared: 96, copied_from: Some(0) });
     }
 
     #[test]
     fn a_long_prefix_is_not_given_up_for_a_short_one() {
         let caches = [cache(0..96, 2), cache(500..596, 1)];
-        let place = choose(&caches, |_| true, &[prompt(0..40), prompt(900..950)].concat(), None).unwrap();
+        let place =
+            choose(&caches, |_| true, &[prompt(0..40), prompt(900..950)].concat(), None, Shapes::APART).unwrap();
         assert_eq!(place, Place { slot: 1, shared: 32, copied_from: Some(0) });
-        let place = choose(&caches, |_| true, &[prompt(0..8), prompt(900..950)].concat(), None).unwrap();
+        let place = choose(&caches, |_| true, &[prompt(0..8), prompt(900..950)].concat(), None, Shapes::APART).unwrap();
         assert_eq!(place, Place { slot: 1, shared: 0, copied_from: None });
     }
 
     #[test]
     fn the_oldest_slot_takes_what_nobody_knows() {
         let caches = [cache(0..96, 2), cache(500..596, 1), cache(700..796, 3)];
-        assert_eq!(choose(&caches, |_| true, &prompt(900..950), None).unwrap().slot, 1);
-        assert_eq!(choose(&caches, |slot| slot == 2, &prompt(900..950), None).unwrap().slot, 2);
-        assert_eq!(choose(&caches, |_| false, &prompt(900..950), None), None);
+        assert_eq!(choose(&caches, |_| true, &prompt(900..950), None, Shapes::APART).unwrap().slot, 1);
+        assert_eq!(choose(&caches, |slot| slot == 2, &prompt(900..950), None, Shapes::APART).unwrap().slot, 2);
+        assert_eq!(choose(&caches, |_| false, &prompt(900..950), None, Shapes::APART), None);
     }
 
     #[test]
@@ -134,17 +149,31 @@ mod tests {
         let mut caches = [cache(0..96, 2), cache(500..596, 1)];
         caches[0].overlay = overlay(1.0).unwrap();
         for other in [None, overlay(0.5).unwrap()] {
-            let place = choose(&caches, |_| true, &prompt(0..120), other).unwrap();
+            let place = choose(&caches, |_| true, &prompt(0..120), other, Shapes::APART).unwrap();
             assert_eq!(place, Place { slot: 1, shared: 0, copied_from: None });
         }
-        let place = choose(&caches, |slot| slot == 1, &prompt(0..120), overlay(1.0).unwrap()).unwrap();
+        let place = choose(&caches, |slot| slot == 1, &prompt(0..120), overlay(1.0).unwrap(), Shapes::APART).unwrap();
         assert_eq!(place, Place { slot: 1, shared: 96, copied_from: Some(0) });
     }
 
     #[test]
-    fn a_tail_is_always_left_to_read() {
-        for (length, kept) in [(1, 0), (16, 0), (23, 0), (24, 16), (39, 16), (40, 32), (96, 80), (103, 80), (104, 96)] {
-            assert_eq!(shared(&prompt(0..96), &prompt(0..length)), kept, "{length} tokens");
-        }
+    fn slots_that_work_side_by_side_lie_side_by_side() {
+        let caches = [cache(0..96, 2), cache(0..96, 3), cache(0..96, 4), cache(0..96, 1)];
+        let slot = |is_free: &dyn Fn(usize) -> bool, shapes| {
+            choose(&caches, is_free, &prompt(0..120), None, shapes).unwrap().slot
+        };
+        assert_eq!(slot(&|slot| slot != 1, Shapes::TOGETHER), 0);
+        assert_eq!(slot(&|slot| slot != 0, Shapes::TOGETHER), 1);
+        assert_eq!(slot(&|_| true, Shapes::TOGETHER), 3);
+        assert_eq!(slot(&|slot| slot != 0, Shapes::APART), 3);
+    }
+
+    #[test]
+    fn what_another_read_meanwhile_is_copied() {
+        let caches = [cache(0..96, 1), cache(0..0, 2), cache(0..40, 3)];
+        let longer = |read| longer(&caches, 1, read, &prompt(0..120), None, Shapes::APART);
+        assert_eq!(longer(0), Some(Place { slot: 1, shared: 96, copied_from: Some(0) }));
+        assert_eq!(longer(64), Some(Place { slot: 1, shared: 96, copied_from: Some(0) }));
+        assert_eq!(longer(65), None);
     }
 }

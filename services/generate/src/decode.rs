@@ -6,10 +6,11 @@
 //!
 //! Invariants:
 //! - A greedy text is the same token for token whatever happens beside it and before it. What llama.cpp computes for a
-//!   token depends on the shape of its batch, so on a CPU no two requests share a batch, and the shapes that one
-//!   request meets follow from its prompt alone ([ADR 0013](../../../docs/adr/0013-slots-that-do-not-touch.md)).
+//!   token depends on the shape of its batch, so on a CPU only such shapes are used as are known to give the same bits
+//!   ([`shapes`](crate::shapes)).
 //! - Requests under different adapters never share a batch: an adapter is laid over the whole model.
-//! - While streams write, a piece of a prompt takes about [`EngineConfig::step`](crate::EngineConfig) and no more.
+//! - While streams write, a piece of a long prompt takes about [`EngineConfig::step`](crate::EngineConfig) and no more, of
+//!   a short one six times that.
 //! - A slot whose reader left costs at most the step that is running.
 
 use std::sync::Arc;
@@ -22,40 +23,21 @@ use thiserror::Error;
 use wellspring_core::generator::{FinishReason, GenerateError, GenerateErrorKind};
 
 use crate::adapter::Overlay;
-use crate::cache::{self, Cache, GRID_TOKENS, Place, TAIL_TOKENS_MIN, on_grid};
+use crate::cache::{self, Cache, Place};
 use crate::meter::{End, Meter};
 use crate::queue::Caller;
 use crate::sample::{Chooser, told};
+use crate::shapes::Shapes;
 use crate::slot::{Job, Outcome, Slot};
 
 /// Between two looks at readers who have not made room, when nothing else is to be done.
 const STALL_POLL: Duration = Duration::from_millis(2);
 
-/// How requests are put into batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shapes {
-    /// The longest piece of a prompt, on the grid.
-    pub(crate) piece_tokens: usize,
-    /// Whether all streams are decoded in one batch.
-    pub(crate) together: bool,
-}
-
-impl Shapes {
-    /// For a CPU. llama.cpp computes attention over 64 and more tokens by another routine than over fewer, so a piece
-    /// with the tail of its prompt stays below.
-    pub(crate) const APART: Self = {
-        let shapes = Self { piece_tokens: 48, together: false };
-        assert!(shapes.piece_tokens + TAIL_TOKENS_MIN <= 64 && shapes.piece_tokens.is_multiple_of(GRID_TOKENS));
-        shapes
-    };
-    /// For a GPU, which computes many tokens in the time of one and promises no bits anyway.
-    pub(crate) const TOGETHER: Self = Self { piece_tokens: 512, together: true };
-
-    /// Tokens of the largest batch.
-    pub(crate) fn batch_tokens(self, slots: usize) -> usize {
-        slots.max(self.piece_tokens + TAIL_TOKENS_MIN)
-    }
-}
+/// A prompt of which no more is to be read is short: streams wait for it a second or so, all in all, so it is read in longer
+/// pieces, which take less time a token. Who comes with a question is not kept waiting by those who read answers.
+const SHORT_TOKENS: usize = 256;
+/// How much longer than others a piece of a short prompt may take.
+const SHORT_STEPS: usize = 6;
 
 /// llama.cpp does not take an adapter.
 #[derive(Debug, Error)]
@@ -106,7 +88,7 @@ impl<'model> Decoder<'model> {
             batch,
             shapes,
             step,
-            fitting: GRID_TOKENS,
+            fitting: shapes.piece_tokens_min(),
             meter,
             caches,
             slots,
@@ -145,7 +127,8 @@ impl<'model> Decoder<'model> {
                 return;
             }
         };
-        let Some(place) = cache::choose(&self.caches, |slot| self.slots[slot].is_none(), &job.prompt, job.overlay)
+        let Some(place) =
+            cache::choose(&self.caches, |slot| self.slots[slot].is_none(), &job.prompt, job.overlay, self.shapes)
         else {
             debug_assert!(false, "a request was admitted without room");
             return;
@@ -162,17 +145,9 @@ impl<'model> Decoder<'model> {
     pub(crate) fn step(&mut self) {
         self.settle();
         let mut writing: Vec<usize> = self.slots_that(Slot::is_writing);
-        let overlay = |slots: &[Option<Slot<Chooser>>], index: usize| slots[index].as_ref()?.job.overlay;
-        // Those under one adapter follow each other: laying another one over the model takes time.
-        writing.sort_by_key(|&index| overlay(&self.slots, index));
         let begun = Instant::now();
-        let width = if self.shapes.together { writing.len().max(1) } else { 1 };
-        for indices in writing
-            .chunk_by(|&a, &b| overlay(&self.slots, a) == overlay(&self.slots, b))
-            .flat_map(|alike| alike.chunks(width))
-            .collect::<Vec<_>>()
-        {
-            self.decode(indices);
+        for indices in self.batches(&mut writing) {
+            self.decode(&indices);
         }
         if !writing.is_empty() {
             self.meter.decoded(writing.len(), begun.elapsed());
@@ -182,6 +157,20 @@ impl<'model> Decoder<'model> {
             None if writing.is_empty() && !self.is_idle() => std::thread::sleep(STALL_POLL),
             None => {}
         }
+    }
+
+    /// The streams of each batch, none under several adapters.
+    fn batches(&self, writing: &mut [usize]) -> Vec<Vec<usize>> {
+        let overlay = |index: &usize| self.slots[*index].as_ref().and_then(|slot| slot.job.overlay);
+        // Those under one adapter follow each other: laying another one over the model takes time.
+        writing.sort_by_key(overlay);
+        // llama.cpp computes in one go only what lies in slots next to each other.
+        let alike = writing.chunk_by(|a, b| overlay(a) == overlay(b) && *b == *a + 1);
+        let width = |alike: &[usize]| match overlay(&alike[0]) {
+            Some(_) => self.shapes.width_overlaid,
+            None => self.shapes.width,
+        };
+        alike.flat_map(|alike| alike.chunks(width(alike))).map(<[usize]>::to_vec).collect()
     }
 
     /// Ends the requests in work because the engine is stopping.
@@ -229,7 +218,9 @@ impl<'model> Decoder<'model> {
         if let Err(error) = self.lay(slot.job.overlay) {
             return self.end(index, slot, Outcome::failed("could not lay the adapter over the model", error));
         }
-        let piece = slot.read..piece_end(slot.read, slot.job.prompt.len(), self.piece_tokens(beside_streams));
+        self.catch_up(index, &mut slot);
+        let most = self.piece_tokens(&slot, beside_streams);
+        let piece = slot.read..Shapes::piece_end(slot.read, slot.job.prompt.len(), most);
         let finishes = piece.end == slot.job.prompt.len();
         self.batch.clear();
         for position in piece.clone() {
@@ -244,7 +235,7 @@ impl<'model> Decoder<'model> {
         }
         let took = begun.elapsed();
         self.meter.read(piece.len(), took);
-        if piece.len() >= GRID_TOKENS {
+        if piece.len() >= self.shapes.piece_tokens_min() {
             self.fitting = fitting_in(self.step, piece.len(), took);
         }
         for other in self.slots.iter_mut().flatten().filter(|other| other.is_reading()) {
@@ -256,12 +247,28 @@ impl<'model> Decoder<'model> {
         self.end(index, slot, outcome);
     }
 
-    /// The longest piece that may be read now.
-    fn piece_tokens(&self, beside_streams: bool) -> usize {
+    /// Takes over what another slot read of the same prompt since this one was admitted.
+    fn catch_up(&mut self, index: usize, slot: &mut Slot<Chooser>) {
+        if slot.read > slot.usage.cached_tokens {
+            return;
+        }
+        let job = &slot.job;
+        let longer = cache::longer(&self.caches, index, slot.read, &job.prompt, job.overlay, self.shapes);
+        if let Some(place) = longer {
+            slot.read = self.prepare(place);
+            self.meter.reused(slot.read.saturating_sub(slot.usage.cached_tokens));
+            slot.usage.cached_tokens = slot.read;
+        }
+    }
+
+    /// The longest piece of a prompt that may be read now.
+    fn piece_tokens(&self, slot: &Slot<Chooser>, beside_streams: bool) -> usize {
         if !beside_streams {
             return self.shapes.piece_tokens;
         }
-        on_grid(self.fitting).clamp(GRID_TOKENS, self.shapes.piece_tokens)
+        let is_short = slot.usage.prompt_tokens - slot.usage.cached_tokens <= SHORT_TOKENS;
+        let fitting = if is_short { SHORT_STEPS * self.fitting } else { self.fitting };
+        self.shapes.on_grid(fitting).clamp(self.shapes.piece_tokens_min(), self.shapes.piece_tokens)
     }
 
     /// Feeds the last tokens of these slots back, in one batch, and writes the next ones.
@@ -361,7 +368,7 @@ impl<'model> Decoder<'model> {
                 (End::Failed, 0)
             }
         };
-        self.forget_after(index, on_grid(keep));
+        self.forget_after(index, keep);
         let held = slot.began.elapsed();
         // Gives its place back.
         drop(slot);
@@ -402,14 +409,6 @@ fn fitting_in(step: Duration, tokens: usize, took: Duration) -> usize {
     (tokens as f64 * step.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE)) as usize
 }
 
-/// Where a piece ends that begins at `read`: on the grid, or at the end of the prompt together with its tail.
-fn piece_end(read: usize, length: usize, piece_tokens: usize) -> usize {
-    match length - read > piece_tokens + TAIL_TOKENS_MIN - 1 {
-        true => read + piece_tokens,
-        false => length,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,22 +417,6 @@ mod tests {
     fn a_piece_is_as_long_as_the_last_one_says() {
         let fitting = |tokens, took_ms| fitting_in(Duration::from_millis(100), tokens, Duration::from_millis(took_ms));
         assert_eq!([fitting(48, 120), fitting(32, 85), fitting(16, 40), fitting(16, 200)], [40, 37, 40, 8]);
-        assert_eq!(on_grid(fitting(16, 0)).clamp(GRID_TOKENS, 48), 48);
-    }
-
-    #[test]
-    fn a_prompt_is_cut_on_the_grid_and_its_tail_is_no_single_token() {
-        for piece_tokens in [16, 32, 48] {
-            for length in 1..200 {
-                let mut read = 0;
-                while read < length {
-                    let end = piece_end(read, length, piece_tokens);
-                    assert!(end > read && end - read < piece_tokens + TAIL_TOKENS_MIN);
-                    assert!(end == length || end.is_multiple_of(GRID_TOKENS));
-                    assert!(end - read >= TAIL_TOKENS_MIN || length < TAIL_TOKENS_MIN, "{read}..{end} of {length}");
-                    read = end;
-                }
-            }
-        }
+        assert!(fitting(16, 0) > 1_000_000);
     }
 }

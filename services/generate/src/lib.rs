@@ -32,6 +32,7 @@ mod prompt;
 mod queue;
 mod remote;
 mod sample;
+mod shapes;
 mod slot;
 mod supervisor;
 mod tally;

@@ -19,12 +19,13 @@ use thiserror::Error;
 use wellspring_core::limits;
 
 use crate::adapter::{self, AdapterError};
-use crate::decode::{Decoder, Shapes};
+use crate::decode::Decoder;
 use crate::device::{self, GpuSplit, UnknownDevice};
 use crate::gguf::{self, ModelFileError};
 use crate::meter::Meter;
 use crate::processor::{self, OtherProcessor};
 use crate::prompt::{PromptError, Prompter};
+use crate::shapes::{self, Shapes};
 
 /// What to load, and how to run it.
 #[derive(Debug, Clone)]
@@ -152,8 +153,11 @@ pub enum LoadError {
     Ended,
 }
 
-/// llama.cpp's `LLAMA_FLASH_ATTN_TYPE_ENABLED`: attention that never looks at cells of others, so that what they hold
-/// rounds nothing.
+/// llama.cpp's `LLAMA_FLASH_ATTN_TYPE_DISABLED`: attention that multiplies all cells, those of no token with zero. A sum is
+/// the same however many zeros are added, so neither the length of other streams nor that of a piece rounds anything.
+const FLASH_ATTENTION_OFF: i32 = 0;
+/// llama.cpp's `LLAMA_FLASH_ATTN_TYPE_ENABLED`: has routines of its own for one token far into a text and for 64 and more
+/// at once, and is the only one for values in 8 bits.
 const FLASH_ATTENTION_ON: i32 = 1;
 
 /// What was read.
@@ -216,18 +220,19 @@ pub(crate) fn decoder<'model>(
     let slots = u32::try_from(config.slots).map_err(|_| LoadError::Settings)?;
     let cache_tokens = config.context_tokens.checked_mul(slots).ok_or(LoadError::Settings)?;
     let on_gpu = config.gpu_layers != Some(0) && device::devices().iter().any(|device| device.gpu);
-    let shapes = if on_gpu { Shapes::TOGETHER } else { Shapes::APART };
-    let batch = u32::try_from(shapes.batch_tokens(config.slots)).map_err(|_| LoadError::Settings)?;
-    let numbers = match config.cache_type {
-        CacheType::F16 => KvCacheType::F16,
-        CacheType::Q8 => KvCacheType::Q8_0,
+    let (numbers, flash) = match config.cache_type {
+        CacheType::F16 if on_gpu => (KvCacheType::F16, FLASH_ATTENTION_ON),
+        CacheType::F16 => (KvCacheType::F16, FLASH_ATTENTION_OFF),
+        CacheType::Q8 => (KvCacheType::Q8_0, FLASH_ATTENTION_ON),
     };
+    let shapes = if on_gpu { Shapes::GPU } else { Shapes::TOGETHER };
+    let batch = u32::try_from(shapes.batch_tokens(config.slots)).map_err(|_| LoadError::Settings)?;
     let parameters = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(cache_tokens))
         .with_n_seq_max(slots)
         // Every slot has memory of its own: where a token lies in the cache is its position, whoever else is there.
         .with_kv_unified(false)
-        .with_flash_attention_policy(FLASH_ATTENTION_ON)
+        .with_flash_attention_policy(flash)
         .with_type_k(numbers)
         .with_type_v(numbers)
         .with_n_batch(batch)
@@ -235,8 +240,13 @@ pub(crate) fn decoder<'model>(
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
         .with_no_perf(true);
-    let context = model.new_context(backend(), parameters).map_err(LoadError::Context)?;
-    meter.loaded(config.slots, cache_bytes(model, config));
+    let mut context = model.new_context(backend(), parameters).map_err(LoadError::Context)?;
+    let shapes = match flash {
+        _ if on_gpu => shapes,
+        FLASH_ATTENTION_OFF => shapes::find(model, &mut context, config.slots),
+        _ => Shapes::APART,
+    };
+    meter.loaded(config.slots, shapes.width.min(config.slots), cache_bytes(model, config));
     Ok(Decoder::new(model, adapters, context, config.slots, shapes, config.step, Arc::clone(meter)))
 }
 

@@ -87,9 +87,10 @@ pub(crate) enum End {
 
 impl Meter {
     /// The cache is made.
-    pub(crate) fn loaded(&self, slots: usize, cache_bytes: u64) {
+    pub(crate) fn loaded(&self, slots: usize, streams_per_batch: usize, cache_bytes: u64) {
         let mut counts = self.lock();
         counts.statistics.slots = slots;
+        counts.statistics.streams_per_batch = streams_per_batch;
         counts.statistics.cache_bytes = cache_bytes;
     }
 
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_caller_without_a_place_comes_when_one_is_free() {
         let meter = Meter::default();
-        meter.loaded(4, 0);
+        meter.loaded(4, 1, 0);
         assert_eq!(meter.retry_after(), Duration::from_secs(1));
         meter.ended(End::Finished, Some(Duration::from_secs(20)));
         assert_eq!(meter.retry_after(), Duration::from_secs(5));

@@ -16,7 +16,7 @@ use wellspring_core::generator::{
     FinishReason, GenerateErrorKind, GenerationOptions, GenerationRequest, Generator, TextForm,
 };
 use wellspring_core::limits;
-use wellspring_generate::{Engine, EngineConfig};
+use wellspring_generate::{CacheType, Engine, EngineConfig};
 
 mod support;
 
@@ -87,7 +87,37 @@ async fn streams_are_written_side_by_side() {
     // The long one goes on.
     let now = until(&engine, |now| now.slots_used == 1 && now.finished == 1).await;
     assert_eq!(now.slots, limits::GENERATOR_SLOTS);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(now.streams_per_batch, 4, "this model's texts are the same side by side");
+    }
     assert!(now.cache_bytes > 0 && now.read_tokens_per_second > 0.0 && now.first_token_ms.p95 > 0.0, "{now:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_over_a_cache_in_8_bits_are_written_apart() {
+    let engine = load(EngineConfig { cache_type: CacheType::Q8, ..config() }).await;
+    answer(&engine, ask("Why is the sea salty?", 3)).await.unwrap();
+    assert_eq!(engine.statistics().unwrap().streams_per_batch, 1);
+}
+
+/// Of those who come at once with the same instructions, one reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn instructions_that_many_bring_at_once_are_read_once() {
+    let instructions = "You count the mills by the river and write down who owns them. ".repeat(20);
+    let prompt = |number: usize| ask(format!("{instructions} Mill {number} has which owner?"), 4);
+    let cold = alone_and_cold(config(), (0..4).map(prompt).collect()).await;
+    let engine = engine().await;
+    let mut begun = Vec::new();
+    for number in 0..4 {
+        begun.push(engine.generate(prompt(number)).await.unwrap());
+    }
+    let mut reused = 0;
+    for (generation, (_, cold)) in begun.into_iter().zip(&cold) {
+        let written = read(generation).await.unwrap();
+        assert_eq!(written.text, cold.text);
+        reused += usize::from(written.usage.cached_tokens > 200);
+    }
+    assert_eq!(reused, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
