@@ -267,6 +267,8 @@ pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
 pub const ANSWER_CANDIDATES_MAX: usize = 12;
 /// Passages an answer looks at.
 pub const ANSWER_PASSAGES_MAX: usize = 8;
+/// Symbols that a grammar's repetitions may be written out to: what is repeated is taken to be as long as the grammar.
+pub const GRAMMAR_SYMBOLS_MAX: u64 = 4 << 20;
 /// Sentences scored for evidence.
 pub const EVIDENCE_SENTENCES_MAX: usize = 64;
 /// Of those, sentences whose cosine is computed: about 3 ms each on one core.

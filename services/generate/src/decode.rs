@@ -311,6 +311,11 @@ impl<'model> Decoder<'model> {
     fn write(&mut self, slot: &mut Slot<Chooser>, row: usize) -> Outcome {
         let token = match slot.chooser.choose(&self.context, row as i32) {
             Ok(token) => token,
+            // Before the first token, it is the form that nothing fits.
+            Err(error) if slot.wrote.is_none() => {
+                let attempted = "could not choose the first token";
+                return Outcome::Failed(GenerateError::caused_by(GenerateErrorKind::Refused, attempted, error));
+            }
             Err(error) => return Outcome::failed("could not choose the next token", error),
         };
         let now = Instant::now();

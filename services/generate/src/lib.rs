@@ -24,6 +24,7 @@ mod decode;
 mod device;
 mod engine;
 mod events;
+mod form;
 mod gguf;
 mod load;
 mod meter;

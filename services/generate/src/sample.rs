@@ -16,6 +16,8 @@ use llama_cpp_2::vocab::LlamaVocab;
 use thiserror::Error;
 use wellspring_core::generator::{GenerationOptions, LikelyToken, TextForm, WrittenToken};
 
+use crate::form::{self, FormError};
+
 /// Written tokens that the repeat penalty looks back at.
 const PENALTY_TOKENS: i32 = 64;
 /// The rule that a grammar begins with.
@@ -27,6 +29,9 @@ pub(crate) enum SampleError {
     /// The schema describes nothing that a grammar can say.
     #[error("the JSON schema cannot be turned into a grammar")]
     Schema,
+    /// llama.cpp must not see it.
+    #[error("the form cannot be kept")]
+    Form(#[from] FormError),
     /// llama.cpp does not read the grammar.
     #[error("the grammar cannot be read")]
     Grammar,
@@ -131,8 +136,12 @@ fn grammar(model: &LlamaModel, form: &TextForm) -> Result<Option<LlamaSampler>, 
     let text = match form {
         TextForm::Free => return Ok(None),
         TextForm::Grammar(text) => text.clone(),
-        TextForm::JsonSchema(schema) => llama_cpp_2::json_schema_to_grammar(schema).map_err(|_| SampleError::Schema)?,
+        TextForm::JsonSchema(schema) => {
+            form::check_schema(&serde_json::from_str(schema).map_err(|_| SampleError::Schema)?)?;
+            llama_cpp_2::json_schema_to_grammar(schema).map_err(|_| SampleError::Schema)?
+        }
     };
+    form::check_grammar(&text)?;
     LlamaSampler::grammar(model, &text, ROOT).map(Some).map_err(|_| SampleError::Grammar)
 }
 

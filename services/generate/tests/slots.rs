@@ -255,7 +255,17 @@ async fn a_form_is_kept_or_refused() {
     let object = answer(&engine, with(TextForm::JsonSchema(schema.to_owned()))).await.unwrap();
     let value: serde_json::Value = serde_json::from_str(&object.text).expect(&object.text);
     assert!(value["n"].is_i64(), "{value}");
-    for broken in [TextForm::Grammar("root ::= (".to_owned()), TextForm::JsonSchema("{".to_owned())] {
+    let grammars =
+        ["root ::= (", "root ::= \"a\"{5,2}", "root ::= [z-a]"].map(|text| TextForm::Grammar(text.to_owned()));
+    let schemas = [
+        "{",
+        r#"{"type":"array","minItems":5,"maxItems":2,"items":{"type":"integer"}}"#,
+        r#"{"type":"string","minLength":5,"maxLength":2}"#,
+        r#"{"type":"string","pattern":"^a{5,2}$"}"#,
+        r#"{"type":"integer","exclusiveMinimum":5,"exclusiveMaximum":6}"#,
+    ]
+    .map(|text| TextForm::JsonSchema(text.to_owned()));
+    for broken in grammars.into_iter().chain(schemas) {
         let refused = answer(&engine, with(broken)).await.unwrap_err();
         assert_eq!(refused.kind(), GenerateErrorKind::Refused, "{}", refused.chain());
     }
