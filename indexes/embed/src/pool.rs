@@ -8,6 +8,7 @@
 //! - A question never waits for the end of a bulk run, nor for its share of a core beside one: one thread serves the
 //!   interactive lane alone, and threads that may be in a bulk run give way to it (docs/adr/0025-questions-first.md).
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -68,15 +69,19 @@ impl Pool {
             Lane::Interactive => self.queue.places_now(lane, texts.len())?,
             Lane::Bulk => Vec::new(),
         };
-        for text in texts {
+        // Texts of a length share a run without padding, and the threads end together when the long ones come first.
+        let mut ordered: Vec<(usize, Text)> = texts.into_iter().enumerate().collect();
+        ordered.sort_by_key(|(_, text)| Reverse(text.tokens));
+        for (at, text) in ordered {
             let place = match places.pop() {
                 Some(place) => place,
                 None => self.queue.place(lane).await?,
             };
-            replies.push(self.push(request, place, text)?);
+            replies.push((at, self.push(request, place, text)?));
         }
+        replies.sort_unstable_by_key(|(at, _)| *at);
         let mut embeddings = Vec::with_capacity(replies.len());
-        for reply in replies {
+        for (_, reply) in replies {
             embeddings.push(reply.await.map_err(|_| stopped())??);
         }
         waiting.over = true;

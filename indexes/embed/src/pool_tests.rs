@@ -109,7 +109,7 @@ async fn a_dropped_future_takes_its_texts_out_of_the_queue() {
 async fn a_full_bulk_lane_makes_the_caller_wait_and_nothing_is_lost() {
     let stage = stage();
     let many: Vec<Text> = (0..3 * wellspring_core::limits::EMBED_QUEUE_MAX)
-        .map(|index| Text { text: "x".repeat(index % 7), tokens: 10 })
+        .map(|index| Text { text: "x".repeat(index % 7), tokens: 10 + index * 7 % 40 })
         .collect();
     let expected: Vec<Embedding> = (0..many.len()).map(|index| direction(index % 7)).collect();
     assert_eq!(stage.pool.embed(many, Lane::Bulk).await.unwrap(), expected);
