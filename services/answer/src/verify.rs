@@ -5,7 +5,9 @@
 //! | nothing but words of the question, where it offers no choice | | unsupported |
 //! | a number or a name that the quote, its title and the question lack | | unsupported |
 //! | a number of things of which the quote tells another number | | unsupported |
+//! | a number in one size, currency or unit | the same number in another | unsupported |
 //! | denied | not denied | unsupported |
+//! | without "unless"; times of the day in another order | with it; in the first order | partial at most |
 //! | word for word in the quote | | supported |
 //! | 70 % of the new terms are in the quote | | supported |
 //! | 50 % | | partial |
@@ -115,8 +117,11 @@ impl Claim {
             }
             best = Support::Partial;
         }
-        if counts_other(&self.words, &quoted) {
+        if counts_other(&self.words, &quoted) || measures_other(&self.words, &quoted) {
             return Support::Unsupported;
+        }
+        if excepts(&quoted) && !excepts(&self.words) || !tells_times_in_order(&self.words, &quoted) {
+            best = Support::Partial;
         }
         match (self.denied, denies(quote)) {
             (true, false) => return Support::Unsupported,
@@ -171,6 +176,55 @@ fn counts_other(claim: &[String], quote: &[String]) -> bool {
         };
         quote.contains(number) && has(false) && !has(true)
     })
+}
+
+/// What a number can be told in, by kind; without the `s` of a plural.
+const MEASURES: &[&[&str]] = &[
+    &["hundred", "thousand", "million", "billion", "trillion"],
+    &["euro", "dollar", "crown", "pound", "yen", "yuan", "franc", "rouble", "rupee", "peso"],
+    &["mg", "g", "kg", "gram", "kilogram", "milligram", "tonne", "ton", "ounce"],
+    &["mm", "cm", "m", "km", "metre", "meter", "kilometre", "kilometer", "mile", "foot", "feet", "inch"],
+    &["second", "minute", "hour", "day", "week", "month", "year"],
+];
+
+/// Whether the quote tells a number of the sentence in another size, currency or unit alone: three billion are not three
+/// million, and no dollars are euros.
+fn measures_other(claim: &[String], quote: &[String]) -> bool {
+    let measured = |words: &[String]| -> Vec<(String, usize, String)> {
+        let mut found = Vec::new();
+        for (at, number) in words.iter().enumerate().filter(|(_, word)| is_number(word)) {
+            // A currency stands behind the size.
+            for word in words[at + 1..].iter().take(2) {
+                let one = word.strip_suffix('s').filter(|one| !one.is_empty()).unwrap_or(word);
+                let Some(kind) = MEASURES.iter().position(|kind| kind.contains(&one)) else { break };
+                found.push((number.clone(), kind, one.to_owned()));
+            }
+        }
+        found
+    };
+    let told = measured(quote);
+    measured(claim).iter().any(|(number, kind, unit)| {
+        let has = |same: bool| told.iter().any(|(n, k, u)| n == number && k == kind && (u == unit) == same);
+        has(false) && !has(true)
+    })
+}
+
+/// Whether what is said holds only but for what it names.
+fn excepts(words: &[String]) -> bool {
+    words.iter().any(|word| word == "unless")
+}
+
+/// Whether the times of the day that a sentence names come in the order of the quote: from 8:00 to 18:00 is not from 18:00
+/// to 8:00.
+fn tells_times_in_order(claim: &[String], quote: &[String]) -> bool {
+    let times = |words: &[String]| -> Vec<[String; 2]> {
+        let is_time =
+            |pair: &&[String]| pair.iter().all(|word| is_number(word)) && pair[0].len() <= 2 && pair[1].len() == 2;
+        words.windows(2).filter(is_time).map(|pair| [pair[0].clone(), pair[1].clone()]).collect()
+    };
+    let told = times(quote);
+    let mut rest = told.iter();
+    times(claim).iter().filter(|time| told.contains(time)).all(|time| rest.any(|other| other == time))
 }
 
 /// Words in capitals that are names rather than the beginning of a sentence, as terms.
@@ -251,6 +305,31 @@ mod tests {
 
     fn check(question: &str, sentence: &str, quote: &str) -> Support {
         Claim::of(sentence, question).check(quote, "")
+    }
+
+    #[test]
+    fn a_number_in_another_size_currency_or_unit_is_another_number() {
+        let check = |sentence: &str, quote: &str| Claim::of(sentence, "For how much was Bolt bought?").check(quote, "");
+        let quote = "Acme bought Bolt in 2015 for 3 million euros, within 2 days.";
+        assert_eq!(check("Acme bought Bolt for 3 million euros.", quote), Support::Supported);
+        assert_eq!(check("Acme bought Bolt for 3 billion euros.", quote), Support::Unsupported);
+        assert_eq!(check("Acme bought Bolt for 3 million dollars.", quote), Support::Unsupported);
+        assert_eq!(check("Acme bought Bolt within 2 weeks.", quote), Support::Unsupported);
+        assert_eq!(
+            check("Acme bought Bolt for 3 million euros.", "Bolt cost 3 dollars; Acme bought it for 3 million euros."),
+            Support::Supported
+        );
+    }
+
+    #[test]
+    fn an_exception_and_the_order_of_times_are_kept() {
+        let check = |sentence: &str, question: &str, quote: &str| Claim::of(sentence, question).check(quote, "");
+        let safe = "Paracetamol is safe in pregnancy unless the liver is damaged.";
+        let question = "Is paracetamol safe in pregnancy?";
+        assert_eq!(check("Paracetamol is safe if the liver is damaged.", question, safe), Support::Partial);
+        let open = "The store is open from Monday to Friday from 8:00 to 18:00.";
+        assert_eq!(check("It is open from 18:00 to 8:00.", "When is the store open?", open), Support::Partial);
+        assert_eq!(check("It is open from 8:00 to 18:00.", "When is the store open?", open), Support::Supported);
     }
 
     #[test]
