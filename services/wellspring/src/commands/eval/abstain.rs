@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &AbstainArguments, json: bool) -> anyhow::Res
     if json {
         return output::json(&report);
     }
-    print(&report);
+    print(&report, share);
     Ok(())
 }
 
@@ -90,13 +90,18 @@ fn fit(set: String, evidence: &[[f32; 2]], share: f64) -> AbstainReport {
     }
 }
 
-/// The highest setting that declines no more than a share of the answerable questions.
+/// The highest setting that declines no more than a share of the answerable questions; where no unanswerable one lies close
+/// below it, the middle of the gap: other questions will lie in it.
 fn highest(evidence: &[[f32; 2]], share: f64) -> u32 {
     let mut answerable: Vec<f32> = evidence.iter().map(|[with, _]| *with).collect();
     answerable.sort_by(f32::total_cmp);
     // Rounded down, so that the question at the edge is answered.
     let allowed = ((answerable.len() as f64 * share) as usize).min(answerable.len().saturating_sub(1));
-    (answerable.get(allowed).copied().unwrap_or_default() * 100.0).floor().clamp(0.0, 1000.0) as u32
+    let edge = answerable.get(allowed).copied().unwrap_or_default();
+    let below =
+        |side: usize| evidence.iter().map(|found| found[side]).filter(|found| *found < edge).fold(0.0, f32::max);
+    let gap = below(0).max(below(1));
+    ((edge + gap) / 2.0 * 100.0).ceil().min((edge * 100.0).floor()).clamp(0.0, 1000.0) as u32
 }
 
 fn effect(evidence: &[[f32; 2]], sufficiency_percent: u32) -> Effect {
@@ -108,7 +113,7 @@ fn effect(evidence: &[[f32; 2]], sufficiency_percent: u32) -> Effect {
     Effect { sufficiency_percent, false_abstention: share(0), abstention_unanswerable: share(1) }
 }
 
-fn print(report: &AbstainReport) {
+fn print(report: &AbstainReport, share: f64) {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     output::line(format!(
         "{}: {} questions, each with and without the documents that answer it",
@@ -134,6 +139,14 @@ fn print(report: &AbstainReport) {
         .iter()
         .map(|point| vec![point.sufficiency_percent.to_string(), percent(point.coverage), percent(point.risk)]);
     output::table(&["percent", "coverage", "risk"], rows.collect());
+    if report.checked.false_abstention > 2.0 * share {
+        output::note(format!(
+            "not advised: on the half that it was checked on, {} declines {} of what the documents answer; use more questions",
+            report.fitted.sufficiency_percent,
+            percent(report.checked.false_abstention)
+        ));
+        return;
+    }
     output::note(format!("set it: answer.sufficiency_percent = {}", report.fitted.sufficiency_percent));
 }
 
@@ -142,12 +155,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_setting_within_the_share_is_taken() {
+    fn the_highest_setting_within_the_share_is_taken_in_the_middle_of_its_gap() {
         let evidence: Vec<[f32; 2]> = (1..=20).map(|n| [n as f32 / 10.0, n as f32 / 20.0]).collect();
-        assert_eq!(highest(&evidence, 0.0), 10);
-        assert_eq!(highest(&evidence, 0.1), 30);
-        assert_eq!(highest(&evidence, 1.0), 200);
-        let found = effect(&evidence, 30);
+        assert_eq!([0.0, 0.1, 1.0].map(|share| highest(&evidence, share)), [8, 28, 195]);
+        let found = effect(&evidence, 28);
         assert_eq!((found.false_abstention, found.abstention_unanswerable), (0.1, 0.25));
     }
 
@@ -161,8 +172,8 @@ mod tests {
     fn the_check_has_no_part_in_the_fit() {
         let evidence = [[1.0, 0.1], [1.2, 0.1], [0.5, 0.1], [0.6, 2.0]];
         let report = fit("s".to_owned(), &evidence, 0.0);
-        assert_eq!(report.fitted.sufficiency_percent, 100);
-        assert_eq!((report.fitted.false_abstention, report.checked.false_abstention), (0.0, 1.0));
+        assert_eq!(report.fitted.sufficiency_percent, 55);
+        assert_eq!((report.fitted.false_abstention, report.checked.false_abstention), (0.0, 0.5));
         assert_eq!(report.checked.abstention_unanswerable, 0.5);
         let coverage: Vec<f64> = report.curve.iter().map(|point| point.coverage).collect();
         assert!(coverage.is_sorted_by(|one, other| one >= other), "{coverage:?}");
