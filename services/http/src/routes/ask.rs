@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A stream of events ends with exactly one `done` or `error`, even if what is behind it does not.
 //! - A caller who leaves drops the answer's stream, and with it the work.
+//! - What is not answered shortly before a shutdown cuts its connection ends in an error.
 //! - "The documents do not say" never hides that some have not been read yet.
 
 use std::convert::Infallible;
@@ -31,6 +32,8 @@ use crate::schema::{self, request::AskBody};
 const FIELDS: &[&str] = &["question", "collection", "mode", "style", "verify", "history", "filter", "acl", "stream"];
 /// The content type of a stream of events.
 const EVENT_STREAM: &str = "text/event-stream";
+/// Which share of the time that a shutdown leaves an answer may take: the rest is for telling that it ends.
+const DRAINED_SHARE: f32 = 0.9;
 
 /// Answers a question from the documents, with citations.
 ///
@@ -61,10 +64,17 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
         ApiError::new(Code::Busy, "too many questions are being answered", "try again in a few seconds")
     })?;
     let events = shared.service.answers.ask(Question { text, collection, mode, style, verify, history, filter });
+    let (stopping, grace) = (shared.stopping.clone(), shared.settings.drain_timeout.mul_f32(DRAINED_SHARE));
+    let events = events
+        .take_until(async move {
+            stopping.cancelled().await;
+            tokio::time::sleep(grace).await;
+        })
+        .boxed();
     if streamed {
         return Ok(Sse::new(sse(shared, events, place)).keep_alive(KeepAlive::default()).into_response());
     }
-    let answer = with_unread(&shared, whole(events).await?).await;
+    let answer = with_unread(&shared, whole(&shared, events).await?).await;
     shared.metrics.answer(&answer);
     drop(place);
     Ok(Json(answer).into_response())
@@ -79,7 +89,7 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 }
 
 /// Waits for the end of an answer.
-async fn whole(mut events: BoxStream<'static, AnswerEvent>) -> Result<Answer, ApiError> {
+async fn whole(shared: &Shared, mut events: BoxStream<'static, AnswerEvent>) -> Result<Answer, ApiError> {
     while let Some(event) = events.next().await {
         match event {
             AnswerEvent::Done(answer) => return Ok(answer),
@@ -87,7 +97,7 @@ async fn whole(mut events: BoxStream<'static, AnswerEvent>) -> Result<Answer, Ap
             AnswerEvent::Passages(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) => {}
         }
     }
-    Err(interrupted())
+    Err(interrupted(shared))
 }
 
 /// The answer, with a note of what has not been read yet where the documents do not say.
@@ -144,7 +154,7 @@ fn sse(
                 written("done", &with_unread(&shared, answer).await)
             }
             Some(AnswerEvent::Error(failure)) => error_event(&failure.into()),
-            None => error_event(&interrupted()),
+            None => error_event(&interrupted(&shared)),
         };
         Some((Ok(written), (!terminal).then_some((shared, events, place))))
     })
@@ -160,6 +170,9 @@ fn error_event(error: &ApiError) -> Event {
     written("error", &ErrorBody { error: error.detail() })
 }
 
-fn interrupted() -> ApiError {
+fn interrupted(shared: &Shared) -> ApiError {
+    if shared.stopping.is_cancelled() {
+        return ApiError::new(Code::AnswerInterrupted, "the service is being stopped", "ask again when it is back");
+    }
     ApiError::new(Code::AnswerInterrupted, "the answer broke off", "ask again; see the service's log")
 }

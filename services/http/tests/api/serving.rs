@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wellspring_http::HttpSettings;
 
-use crate::support::{json, refusal, start, start_with};
+use crate::support::{Ending, json, refusal, start, start_with};
 
 async fn closed_after(connection: &mut TcpStream) -> Duration {
     let started = Instant::now();
@@ -176,6 +176,23 @@ async fn a_shutdown_lets_work_end_and_cuts_what_does_not() {
     assert!(started.elapsed() >= Duration::from_millis(300));
     assert!(hanging.await.unwrap().is_err());
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_answers_in_an_error_and_not_in_the_middle() {
+    let settings = HttpSettings { drain_timeout: Duration::from_secs(2), ..HttpSettings::default() };
+    let server = start_with(settings, None).await;
+    *server.answerer.ending.lock().unwrap() = Ending::Hanging;
+    let ask = |stream: bool| server.post("/v1/ask").json(&body!({ "question": "x", "stream": stream })).send();
+    let (streamed, whole) = (tokio::spawn(ask(true)), tokio::spawn(ask(false)));
+    while server.answerer.asked.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.shutdown.cancel();
+    let told = streamed.await.unwrap().unwrap().text().await.expect("the stream has an end");
+    assert!(told.contains("event: error") && told.contains("the service is being stopped"), "{told}");
+    assert_eq!(whole.await.unwrap().unwrap().status().as_u16(), 500);
+    tokio::time::timeout(Duration::from_secs(5), server.ended).await.unwrap().unwrap();
 }
 
 #[tokio::test]
