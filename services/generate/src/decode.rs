@@ -202,11 +202,12 @@ impl<'model> Decoder<'model> {
     }
 
     /// Whose prompt is read on: the one with the least left, less what was read for others meanwhile. So short prompts
-    /// pass long ones, and no prompt is passed by more tokens than it has itself.
+    /// pass long ones, and no prompt is passed by more tokens than it has itself. Among equals what came first is read to its end.
     fn next_to_read(&self) -> Option<usize> {
         let left = |index: &usize| {
             let slot = self.slots[*index].as_ref()?;
-            Some((slot.job.prompt.len() - slot.read).saturating_sub(slot.overtaken))
+            let left = slot.job.prompt.len() - slot.read;
+            Some((left.saturating_sub(slot.overtaken), left, self.caches[*index].used_at))
         };
         self.slots_that(Slot::is_reading).into_iter().min_by_key(left)
     }
