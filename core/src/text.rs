@@ -1,10 +1,11 @@
-//! Where does a sentence end, and which script is it in?
+//! Where does a sentence end, which script is it in, and which characters are the same in two scripts?
 //!
 //! Invariants:
 //! - Sentences are byte ranges on character boundaries, in order, without overlap; every character outside them is
 //!   white space.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -147,6 +148,29 @@ pub fn is_cjk(c: char) -> bool {
         | '\u{3040}'..='\u{30FF}' | '\u{31F0}'..='\u{31FF}' | '\u{3005}' | '\u{3007}')
 }
 
+/// A character as simplified Chinese writes it: who asks in one way of writing finds what was written in the other. Made by
+/// the character, so that a text's neighbours change nothing; one that has several simplified forms stays.
+pub fn simplified(character: char) -> char {
+    let place = u32::from(character).wrapping_sub(u32::from(HAN_FIRST)) as usize;
+    SIMPLIFIED.get(place).copied().unwrap_or(character)
+}
+
+const HAN_FIRST: char = '\u{3400}';
+const HAN_LAST: char = '\u{FAFF}';
+
+/// Each character from [`HAN_FIRST`] on as simplified Chinese writes it.
+static SIMPLIFIED: LazyLock<Vec<char>> = LazyLock::new(|| {
+    let converted = (HAN_FIRST..=HAN_LAST).map(|traditional| {
+        if !is_cjk(traditional) {
+            return traditional;
+        }
+        let text = hanconv::t2s(traditional.to_string());
+        let mut characters = text.chars();
+        characters.next().filter(|_| characters.next().is_none()).unwrap_or(traditional)
+    });
+    converted.collect()
+});
+
 /// Whether a character turns the direction of the text after it: on a terminal it disguises what a line says.
 pub fn is_bidirectional_control(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -259,5 +283,11 @@ mod tests {
         assert_eq!(script_language("where is my document"), None);
         assert_eq!(script_language("谁发明了 TCP 协议"), Some("zh"));
         assert_eq!(script_language(""), None);
+    }
+
+    #[test]
+    fn traditional_characters_become_simplified_ones() {
+        let written: String = "臺灣的龍與 Dragon ひらがな 𠀀".chars().map(simplified).collect();
+        assert_eq!(written, "台湾的龙与 Dragon ひらがな 𠀀");
     }
 }

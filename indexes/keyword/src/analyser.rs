@@ -27,7 +27,7 @@ use std::borrow::Cow;
 use frostem::Stemmer;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
-use wellspring_core::text::is_cjk;
+use wellspring_core::text::{is_cjk, simplified};
 
 use crate::cjk;
 use crate::compound::{Compound, without_thousands_marks};
@@ -93,7 +93,7 @@ pub(crate) fn readings(question: &str, languages: &[Language]) -> Vec<Vec<Term>>
 fn normalised(text: &str) -> String {
     // What only tells where a line may break or must not is no part of a word, and a capital İ is the capital of an i.
     let told = text.nfkc().filter(|c| !matches!(c, '\u{00AD}' | '\u{2060}' | '\u{FEFF}'));
-    told.map(|c| if c == 'İ' { 'i' } else { c }).flat_map(char::to_lowercase).map(cjk::simplified).collect()
+    told.map(|c| if c == 'İ' { 'i' } else { c }).flat_map(char::to_lowercase).map(simplified).collect()
 }
 
 /// A lower-case word without the marks on its Latin and Greek letters. Other scripts' marks make other letters.

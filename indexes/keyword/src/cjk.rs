@@ -12,8 +12,7 @@
 //! Invariants:
 //! - A term stands at its first character, and is said once for each place.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use jieba_rs::{Jieba, TokenizeMode};
 
@@ -90,31 +89,6 @@ fn dictionary_words(run: &str) -> Vec<(usize, &str)> {
     words.filter(|word| word.end - word.start > 1).map(|word| (word.start, word.word)).collect()
 }
 
-/// Traditional characters that have one simplified form, with it.
-static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
-    let blocks = ('\u{3400}'..='\u{4DBF}').chain('\u{4E00}'..='\u{9FFF}').chain('\u{F900}'..='\u{FAFF}');
-    let converted = blocks.filter_map(|traditional| {
-        let text = hanconv::t2s(traditional.to_string());
-        let mut characters = text.chars();
-        let simplified = characters.next().filter(|_| characters.next().is_none())?;
-        (simplified != traditional).then_some((traditional, simplified))
-    });
-    converted.collect()
-});
-
-/// A character as simplified Chinese writes it; the dictionary knows words in these, and who asks in one way of writing
-/// finds what was written in the other. Made by the character, so that a text's neighbours change nothing.
-pub(crate) fn simplified(character: char) -> char {
-    if !is_han(character) {
-        return character;
-    }
-    SIMPLIFIED.get(&character).copied().unwrap_or(character)
-}
-
-fn is_han(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}')
-}
-
 /// The dictionary of Chinese words, loaded when it is first needed and shared from then on.
 fn dictionary() -> &'static Jieba {
     static DICTIONARY: OnceLock<Jieba> = OnceLock::new();
@@ -136,12 +110,6 @@ mod tests {
             assert!(found.contains(&term), "{term} in {found:?}");
         }
         assert_eq!(terms("大桥", 64), [(0, "大"), (0, "大桥"), (1, "桥")]);
-    }
-
-    #[test]
-    fn traditional_characters_become_simplified_ones() {
-        let written: String = "臺灣的龍與 Dragon ひらがな".chars().map(simplified).collect();
-        assert_eq!(written, "台湾的龙与 Dragon ひらがな");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use wellspring_core::answer::{Citation, Position, Support};
 use wellspring_core::document::DocumentId;
 use wellspring_core::limits;
 use wellspring_core::span::Span;
+use wellspring_core::text::is_cjk;
 
 use self::place::{COVERAGE_MIN, counterpart, is_denied, values};
 use crate::cite::citation;
@@ -33,7 +34,7 @@ use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::subject::subject_terms;
 use crate::terms::{WordAt, contains_words, is_number, terms, words, words_at};
-use crate::verify::{is_no, is_yes, names};
+use crate::verify::{denies, is_no, is_yes, names};
 
 /// A difference of dates that tells newer from older; documents of one import were accepted within minutes.
 const NEWER_HOURS: f64 = 24.0;
@@ -142,7 +143,7 @@ fn sides(
         let coverage = coverage(&asked, all[home], sentence);
         let Some(range) = place_of(&value, text, &theirs, coverage) else { continue };
         let their_key: Vec<String> = theirs[range.clone()].iter().map(|(word, _)| word.clone()).collect();
-        match found.iter_mut().find(|side| side.key == their_key) {
+        match found.iter_mut().find(|side| is_same(&side.key, &their_key)) {
             Some(side) => side.join(evidence, sentence),
             None => found.push(Side::new(their_key, says(text, &theirs, &range), place, evidence, all)),
         }
@@ -196,9 +197,13 @@ impl Side {
     fn count(&mut self, evidence: &Evidence, all: &[&Sentence], asked: &HashSet<String>, home: &Sentence) {
         self.documents.clear();
         self.join(evidence, all[self.place]);
+        let denied = denies(evidence.text(all[self.place]));
+        let is_counted = self.key.iter().any(|word| is_number(word));
         for sentence in all {
             let is_on_it = coverage(asked, home, sentence) >= COVERAGE_MIN;
-            if is_on_it && contains_words(&words(evidence.text(sentence)), &self.key) {
+            // "Not 69" beside a number denies the other one.
+            let is_denied_alike = is_counted || denies(evidence.text(sentence)) == denied;
+            if is_on_it && is_denied_alike && contains_words(&words(evidence.text(sentence)), &self.key) {
                 self.join(evidence, sentence);
             }
         }
@@ -217,6 +222,19 @@ fn preferred(question: &str, sides: &[Side]) -> (usize, bool) {
     let best = (1..sides.len()).fold(0, |best, index| if beats(&sides[index], &sides[best]) { index } else { best });
     let mut others = sides.iter().enumerate().filter(|(index, _)| *index != best);
     (best, others.all(|(_, other)| beats(&sides[best], other)))
+}
+
+/// Whether two values are one, word by word or initial by name: A. Roth is Anna Roth.
+fn is_same(one: &[String], other: &[String]) -> bool {
+    let is_initial_of = |initial: &str, name: &str| {
+        let mut letters = initial.chars();
+        let letter = letters.next().filter(|letter| letter.is_alphabetic() && !is_cjk(*letter));
+        letters.next().is_none() && letter.is_some_and(|letter| name.starts_with(letter))
+    };
+    // A letter alone is none.
+    let whole = one.iter().zip(other).any(|(a, b)| a == b);
+    let alike = |a: &str, b: &str| a == b || (whole && (is_initial_of(a, b) || is_initial_of(b, a)));
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| alike(a, b))
 }
 
 /// The terms of a sentence and of what stands above it.
@@ -333,6 +351,24 @@ mod tests {
             passage("b.md", None, "The day ticket of the ferry costs 6 crowns."),
         ];
         assert!(found(&both, "What does the day ticket of the ferry cost?", "6", "a.md").is_none());
+    }
+
+    #[test]
+    fn an_initial_is_the_name_and_what_is_denied_is_not_said() {
+        let text = |name: &str| format!("The harbour bridge was designed by {name} in 1901.");
+        let initial = [passage("a.md", None, &text("Anna Roth")), passage("b.md", None, &text("A. Roth"))];
+        let question = "Who designed the harbour bridge?";
+        assert!(found(&initial, question, "Anna Roth", "a.md").is_none());
+        let other = [initial[0].clone(), passage("b.md", None, &text("B. Roth"))];
+        assert_eq!(says(found(&other, question, "Anna Roth", "a.md")), ["Anna Roth", "B. Roth"]);
+        let harbour = [
+            passage("a.md", None, "The main harbour of the island is Skerrow."),
+            passage("b.md", None, "The main harbour of the island is Anlow."),
+            passage("c.md", None, "The main harbour of the island is not Skerrow."),
+        ];
+        let conflict = found(&harbour, "What is the main harbour of the island?", "Skerrow", "a.md").unwrap();
+        let ours = conflict.positions.iter().find(|position| position.says == "Skerrow").unwrap();
+        assert_eq!(ours.documents, 1, "{conflict:?}");
     }
 
     #[test]

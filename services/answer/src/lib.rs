@@ -28,6 +28,8 @@
 //! | `pool` | which of several generators? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
+//! | `counts` | does it count and measure as its quote does? |
+//! | `order` | does it say of one thing what its quote says of the other? |
 //! | `polarity` | does a sentence answer by yes or no? |
 //! | `judging` | does a model find that the sentence follows from its quote? |
 //! | `conflict` | do the documents contradict each other? |
@@ -49,6 +51,7 @@ mod compare;
 mod conflict;
 mod contrast;
 mod conversation;
+mod counts;
 mod days;
 mod ending;
 mod evidence;
@@ -60,6 +63,7 @@ mod instruction;
 mod judging;
 mod kind;
 mod lexical;
+mod order;
 mod polarity;
 mod pool;
 mod prompt;

@@ -116,12 +116,13 @@ impl Pool {
         waits.min().unwrap_or(RETRY_AFTER_MIN).clamp(RETRY_AFTER_MIN, limits::GENERATOR_RETRY_AFTER_MAX)
     }
 
-    /// Asks one generator after the other until one has written something. Dropping the future, or the generation, ends
-    /// the work.
+    /// Asks one generator after the other until one has written something; `has_next` where somebody else will be asked
+    /// behind the last of them. Dropping the future, or the generation, ends the work.
     pub(crate) async fn generate(
         &self,
         request: &GenerationRequest,
         may_write: MayWrite<'_>,
+        has_next: bool,
     ) -> Result<Begun, GenerateError> {
         let mut asked = Vec::new();
         let mut failure: Option<GenerateError> = None;
@@ -130,7 +131,7 @@ impl Pool {
             let other = self.next(&asked, may_write, Instant::now()).is_some();
             let member = &self.members[index];
             let begin = member.begin(request.clone());
-            let begun = match other {
+            let begun = match other || has_next {
                 true => tokio::time::timeout(self.first_token_max, begin).await.unwrap_or_else(|_| {
                     member.too_slow();
                     Err(GenerateError::new(GenerateErrorKind::Busy, "the generator took too long for its first token"))

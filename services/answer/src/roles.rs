@@ -15,7 +15,7 @@
 use std::collections::HashSet;
 
 use crate::subject::subject_terms;
-use crate::terms::{WordAt, terms, words, words_at};
+use crate::terms::{WordAt, is_one_of, terms, words, words_at};
 use crate::verify::{denies, is_no, is_yes};
 
 /// Who is asked for beside the one who is named.
@@ -107,16 +107,19 @@ fn deed(question: &str) -> Option<Deed> {
     };
     let name: HashSet<String> = said.get(name)?.iter().flat_map(|(word, _)| terms(word)).collect();
     let verb = said.get(verb).map(|(word, _)| word.clone())?;
-    let is_verb = !BE.contains(&verb.as_str()) && !MUTUAL.split_whitespace().any(|mutual| mutual == verb);
+    let is_verb = !BE.contains(&verb.as_str()) && !is_one_of(&verb, MUTUAL);
     (is_verb && !name.is_empty()).then_some(Deed { verb, name, named })
 }
 
+/// The first form of a verb whose forms have no stem in common.
+pub(crate) fn lemma(word: &str) -> Option<&'static str> {
+    let forms = FORMS.iter().find(|forms| is_one_of(word, forms))?;
+    forms.split_whitespace().next()
+}
+
 fn is_same_verb(word: &str, verb: &str) -> bool {
-    let same_form = |forms: &&str| {
-        let has = |wanted: &str| forms.split_whitespace().any(|form| form == wanted);
-        has(word) && has(verb)
-    };
-    (!terms(word).is_empty() && terms(word) == terms(verb)) || FORMS.iter().any(same_form)
+    let same_form = lemma(word).is_some_and(|form| lemma(verb) == Some(form));
+    (!terms(word).is_empty() && terms(word) == terms(verb)) || same_form
 }
 
 /// Whether a sentence gives what a person is asked by, right before a name, to another than the one who is claimed.

@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - Pure and total: any text gives terms, and the same text always the same ones.
+//! - Traditional and simplified characters are the same.
 //! - A number is one term, whatever its thousands are parted by: `2,850` and `2850` are the same.
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
-use wellspring_core::text::is_cjk;
+use wellspring_core::text::{is_cjk, simplified};
 
 /// English words that say nothing of what a sentence is about, question words included.
 const STOP_WORDS: &[&str] = &[
@@ -39,7 +40,7 @@ pub(crate) fn is_one_of(word: &str, list: &str) -> bool {
 
 /// Every term of a text, in order, repeated as often as it occurs.
 pub(crate) fn terms(text: &str) -> Vec<String> {
-    let text = &text.chars().map(narrow).collect::<String>();
+    let text = &text.chars().map(folded).collect::<String>();
     let mut found = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, first)) = characters.next() {
@@ -93,14 +94,14 @@ pub(crate) fn words_at(text: &str) -> Vec<WordAt> {
     let mut open: Option<Kind> = None;
     let mut characters = text.char_indices().peekable();
     while let Some((at, wide)) = characters.next() {
-        let c = narrow(wide);
+        let c = folded(wide);
         let end = at + wide.len_utf8();
         let kind = match c {
             _ if is_cjk(c) => Kind::Character,
             _ if c.is_numeric() => Kind::Number,
             _ if c.is_alphabetic() => Kind::Letters,
             ',' | '.'
-                if open == Some(Kind::Number) && characters.peek().is_some_and(|&(_, next)| is_digit(narrow(next))) =>
+                if open == Some(Kind::Number) && characters.peek().is_some_and(|&(_, next)| is_digit(folded(next))) =>
             {
                 if c == '.'
                     && let Some((number, _)) = found.last_mut()
@@ -178,13 +179,13 @@ pub(crate) fn contains_words(whole: &[String], part: &[String]) -> bool {
     !part.is_empty() && whole.windows(part.len()).any(|window| window == part)
 }
 
-/// A full-width letter or digit as its ASCII sister: １９２４ and 1924 are the same number. Full-width punctuation stays,
-/// since it parts numbers where a comma does not.
-fn narrow(c: char) -> char {
+/// A full-width letter or digit as its ASCII sister, and a traditional character as the simplified one: １９２４ and 1924 are the
+/// same number, 羅馬 and 罗马 the same town. Full-width punctuation stays, since it parts numbers where a comma does not.
+fn folded(c: char) -> char {
     const OFFSET: u32 = 0xFEE0;
     match c {
         '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(u32::from(c) - OFFSET).unwrap_or(c),
-        _ => c,
+        _ => simplified(c),
     }
 }
 
@@ -254,6 +255,12 @@ mod tests {
     fn full_width_letters_and_digits_are_the_same_as_others() {
         assert_eq!(terms("ＡＢＣ於１９２４年"), terms("abc於1924年"));
         assert_eq!(words("１９２４，１９２５"), ["1924", "1925"]);
+    }
+
+    #[test]
+    fn traditional_characters_are_the_same_as_simplified_ones() {
+        assert_eq!(terms("東漢的國都在洛陽。"), terms("东汉的国都在洛阳。"));
+        assert_eq!(words("臺灣 Taiwan"), ["台", "湾", "taiwan"]);
     }
 
     #[test]

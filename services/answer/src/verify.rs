@@ -8,6 +8,8 @@
 //! | a number in one size, currency or unit | the same number in another | unsupported |
 //! | denied | not denied | unsupported |
 //! | without "unless"; times of the day in another order | with it; in the first order | partial at most |
+//! | one thing of another | the other of the one (`order`) | unsupported |
+//! | of one name | of another (`order`) | partial at most |
 //! | word for word in the quote | | supported |
 //! | 70 % of the new terms are in the quote | | supported |
 //! | 50 % | | partial |
@@ -26,7 +28,9 @@ use std::collections::HashSet;
 use wellspring_core::answer::Support;
 use wellspring_core::text::is_cjk;
 
-use crate::terms::{contains_words, is_chinese_number, is_number, terms, words};
+use crate::counts::{counts_other, measures_other, tells_times_in_order};
+use crate::order::Words;
+use crate::terms::{contains_words, terms, words};
 
 /// The share of new terms that supports a sentence.
 const SUPPORTED_SHARE: f32 = 0.7;
@@ -43,6 +47,8 @@ pub(crate) struct Claim {
     /// Terms that the question did not hold; all of them where it held all.
     new_terms: HashSet<String>,
     asked: HashSet<String>,
+    /// What it says of what, the question it answers in mind.
+    told: Words,
     denied: bool,
     bare: bool,
     /// Whether it only says again what the question says.
@@ -63,6 +69,7 @@ impl Claim {
             numbers: numbers(&words_said),
             names: names(sentence),
             bare: is_bare_verdict(&words_said),
+            told: Words::told_by(sentence, question),
             denied: denies(sentence),
             echo: contains_words(&words(question), &words_said) && !offers_choice(question),
             words: words_said,
@@ -89,6 +96,22 @@ impl Claim {
 
     /// How well `quote`, standing under `title`, supports the sentence.
     pub(crate) fn check(&self, quote: &str, title: &str) -> Support {
+        let support = self.check_words(quote, title);
+        if support == Support::Unsupported {
+            return support;
+        }
+        let told = Words::of(quote);
+        if self.told.are_turned_round_in(&told) {
+            Support::Unsupported
+        } else if self.told.are_said_of_another_in(&told) {
+            Support::Partial
+        } else {
+            support
+        }
+    }
+
+    /// The same, whatever is said of what.
+    fn check_words(&self, quote: &str, title: &str) -> Support {
         let says_nothing = self.terms.is_empty() && !self.bare;
         if self.words.is_empty() || says_nothing || self.echo {
             return Support::Unsupported;
@@ -161,70 +184,9 @@ fn numbers(words: &[String]) -> Vec<String> {
     words.iter().filter(|word| word.starts_with(char::is_numeric)).cloned().collect()
 }
 
-/// Whether the sentence counts by one number what the quote counts by another: of "120 passengers and eight cars" nothing
-/// has 120 cars.
-fn counts_other(claim: &[String], quote: &[String]) -> bool {
-    let is_counter = |word: &String| is_number(word) || is_chinese_number(word);
-    let counted = |words: &[String]| -> Vec<(String, String)> {
-        let pairs = words.windows(2).filter(|pair| is_counter(&pair[0]) && !is_counter(&pair[1]));
-        pairs.filter_map(|pair| Some((pair[0].clone(), terms(&pair[1]).into_iter().next()?))).collect()
-    };
-    let (claimed, told) = (counted(claim), counted(quote));
-    claimed.iter().any(|(number, unit)| {
-        let has = |same: bool| {
-            told.iter().any(|(told_number, told_unit)| told_unit == unit && (told_number == number) == same)
-        };
-        quote.contains(number) && has(false) && !has(true)
-    })
-}
-
-/// What a number can be told in, by kind; without the `s` of a plural.
-const MEASURES: &[&[&str]] = &[
-    &["hundred", "thousand", "million", "billion", "trillion"],
-    &["euro", "dollar", "crown", "pound", "yen", "yuan", "franc", "rouble", "rupee", "peso"],
-    &["mg", "g", "kg", "gram", "kilogram", "milligram", "tonne", "ton", "ounce"],
-    &["mm", "cm", "m", "km", "metre", "meter", "kilometre", "kilometer", "mile", "foot", "feet", "inch"],
-    &["second", "minute", "hour", "day", "week", "month", "year"],
-];
-
-/// Whether the quote tells a number of the sentence in another size, currency or unit alone: three billion are not three
-/// million, and no dollars are euros.
-fn measures_other(claim: &[String], quote: &[String]) -> bool {
-    let measured = |words: &[String]| -> Vec<(String, usize, String)> {
-        let mut found = Vec::new();
-        for (at, number) in words.iter().enumerate().filter(|(_, word)| is_number(word)) {
-            // A currency stands behind the size.
-            for word in words[at + 1..].iter().take(2) {
-                let one = word.strip_suffix('s').filter(|one| !one.is_empty()).unwrap_or(word);
-                let Some(kind) = MEASURES.iter().position(|kind| kind.contains(&one)) else { break };
-                found.push((number.clone(), kind, one.to_owned()));
-            }
-        }
-        found
-    };
-    let told = measured(quote);
-    measured(claim).iter().any(|(number, kind, unit)| {
-        let has = |same: bool| told.iter().any(|(n, k, u)| n == number && k == kind && (u == unit) == same);
-        has(false) && !has(true)
-    })
-}
-
 /// Whether what is said holds only but for what it names.
 fn excepts(words: &[String]) -> bool {
     words.iter().any(|word| word == "unless")
-}
-
-/// Whether the times of the day that a sentence names come in the order of the quote: from 8:00 to 18:00 is not from 18:00
-/// to 8:00.
-fn tells_times_in_order(claim: &[String], quote: &[String]) -> bool {
-    let times = |words: &[String]| -> Vec<[String; 2]> {
-        let is_time =
-            |pair: &&[String]| pair.iter().all(|word| is_number(word)) && pair[0].len() <= 2 && pair[1].len() == 2;
-        words.windows(2).filter(is_time).map(|pair| [pair[0].clone(), pair[1].clone()]).collect()
-    };
-    let told = times(quote);
-    let mut rest = told.iter();
-    times(claim).iter().filter(|time| told.contains(time)).all(|time| rest.any(|other| other == time))
 }
 
 /// Words in capitals that are names rather than the beginning of a sentence, as terms.
@@ -308,17 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_in_another_size_currency_or_unit_is_another_number() {
+    fn what_is_counted_and_who_does_it_are_held_against_the_quote() {
         let check = |sentence: &str, quote: &str| Claim::of(sentence, "For how much was Bolt bought?").check(quote, "");
-        let quote = "Acme bought Bolt in 2015 for 3 million euros, within 2 days.";
+        let quote = "Acme bought Bolt in 2015 for 3 million euros.";
         assert_eq!(check("Acme bought Bolt for 3 million euros.", quote), Support::Supported);
-        assert_eq!(check("Acme bought Bolt for 3 billion euros.", quote), Support::Unsupported);
         assert_eq!(check("Acme bought Bolt for 3 million dollars.", quote), Support::Unsupported);
-        assert_eq!(check("Acme bought Bolt within 2 weeks.", quote), Support::Unsupported);
-        assert_eq!(
-            check("Acme bought Bolt for 3 million euros.", "Bolt cost 3 dollars; Acme bought it for 3 million euros."),
-            Support::Supported
-        );
+        assert_eq!(check("Bolt bought Acme for 3 million euros.", quote), Support::Unsupported);
+        let other = "Hale was wounded in 1943 and Cray was captured in 1944.";
+        assert_eq!(check("Hale was captured in 1944.", other), Support::Partial);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Who writes this answer, and when is it not worth waiting for them?
 //!
 //! Generators stand in steps, small to large, each a [`Pool`]. A question begins with the first step that may write. What
-//! it wrote is kept where the documents carry all of it, and at least half of it fully; otherwise the next step is asked.
+//! it wrote is kept where the documents carry all of it, and at least half of it fully; otherwise the next step is asked,
+//! and so it is where a step has no first token within [`limits::GENERATOR_FIRST_TOKEN_MAX`].
 //!
 //! | the generator | `auto` | `generate` |
 //! |---|---|---|
@@ -39,8 +40,11 @@ use crate::stream::{Outlet, Stop};
 use crate::style::{answer_tokens, sentences_max, stop, style};
 
 /// A step that may write.
+#[derive(Clone)]
 pub(crate) struct Writer {
     pool: Arc<Pool>,
+    /// Whether another step is asked where this one writes nothing.
+    has_next: bool,
     /// What it would meet.
     pub(crate) outlook: Outlook,
 }
@@ -49,8 +53,9 @@ impl Answerer {
     /// The steps that may write, small to large, or why none may.
     pub(crate) fn writers(&self) -> Result<Vec<Writer>, Silence> {
         let may_write = |model: &str| !is_named(model, &self.parts.settings.models_too_small);
-        let writer =
-            |pool: &Arc<Pool>| pool.outlook(&may_write).map(|outlook| Writer { pool: Arc::clone(pool), outlook });
+        let writer = |pool: &Arc<Pool>| {
+            pool.outlook(&may_write).map(|outlook| Writer { pool: Arc::clone(pool), has_next: false, outlook })
+        };
         let writers: Vec<Writer> = self.parts.steps.iter().filter_map(writer).collect();
         if !writers.is_empty() {
             return Ok(writers);
@@ -101,6 +106,7 @@ impl Answerer {
         let (mut kept, mut silence): (Option<Draft>, _) = (None, Silence::UNAVAILABLE);
         for (step, writer) in writers.iter().enumerate() {
             let is_last = step + 1 == writers.len();
+            let writer = &Writer { has_next: !is_last, ..writer.clone() };
             let shown = (is_last && verify != Verify::Strict).then_some(outlet);
             let started = Instant::now();
             let reason = match self.supported(asked, found, writer, style, shown).await? {
@@ -228,7 +234,7 @@ impl Answerer {
     /// Begins a generation, or says soon that it would take too long.
     async fn begun(&self, asked: &Asked, writer: &Writer, request: &GenerationRequest) -> Result<Begun, GenerateError> {
         let may_write = |model: &str| !is_named(model, &self.parts.settings.models_too_small);
-        let begin = writer.pool.generate(request, &may_write);
+        let begin = writer.pool.generate(request, &may_write, writer.has_next);
         if asked.question.mode != AnswerMode::Auto {
             return begin.await;
         }

@@ -132,6 +132,28 @@ async fn what_the_smaller_model_wrote_is_kept_where_the_larger_one_has_nothing_b
 }
 
 #[tokio::test]
+async fn a_step_that_is_silent_is_passed_over() {
+    let (small, large) = (named("small-0.5b", Vec::new()), named("large-7b", vec![text("2,850 km"), done()]));
+    let pool = |generator: &Arc<ScriptedGenerator>| {
+        let generator: Arc<dyn Generator> = Arc::<ScriptedGenerator>::clone(generator);
+        Arc::new(Pool::of("scripted", generator).passing_on_after(Duration::from_millis(20)))
+    };
+    let answerer = Arc::new(Answerer::new(AnswererParts {
+        retriever: Arc::new(FixedRetriever { passages: rivers(), fails: false }),
+        embedder: Arc::new(BagOfWords::speaking(&["en"])),
+        judging: None,
+        steps: vec![pool(&small), pool(&large)],
+        settings: AnswerSettings::default(),
+    }));
+    for mode in [AnswerMode::Generate, AnswerMode::Auto] {
+        let answer = asked(&answerer, ask(QUESTION, mode)).await.2.unwrap();
+        assert_eq!((answer.answer.as_str(), answer.model.as_deref()), ("2,850 km", Some("large-7b")), "{mode:?}");
+        small.then(Vec::new());
+        large.then(vec![text("2,850 km"), done()]);
+    }
+}
+
+#[tokio::test]
 async fn a_question_for_more_than_a_small_model_can_do_goes_to_the_larger_one_at_once() {
     let small = named("small-0.5b", vec![text("2,850 km"), done()]);
     let large = named("large-7b", vec![text("The Danube is 2,850 km long."), done()]);

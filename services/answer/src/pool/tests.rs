@@ -104,7 +104,7 @@ fn any(_: &str) -> bool {
 
 /// The model that wrote, the text, and how it ended.
 async fn written(pool: &Pool) -> Result<(String, String, Result<(), GenerateErrorKind>), GenerateError> {
-    let mut begun = pool.generate(&request(), &any).await?;
+    let mut begun = pool.generate(&request(), &any, false).await?;
     let mut text = String::new();
     while let Some(event) = begun.generation.next().await {
         match event {
@@ -141,7 +141,7 @@ async fn a_silent_generator_is_given_up_only_where_another_one_can_be_asked() {
 
     let silent = Actor::new("a", &[Act::Silence]);
     let alone = pool(&[&silent]).passing_on_after(Duration::from_millis(20));
-    let waited = tokio::time::timeout(Duration::from_millis(100), alone.generate(&request(), &any)).await;
+    let waited = tokio::time::timeout(Duration::from_millis(100), alone.generate(&request(), &any, false)).await;
     assert!(waited.is_err(), "its own bound is the client's");
     assert_eq!(alone.members()[0].in_work, 0, "whoever leaves gives the place back");
 }
@@ -150,13 +150,13 @@ async fn a_silent_generator_is_given_up_only_where_another_one_can_be_asked() {
 async fn the_least_loaded_is_asked() {
     let (first, second) = (Actor::new("a", &[]), Actor::new("b", &[]));
     let pool = pool(&[&first, &second]);
-    let one = pool.generate(&request(), &any).await.unwrap();
-    let two = pool.generate(&request(), &any).await.unwrap();
+    let one = pool.generate(&request(), &any, false).await.unwrap();
+    let two = pool.generate(&request(), &any, false).await.unwrap();
     assert_eq!((one.model.as_str(), two.model.as_str()), ("a", "b"));
     drop(two);
-    assert_eq!(pool.generate(&request(), &any).await.unwrap().model, "b");
+    assert_eq!(pool.generate(&request(), &any, false).await.unwrap().model, "b");
     *second.status.lock().unwrap() = GeneratorStatus::Failed { reason: "gone".to_owned() };
-    assert_eq!(pool.generate(&request(), &any).await.unwrap().model, "a", "one that is gone is not asked");
+    assert_eq!(pool.generate(&request(), &any, false).await.unwrap().model, "a", "one that is gone is not asked");
 }
 
 #[tokio::test]
@@ -232,6 +232,9 @@ async fn models_that_may_not_write_are_not_asked() {
     let (small, large) = (Actor::new("tiny-135m", &[]), Actor::new("b", &[]));
     let pool = pool(&[&small, &large]);
     let may_write = |model: &str| !model.contains("135m");
-    assert_eq!(pool.generate(&request(), &may_write).await.unwrap().model, "b");
-    assert_eq!(pool.generate(&request(), &|_| false).await.err().unwrap().kind(), GenerateErrorKind::Unavailable);
+    assert_eq!(pool.generate(&request(), &may_write, false).await.unwrap().model, "b");
+    assert_eq!(
+        pool.generate(&request(), &|_| false, false).await.err().unwrap().kind(),
+        GenerateErrorKind::Unavailable
+    );
 }
