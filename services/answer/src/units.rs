@@ -31,6 +31,32 @@ const FAMILIES: &[(&str, &str)] = &[
     ("fast speed", "km/h mph knots knot kilometres kilometers miles 公里 节 節"),
     ("temperature hot cold 温度 溫度", "c f k celsius fahrenheit degrees degree 度"),
 ];
+/// Questions for a length, a weight or a price, whichever: nobody is counted in answer to them.
+const MEASURED: &[&str] = &[
+    "how long",
+    "how tall",
+    "how high",
+    "how deep",
+    "how wide",
+    "how far",
+    "how heavy",
+    "weigh",
+    "cost",
+    "多长",
+    "多長",
+    "多高",
+    "多深",
+    "多宽",
+    "多寬",
+    "多远",
+    "多遠",
+    "多重",
+    "多少钱",
+    "多少錢",
+];
+/// Who is counted.
+const LIVING: &str = "passenger passengers people person persons guest guests visitor visitors member members child \
+    children adult adults dog dogs resident residents inhabitant inhabitants";
 /// The place of durations among the families.
 const DURATION: usize = 3;
 /// Signs and the unit that each stands for.
@@ -40,6 +66,9 @@ const SIGNS: &[(char, &str)] =
 /// Whether `behind`, what stands right behind a value, or `before` it, or the name of its column, measures something else than
 /// the question asks for; or whether the value can be no measure at all, as a year or a time of the day.
 pub(crate) fn mismatch(question: &str, value: &str, before: &str, behind: &str, column: Option<&str>) -> bool {
+    if counts_living(behind) && MEASURED.iter().any(|word| question.to_lowercase().contains(word)) {
+        return true;
+    }
     let Some(asked) = asked(question) else { return false };
     let signs = |text: &str| SIGNS.iter().find(|(sign, _)| text.trim().starts_with(*sign)).map(|(_, unit)| *unit);
     let sign = before.trim_end().chars().next_back().map(String::from);
@@ -59,6 +88,12 @@ pub(crate) fn mismatch(question: &str, value: &str, before: &str, behind: &str, 
                 && !column.is_some_and(|column| words(column).iter().any(|word| holds(FAMILIES[asked].0, word)))
         }
     }
+}
+
+/// Whether what stands behind a value says that it counts people or animals.
+fn counts_living(behind: &str) -> bool {
+    let next = words(behind).into_iter().next();
+    next.is_some_and(|word| holds(LIVING, &word)) || behind.trim_start().starts_with(['名', '人', '位'])
 }
 
 /// What a question measures, where its words say one thing only.
@@ -131,6 +166,10 @@ mod tests {
         assert!(!mismatch("How long do tours last?", "50", "", " minutes", None));
         assert!(!mismatch("When does the last boat back leave Teal Island?", "17:15", "at ", ".", None));
         assert!(!mismatch("When was it built?", "1911", "", "", None), "nothing is measured");
+        assert!(mismatch("How long is the Kingfisher?", "36", "carries ", " passengers", None));
+        assert!(!mismatch("How many passengers does it carry?", "36", "carries ", " passengers", None));
+        assert!(!mismatch("How long is the book?", "300", "", " pages", None));
+        assert!(mismatch("翠鸟号有多长？", "36", "可载", "名乘客", None));
         assert!(mismatch("门票多少钱？", "30", "", "分钟", None) && !mismatch("门票多少钱？", "45", "", "元", None));
     }
 }

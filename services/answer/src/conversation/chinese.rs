@@ -12,7 +12,8 @@ use super::named_by;
 /// What a topic ends before: the asking, or the verb.
 const BEHIND_TOPIC: &[&str] = &[
     "多少", "什么", "什麼", "怎么", "怎麼", "怎样", "怎樣", "如何", "哪", "谁", "誰", "几", "幾", "何", "是", "有",
-    "在", "可以", "能", "要", "需要", "由", "于", "於", "多", "为", "為", "的",
+    "在", "可以", "能", "要", "需要", "由", "于", "於", "多", "为", "為", "的", "建于", "建於", "建成", "建造", "始建",
+    "修建", "位于", "位於", "始于", "始於", "成立", "创立", "創立", "出生", "生于", "生於",
 ];
 const PRONOUNS: &[&str] = &["它们", "他们", "她们", "它們", "他們", "她們", "它", "他", "她", "牠"];
 /// What a time begins with.
@@ -33,6 +34,9 @@ pub(super) fn complete(question: &str, before: &Turn) -> Option<String> {
                 Some(before) => old.replacen(before, time, 1),
                 None => format!("{fragment}{old}"),
             });
+        }
+        if let (Some(year), Some(before)) = (year(fragment), year(old)) {
+            return Some(old.replacen(before, year, 1));
         }
         if let Some(same) = same_kind(old, fragment) {
             return Some(old.replacen(same, fragment, 1));
@@ -80,6 +84,14 @@ fn topic(question: &str) -> Option<&str> {
         .filter(|topic| !topic.is_empty())
 }
 
+/// The year that a text names, such as 1953年.
+fn year(text: &str) -> Option<&str> {
+    const DIGITS: usize = 4;
+    let end = text.find('年').filter(|&end| end >= DIGITS)?;
+    let year = text.get(end - DIGITS..end).filter(|year| year.bytes().all(|byte| byte.is_ascii_digit()));
+    year.map(|_| &text[end - DIGITS..end + '年'.len_utf8()])
+}
+
 /// The time that a text names, such as 周一至周四.
 fn time(text: &str) -> Option<&str> {
     let start = TIMES.iter().filter_map(|mark| text.find(mark)).min()?;
@@ -109,12 +121,14 @@ mod tests {
         check("那学生票呢？", "红湖游泳馆的成人票多少钱？", "45元", Some("红湖游泳馆的学生票多少钱？"));
         check("学生票呢？", "儿童票每张多少钱？", "20元", Some("学生票每张多少钱？"));
         check("那钱呢？", "月票多少钱？", "", Some("钱多少钱？"));
+        check("那2024年呢？", "1953年的洪水有多高？", "5.62米", Some("2024年的洪水有多高？"));
         check("星期日呢", "头班船几点开出？", "", Some("星期日头班船几点开出？"));
     }
 
     #[test]
     fn pronouns_are_put_out() {
         check("它有多长？", "苍鹭号是哪年建造的？", "2019年", Some("苍鹭号有多长？"));
+        check("它有多长？", "老桥建于哪年？", "1880年", Some("老桥有多长？"));
         check("她是哪年出生的？", "公司是谁创办的？", "玛吉特·哈洛伦", Some("玛吉特·哈洛伦是哪年出生的？"));
         check("其他船有多长？", "苍鹭号是哪年建造的？", "", None);
         check("船有多长？", "苍鹭号是哪年建造的？", "", None);

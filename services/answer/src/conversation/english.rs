@@ -61,7 +61,9 @@ fn replaced(fragment: &[&str], before: &str) -> String {
     let old: Vec<&str> = before.trim().trim_end_matches(['?', '!', '.']).split_whitespace().collect();
     let is = |word: &str, list: &[&str]| list.contains(&word.to_lowercase().as_str());
     let preposition = |word: &&str| is(word, PREPOSITIONS);
-    let range = if preposition(&fragment[0]) {
+    let range = if let Some(same) = same_year(&old, fragment) {
+        Some(same)
+    } else if preposition(&fragment[0]) {
         let same = |word: &&str| word.eq_ignore_ascii_case(fragment[0]);
         old.iter().rposition(same).map(|start| {
             let next = old[start + 1..].iter().position(|word| preposition(word) || is(word, AUXILIARIES));
@@ -73,6 +75,20 @@ fn replaced(fragment: &[&str], before: &str) -> String {
     let range = range.unwrap_or(old.len()..old.len());
     let joined = [&old[..range.start], fragment, &old[range.end..]].concat().join(" ");
     format!("{joined}?")
+}
+
+/// The year, with its preposition where the fragment has one too: "in 2024" stands where "of 1953" stood.
+fn same_year(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> {
+    let is_year = |word: &str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let preposition = |word: &str| PREPOSITIONS.contains(&word.to_lowercase().as_str());
+    let with_preposition = match fragment {
+        [year] if is_year(year) => false,
+        [first, year] if preposition(first) && is_year(year) => true,
+        _ => return None,
+    };
+    let at = old.iter().rposition(|word| is_year(word))?;
+    let start = at.checked_sub(1).filter(|&before| with_preposition && preposition(old[before])).unwrap_or(at);
+    Some(start..at + 1)
 }
 
 /// What ends in the last word of the fragment: from its article on, or as many words as the fragment has.
@@ -209,6 +225,9 @@ mod tests {
             "",
             Some("How many passengers does the Otter carry?"),
         );
+        let flood = "How high was the flood of 1953?";
+        check("And in 2024?", flood, "5.62 metres", Some("How high was the flood in 2024?"));
+        check("What about 2024?", flood, "5.62 metres", Some("How high was the flood of 2024?"));
         check("How about a dog?", "What is the price of a day ticket?", "", Some("What is the price of a dog?"));
         check("And for dogs?", "How much is it for bicycles?", "", Some("How much is it for dogs?"));
         check("Why?", boat, "", Some("When does the first boat leave Anlow on Saturday? Why?"));
