@@ -267,8 +267,6 @@ pub const SEARCH_DEEPENINGS_MAX: u32 = 2;
 pub const ANSWER_CANDIDATES_MAX: usize = 12;
 /// Passages an answer looks at.
 pub const ANSWER_PASSAGES_MAX: usize = 8;
-/// Symbols that a grammar's repetitions may be written out to: what is repeated is taken to be as long as the grammar.
-pub const GRAMMAR_SYMBOLS_MAX: u64 = 4 << 20;
 /// Sentences scored for evidence.
 pub const EVIDENCE_SENTENCES_MAX: usize = 64;
 /// Of those, sentences whose cosine is computed: about 3 ms each on one core.
@@ -325,6 +323,8 @@ pub const GENERATOR_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 pub const GENERATOR_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// A grammar or a JSON schema that a text must follow: what it costs to read grows with it.
 pub const GRAMMAR_BYTES_MAX: usize = 16 << 10;
+/// Symbols that a grammar's repetitions may be written out to: what is repeated is taken to be as long as the grammar.
+pub const GRAMMAR_SYMBOLS_MAX: u64 = 4 << 20;
 /// No vocabulary has more tokens.
 pub const SAMPLING_TOP_K_MAX: u32 = 1 << 20;
 /// Tokens that are named in the place of each written one, at most: the protocol's own bound for chats.

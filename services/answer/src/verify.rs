@@ -48,7 +48,7 @@ pub(crate) struct Claim {
     new_terms: HashSet<String>,
     asked: HashSet<String>,
     /// What it says of what, the question it answers in mind.
-    told: Words,
+    told: Vec<Words>,
     denied: bool,
     bare: bool,
     /// Whether it only says again what the question says.
@@ -101,9 +101,9 @@ impl Claim {
             return support;
         }
         let told = Words::of(quote);
-        if self.told.are_turned_round_in(&told) {
+        if self.told.iter().any(|said| said.are_turned_round_in(&told)) {
             Support::Unsupported
-        } else if self.told.are_said_of_another_in(&told) {
+        } else if self.told.iter().any(|said| said.are_said_of_another_in(&told)) {
             Support::Partial
         } else {
             support
