@@ -325,6 +325,14 @@ pub const GENERATOR_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub const GRAMMAR_BYTES_MAX: usize = 16 << 10;
 /// Symbols that a grammar's repetitions may be written out to: what is repeated is taken to be as long as the grammar.
 pub const GRAMMAR_SYMBOLS_MAX: u64 = 4 << 20;
+/// A grammar that takes longer than this for one token ends its text. A schema takes some milliseconds.
+pub const GRAMMAR_TOKEN_TIME_MAX: Duration = Duration::from_secs(1);
+/// Bytes that a generator's process may take beyond what it has when its model is loaded: for forms, samplers and requests.
+pub const GENERATOR_MEMORY_SPARE: u64 = 1 << 30;
+/// Brackets of a grammar within each other: llama.cpp reads them by recursion.
+pub const GRAMMAR_DEPTH_MAX: usize = 64;
+/// Parts of a grammar in a row that may be left out: each is one more place where a text may stand.
+pub const GRAMMAR_OPTIONS_MAX: usize = 32;
 /// No vocabulary has more tokens.
 pub const SAMPLING_TOP_K_MAX: u32 = 1 << 20;
 /// Tokens that are named in the place of each written one, at most: the protocol's own bound for chats.

@@ -96,6 +96,17 @@ fn tells_range(said: &[String], text: &str) -> bool {
     said.iter().any(|word| MARKS.contains(&word.as_str())) || text.contains(['至', '到', '–', '—'])
 }
 
+/// Whether a sentence says by one word what its quote says by the opposite one: closed is not open, and north is not south.
+pub(crate) fn is_opposite(sentence: &str, quote: &str) -> bool {
+    const ALSO: &[&str] = &["higher lower", "older younger", "longer shorter", "more less/fewer"];
+    let (ours, theirs) = (words(sentence), words(quote));
+    let plain = GROUPS.iter().chain(ALSO);
+    plain.into_iter().any(|group| opposed(group, |word| holds(&theirs, word), |word| holds(&ours, word)))
+        || CHINESE_GROUPS
+            .iter()
+            .any(|group| opposed(group, |word| quote.contains(word), |word| sentence.contains(word)))
+}
+
 /// Whether two words are of one group and mean another thing.
 pub(crate) fn are_opposed(one: &str, other: &str) -> bool {
     GROUPS.iter().any(|group| opposed(group, |word| word == one, |word| word == other))

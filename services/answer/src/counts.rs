@@ -1,126 +1,223 @@
 //! Does a sentence count and measure as its quote does?
 //!
-//! A number that stands in both proves little: three billion are not three million, nor three million dollars so many
-//! euros, and of "120 passengers and eight cars" nothing has 120 cars.
+//! A number that stands in both proves little: three million dollars are not so many euros, up to 300 are not at least 300,
+//! and of "120 passengers and eight cars" nothing has 120 cars.
 //!
 //! Invariants:
 //! - Pure. Only a number that both have is compared, and only by words known to measure the same kind of thing.
 
-use crate::terms::{is_chinese_number, is_number, terms};
+use wellspring_core::answer::Support;
 
-/// What a number can be told in, by kind; without the `s` of a plural.
-const MEASURES: &[&[&str]] = &[
-    &["hundred", "thousand", "million", "billion", "trillion"],
-    &["euro", "dollar", "crown", "pound", "yen", "yuan", "franc", "rouble", "rupee", "peso"],
-    &["mg", "g", "kg", "gram", "kilogram", "milligram", "tonne", "ton", "ounce"],
-    &["mm", "cm", "m", "km", "metre", "meter", "kilometre", "kilometer", "mile", "foot", "feet", "inch"],
-    &["second", "minute", "hour", "day", "week", "month", "year"],
-];
+use crate::numerals::{Number, numbers};
+use crate::terms::{is_number, terms, words_at};
 
-/// The same in simplified Chinese; names of one unit stand together.
-const CHINESE_MEASURES: &[&[&[&str]]] = &[
+/// What a number can be told in, by kind; the names of one unit stand together, English ones without the `s` of a plural,
+/// Chinese ones in simplified characters.
+const MEASURES: &[&[&[&str]]] = &[
     &[
-        &["元", "圆", "块", "人民币"],
-        &["美元", "美金"],
-        &["欧元"],
-        &["日元", "日圆"],
-        &["英镑"],
+        &["euro", "eur", "欧元"],
+        &["dollar", "usd", "美元", "美金"],
+        &["pound", "gbp", "英镑"],
+        &["yen", "jpy", "日元", "日圆"],
+        &["yuan", "cny", "rmb", "元", "圆", "块", "人民币"],
+        &["crown", "克朗"],
+        &["franc", "法郎"],
+        &["rouble", "ruble", "卢布"],
+        &["rupee"],
+        &["peso"],
         &["港元", "港币"],
         &["台币", "新台币"],
         &["韩元", "韩圆"],
-        &["卢布"],
-        &["法郎"],
-        &["克朗"],
     ],
     &[
-        &["公里", "千米"],
-        &["米", "公尺"],
-        &["厘米", "公分"],
-        &["毫米"],
-        &["英里", "哩"],
+        &["mg", "milligram", "毫克"],
+        &["g", "gram", "克"],
+        &["kg", "kilogram", "kilo", "公斤", "千克"],
+        &["tonne", "ton", "t", "吨", "公吨"],
+        &["ounce", "oz"],
+        &["斤"],
+        &["磅"],
+    ],
+    &[
+        &["mm", "millimetre", "millimeter", "毫米"],
+        &["cm", "centimetre", "centimeter", "厘米", "公分"],
+        &["m", "metre", "meter", "米", "公尺"],
+        &["km", "kilometre", "kilometer", "公里", "千米"],
+        &["mile", "英里", "哩"],
+        &["foot", "feet", "ft", "英尺", "呎"],
+        &["inch"],
         &["海里", "浬"],
         &["里"],
-        &["英尺", "呎"],
     ],
-    &[&["公斤", "千克"], &["克"], &["毫克"], &["吨", "公吨"], &["斤"], &["磅"]],
-    &[&["秒", "秒钟"], &["分钟"], &["小时"], &["天", "日"], &["周", "星期"], &["月", "个月"], &["年"]],
+    &[
+        &["second", "sec", "秒", "秒钟"],
+        &["minute", "min", "分钟"],
+        &["hour", "h", "hr", "小时"],
+        &["day", "天", "日"],
+        &["week", "周", "星期"],
+        &["month", "月", "个月"],
+        &["year", "年"],
+    ],
 ];
-/// The longest of these names, in characters.
+/// The longest name in Chinese characters.
 const CHINESE_MEASURE_CHARACTERS_MAX: usize = 3;
+/// Signs of currencies; ¥ is two.
+const SIGNS: &[(char, &[&str])] = &[('€', &["euro"]), ('$', &["dollar"]), ('£', &["pound"]), ('¥', &["yuan", "yen"])];
+
+/// Words that make a bound of a number, right before it, longest first.
+const BEFORE: &[(&str, Bound)] = &[
+    ("no more than", Bound::Most),
+    ("not more than", Bound::Most),
+    ("no less than", Bound::Least),
+    ("not less than", Bound::Least),
+    ("no fewer than", Bound::Least),
+    ("up to", Bound::Most),
+    ("at most", Bound::Most),
+    ("less than", Bound::Most),
+    ("fewer than", Bound::Most),
+    ("maximum of", Bound::Most),
+    ("at least", Bound::Least),
+    ("more than", Bound::Least),
+    ("minimum of", Bound::Least),
+    ("under", Bound::Most),
+    ("below", Bound::Most),
+    ("over", Bound::Least),
+    ("above", Bound::Least),
+    ("不 超 过", Bound::Most),
+    ("不 少 于", Bound::Least),
+    ("最 多", Bound::Most),
+    ("至 多", Bound::Most),
+    ("低 于", Bound::Most),
+    ("少 于", Bound::Most),
+    ("不 到", Bound::Most),
+    ("至 少", Bound::Least),
+    ("超 过", Bound::Least),
+    ("高 于", Bound::Least),
+    ("多 于", Bound::Least),
+];
+/// The same before a year.
+const BEFORE_YEAR: &[(&str, Bound)] = &[
+    ("before", Bound::Earlier),
+    ("by", Bound::Earlier),
+    ("until", Bound::Earlier),
+    ("after", Bound::Later),
+    ("since", Bound::Later),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Most,
+    Least,
+    Earlier,
+    Later,
+}
+
+impl Bound {
+    fn opposite(self) -> Self {
+        match self {
+            Self::Most => Self::Least,
+            Self::Least => Self::Most,
+            Self::Earlier => Self::Later,
+            Self::Later => Self::Earlier,
+        }
+    }
+}
 
 /// Whether the sentence counts by one number what the quote counts by another.
 pub(crate) fn counts_other(claim: &[String], quote: &[String]) -> bool {
-    let is_counter = |word: &String| is_number(word) || is_chinese_number(word);
     let counted = |words: &[String]| -> Vec<(String, String)> {
-        let pairs = words.windows(2).filter(|pair| is_counter(&pair[0]) && !is_counter(&pair[1]));
-        pairs.filter_map(|pair| Some((pair[0].clone(), terms(&pair[1]).into_iter().next()?))).collect()
+        let counted = |number: Number| {
+            let unit = words.get(number.words.end).filter(|word| !is_number(word))?;
+            Some((number.value, terms(unit).into_iter().next()?))
+        };
+        numbers(words).into_iter().filter_map(counted).collect()
     };
     let (claimed, told) = (counted(claim), counted(quote));
+    let values: Vec<String> = numbers(quote).into_iter().map(|number| number.value).collect();
     claimed.iter().any(|(number, unit)| {
         let has = |same: bool| {
             told.iter().any(|(told_number, told_unit)| told_unit == unit && (told_number == number) == same)
         };
-        quote.contains(number) && has(false) && !has(true)
+        values.contains(number) && has(false) && !has(true)
     })
 }
 
-/// Whether the quote tells a number of the sentence in another size, currency or unit alone.
-pub(crate) fn measures_other(claim: &[String], quote: &[String]) -> bool {
+/// Whether the quote tells a number of the sentence in another currency or unit alone.
+pub(crate) fn measures_other(claim: &str, quote: &str) -> bool {
     let told = measured(quote);
     measured(claim).iter().any(|claimed| {
         let has = |same: bool| {
             told.iter().any(|told| {
-                told.number == claimed.number && told.kind == claimed.kind && (told.unit == claimed.unit) == same
+                let is_same = told.units.iter().any(|unit| claimed.units.contains(unit));
+                told.number == claimed.number && told.kind == claimed.kind && is_same == same
             })
         };
         has(false) && !has(true)
     })
 }
 
-/// A number and a word that it is told in.
+/// The best support of a sentence by how it bounds its numbers: at most or at least, before or after.
+pub(crate) fn bounds_limit(claim: &[String], quote: &[String]) -> Support {
+    let told = numbers(quote);
+    let limits = numbers(claim).into_iter().filter_map(|number| {
+        let bound = bound(claim, &number)?;
+        let theirs: Vec<Option<Bound>> =
+            told.iter().filter(|told| told.value == number.value).map(|told| self::bound(quote, told)).collect();
+        let limit = if theirs.is_empty() || theirs.contains(&Some(bound)) {
+            Support::Supported
+        } else if theirs.contains(&Some(bound.opposite())) {
+            Support::Unsupported
+        } else {
+            Support::Partial
+        };
+        Some(limit)
+    });
+    limits.fold(Support::Supported, crate::verify::lesser)
+}
+
+fn bound(words: &[String], number: &Number) -> Option<Bound> {
+    let before = &words[..number.words.start];
+    let ends = |list: &[(&str, Bound)]| {
+        let found = list.iter().find(|(phrase, _)| {
+            let phrase: Vec<&str> = phrase.split(' ').collect();
+            before.len() >= phrase.len() && before[before.len() - phrase.len()..].iter().eq(phrase.iter())
+        });
+        found.map(|(_, bound)| *bound)
+    };
+    let is_year = number.value.len() == 4 && number.value.bytes().all(|byte| byte.is_ascii_digit());
+    ends(BEFORE).or_else(|| is_year.then(|| ends(BEFORE_YEAR)).flatten())
+}
+
+/// A number and what it is told in.
 struct Measured {
     number: String,
     kind: usize,
-    unit: &'static str,
+    units: Vec<&'static str>,
 }
 
-fn measured(words: &[String]) -> Vec<Measured> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < words.len() {
-        let start = at;
-        // 3亿 and 三亿五千万 are one number each.
-        while at < words.len() && (is_chinese_number(&words[at]) || (at == start && is_number(&words[at]))) {
-            at += 1;
+fn measured(text: &str) -> Vec<Measured> {
+    let at = words_at(text);
+    let words: Vec<String> = at.iter().map(|(word, _)| word.clone()).collect();
+    let found = numbers(&words).into_iter().filter_map(|number| {
+        let before = text[..at[number.words.start].1.start].trim_end().chars().next_back();
+        let behind = text[at[number.words.end - 1].1.end..].trim_start().chars().next();
+        let is_sign = |wanted: &char| Some(*wanted) == before || Some(*wanted) == behind;
+        if let Some((_, units)) = SIGNS.iter().find(|(sign, _)| is_sign(sign)) {
+            return Some(Measured { number: number.value, kind: 0, units: units.to_vec() });
         }
-        if at == start {
-            at += 1;
-            continue;
-        }
-        let number = words[start..at].concat();
-        if let Some((kind, unit)) = chinese_measure(&words[at..]) {
-            found.push(Measured { number, kind: MEASURES.len() + kind, unit });
-            continue;
-        }
-        // A currency stands behind the size.
-        for word in words[at..].iter().take(2) {
-            let one = word.strip_suffix('s').filter(|one| !one.is_empty()).unwrap_or(word);
-            let unit = MEASURES
-                .iter()
-                .enumerate()
-                .find_map(|(kind, units)| units.iter().find(|unit| **unit == one).map(|unit| (kind, *unit)));
-            let Some((kind, unit)) = unit else { break };
-            found.push(Measured { number: number.clone(), kind, unit });
-        }
-    }
-    found
+        let (kind, unit) = measure(&words[number.words.end..])?;
+        Some(Measured { number: number.value, kind, units: vec![unit] })
+    });
+    found.collect()
 }
 
-/// The Chinese unit that words begin with, the longest one, as the first of its names.
-fn chinese_measure(words: &[String]) -> Option<(usize, &'static str)> {
-    let longest = (1..=CHINESE_MEASURE_CHARACTERS_MAX.min(words.len())).rev();
-    longest.map(|length| words[..length].concat()).find_map(|said| {
-        CHINESE_MEASURES.iter().enumerate().find_map(|(kind, units)| {
+/// The unit that words begin with, the longest one, as the first of its names.
+fn measure(words: &[String]) -> Option<(usize, &'static str)> {
+    let first = words.first()?;
+    let one = first.strip_suffix('s').filter(|one| !one.is_empty()).unwrap_or(first);
+    let longest = (1..=CHINESE_MEASURE_CHARACTERS_MAX.min(words.len())).rev().map(|length| words[..length].concat());
+    longest.chain([one.to_owned()]).find_map(|said| {
+        MEASURES.iter().enumerate().find_map(|(kind, units)| {
             let unit = units.iter().find(|names| names.contains(&said.as_str()))?;
             Some((kind, unit[0]))
         })
@@ -146,28 +243,34 @@ mod tests {
     use crate::terms::words;
 
     #[test]
-    fn a_number_in_another_size_currency_or_unit_is_another_number() {
-        let other = |claim: &str, quote: &str| measures_other(&words(claim), &words(quote));
-        let quote = "Acme bought Bolt in 2015 for 3 million euros, within 2 days.";
-        assert!(!other("Acme bought Bolt for 3 million euros.", quote));
-        assert!(other("Acme bought Bolt for 3 billion euros.", quote));
-        assert!(other("Acme bought Bolt for 3 million dollars.", quote));
-        assert!(other("Acme bought Bolt within 2 weeks.", quote));
-        assert!(!other(
-            "Acme bought Bolt for 3 million euros.",
-            "Bolt cost 3 dollars; Acme bought it for 3 million euros."
-        ));
+    fn a_number_in_another_currency_or_unit_is_another_number() {
+        let quote = "Acme bought Bolt in 2015 for 3 million euros, within 2 days, 27 metres away, at £8.";
+        for same in
+            ["for 3 million euros", "for 3,000,000 euros", "for €3 million", "within two days", "27 m", "8 pounds"]
+        {
+            assert!(!measures_other(same, quote), "{same}");
+        }
+        for other in
+            ["for 3 million dollars", "for $3 million", "for ¥3 million", "within 2 weeks", "27 km", "8 dollars"]
+        {
+            assert!(measures_other(other, quote), "{other}");
+        }
+        assert!(!measures_other("for 3 million euros", "Bolt cost 3 million dollars; Acme paid 3 million euros."));
+        assert!(!measures_other("¥500", "500 yen") && !measures_other("¥500", "500元"));
     }
 
     #[test]
     fn a_chinese_number_in_another_currency_or_unit_is_another_number() {
-        let other = |claim: &str, quote: &str| measures_other(&words(claim), &words(quote));
         let quote = "2015年，甲公司以三亿元收购了乙公司，历时3个月，管道长20公里。";
-        assert!(!other("甲公司以三亿元收购乙公司，历时3月。", quote));
-        assert!(!other("管道长20千米。", quote) && !other("2015年", quote) && !other("三亿", quote));
-        assert!(other("甲公司以三亿美元收购乙公司。", quote));
-        assert!(other("历时3年。", quote) && other("管道长20米。", quote));
-        assert!(!other("共三亿美元。", "其中三亿美元来自甲公司，三亿元来自乙公司。"));
+        for same in ["甲公司以三亿元收购乙公司，历时3月。", "3亿元", "管道长20千米。", "2015年", "三亿", "長二十公里"]
+        {
+            assert!(!measures_other(same, quote), "{same}");
+        }
+        for other in ["甲公司以三亿美元收购乙公司。", "历时3年。", "管道长20米。", "3億日圓"]
+        {
+            assert!(measures_other(other, quote), "{other}");
+        }
+        assert!(!measures_other("共三亿美元。", "其中三亿美元来自甲公司，三亿元来自乙公司。"));
     }
 
     #[test]
@@ -175,5 +278,20 @@ mod tests {
         let other = |claim: &str, quote: &str| counts_other(&words(claim), &words(quote));
         let quote = "It carries 120 passengers and eight cars.";
         assert!(other("It carries 120 cars.", quote) && !other("It carries 120 passengers.", quote));
+        assert!(!other("It carries 8 cars.", quote));
+    }
+
+    #[test]
+    fn a_bound_is_kept() {
+        let limit = |claim: &str, quote: &str| bounds_limit(&words(claim), &words(quote));
+        let hall = "The hall holds up to 300 visitors.";
+        assert_eq!(limit("It holds no more than 300 visitors.", hall), Support::Supported);
+        assert_eq!(limit("It holds 300 visitors.", hall), Support::Supported);
+        assert_eq!(limit("It holds at least 300 visitors.", hall), Support::Unsupported);
+        assert_eq!(limit("It is over 96 metres high.", "It is 96 metres high."), Support::Partial);
+        assert_eq!(limit("Children over 12 pay nothing.", "Children under 12 pay nothing."), Support::Unsupported);
+        assert_eq!(limit("It was bought before 2019.", "It was bought in 2019."), Support::Partial);
+        assert_eq!(limit("每天接待至少300名。", "每天接待的游客不超过300名。"), Support::Unsupported);
+        assert_eq!(limit("每天最多300名。", "每天接待的游客不超过三百名。"), Support::Supported);
     }
 }

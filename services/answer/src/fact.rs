@@ -63,10 +63,10 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
     if is_bare_year(question, claim) || clockless {
         return Support::Partial;
     }
-    // Nobody is a number.
+    // Nobody is a number, and beside somebody none is what was asked for.
     let person = words(question).iter().any(|word| word == "who" || word == "whom") || question.contains(['谁', '誰']);
     if person && values.iter().flatten().all(|word| is_number(word) || is_chinese_number(word) || is_month(word)) {
-        return Support::Unsupported;
+        return if names_nobody(question, claim) { Support::Unsupported } else { Support::Supported };
     }
     let row = is_row(sentence);
     let parts = parts(question, sentence, header);
@@ -116,6 +116,14 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
         }
     }
     if found_any { best } else { Support::Supported }
+}
+
+/// Whether an answer holds nothing but numbers, months and what the question says.
+fn names_nobody(question: &str, claim: &str) -> bool {
+    let asked: HashSet<String> = terms(question).into_iter().collect();
+    let is_value = |word: &str| is_number(word) || is_chinese_number(word) || is_month(word) || "年月日".contains(word);
+    let new = words(claim).into_iter().filter(|word| !is_value(word)).flat_map(|word| terms(&word));
+    new.into_iter().all(|term| asked.contains(&term))
 }
 
 impl Part {

@@ -28,6 +28,7 @@
 //! | `pool` | which of several generators? |
 //! | `generate` | how do tokens become a checked answer? |
 //! | `cite`, `verify` | which quote supports a sentence, and does it say the same? |
+//! | `numerals` | which numbers does a text tell, in whatever way it writes them? |
 //! | `counts` | does it count and measure as its quote does? |
 //! | `order` | does it say of one thing what its quote says of the other? |
 //! | `polarity` | does a sentence answer by yes or no? |
@@ -63,6 +64,7 @@ mod instruction;
 mod judging;
 mod kind;
 mod lexical;
+mod numerals;
 mod order;
 mod polarity;
 mod pool;

@@ -4,39 +4,50 @@
 //!
 //! | quote | sentence | |
 //! |---|---|---|
-//! | Acme bought Bolt. | Bolt bought Acme. | turned round |
-//! | 甲公司收购了乙公司。 | 乙公司收购甲公司。 | turned round |
+//! | Acme bought Bolt. | Bolt bought Acme. Acme was bought by Bolt. | turned round |
+//! | 甲公司收购了乙公司。 | 乙公司收购甲公司。甲公司被乙公司收购。 | turned round |
 //! | Bo Lind is older than Sam Cole. | Sam Cole is older. | turned round |
+//! | It flows from Anlow to Skerrow. | It flows to Anlow. | turned round |
 //! | Hale was wounded and Cray was captured. | Hale was captured. | said of another |
+//! | Brutus killed Caesar. | Brutus was killed. | said of another |
 //!
 //! A fragment is read as the sentence that it makes of the question: "Bolt" after "Who bought Acme?" says that Bolt bought
 //! Acme.
 //!
+//! Sought is a run of words of the sentence, the pivot, with one thing in front of it and another behind. Where the quote has
+//! both things the other way round of it, in the same voice, or the same way round in the other voice, it says the reverse.
+//!
 //! Invariants:
-//! - Pure. It only finds what is sure: where both are not built alike, by prepositions and marks of the passive, nothing is
-//!   found.
+//! - Pure. It only finds what is sure: where both are not built alike, by the words of the grammar in front of the thing
+//!   behind the pivot, nothing is found.
 
 use std::ops::Range;
 
 use wellspring_core::text::is_cjk;
 
-use crate::roles::lemma;
-use crate::terms::{is_chinese_number, is_number, is_one_of, is_stop_character, terms, words_at};
+use crate::terms::{is_chinese_number, is_number, is_one_of, is_stop_character, lemma, terms, words_at};
 
-/// Words that tell who does it to whom, or what belongs to what: sentences that differ in them are not built alike.
-const MARKS: &str =
-    "by of s from to for with at in on under over into as von durch par por da 被 由 给 把 让 受 遭 向 从 于 的";
 /// Words between two of whom the same is said.
-const JOINTS: &str = "and or nor und oder et ou y o e 和 与 及 或 跟 同";
+const JOINTS: &str = "and or nor but und oder et ou y o e 和 与 及 或 跟 同 而";
 /// What two are to each other alike, as terms and characters.
 const MUTUAL: &str = "marri marry meet play know equal border neighbour adjoin resembl match face opposit besid near next close similar \
     differ distanc far connect link join 距 离 邻 接 壤 婚 连 通 同 似 对 靠 近";
 /// Words of the grammar that can part two things in an order that matters.
-const PARTING: &str = "to 到 至";
+const PARTING: &str = "to into 到 至";
 /// Prepositions behind which a name is no subject.
-const PREPOSITIONS: &str = "of in at from on near by with to for";
+const PREPOSITIONS: &str = "of in at from on near by with to for into under over 在 于 从 自 对 向 为 给";
+/// Words in front of a thing that say nothing of its part.
+const DETERMINERS: &str = "a an the this that these those its their his her 了 着 过 这 那 个";
+/// Where something comes from, and where it goes.
+const FROM: &str = "from 从 自";
+const TO: &str = "to into onto 到 至 入 往";
+/// Marks of the passive in Chinese.
+const PASSIVE: &str = "被 遭";
+const BE: &str = "is are was were be been being";
 /// Words that begin a clause within another.
 const RELATIVES: &str = "who whom whose which that where while when";
+/// Who is asked for in Chinese.
+const WHO: &[&str] = &["哪一位", "哪位", "谁", "誰"];
 /// The longest run of words that stands between two things.
 const PIVOT_WORDS_MAX: usize = 4;
 /// The longest run of words that names a thing.
@@ -59,6 +70,21 @@ struct Word {
     capital: bool,
     /// Whether more than spaces parts it from the word before.
     parted: bool,
+}
+
+/// How two things stand to a pivot in a text that holds all three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Same,
+    Other,
+    /// Sometimes so and sometimes so, or not built alike.
+    Unsure,
+}
+
+impl Word {
+    fn is(&self, list: &str) -> bool {
+        is_one_of(&self.key, list)
+    }
 }
 
 impl Words {
@@ -98,90 +124,204 @@ impl Words {
         let pivots = starts.flat_map(|start| (1..=PIVOT_WORDS_MAX).map(move |length| start..start + length));
         let mut pivots = pivots.take_while(|pivot| pivot.start < self.0.len());
         pivots.any(|pivot| self.is_pivot(&pivot) && self.turns_round(&pivot, quote))
+            || self.is_done_to_the_doer_of(quote)
+            || quote.is_done_to_the_doer_of(self)
+            || self.goes_the_other_way_than(quote)
     }
 
     fn is_pivot(&self, pivot: &Range<usize>) -> bool {
         let Some(words) = self.0.get(pivot.clone()) else { return false };
         let whole = words[1..].iter().all(|word| !word.parted);
-        let says = |word: &Word| !word.link && !word.number && !is_one_of(&word.key, MUTUAL);
-        let parts = words.len() == 1 && is_one_of(&words[0].key, PARTING);
+        let says = |word: &Word| !word.link && !word.number && !word.is(MUTUAL);
+        let parts = words.len() == 1 && words[0].is(PARTING);
         whole && (parts || words.iter().all(says))
     }
 
     fn turns_round(&self, pivot: &Range<usize>, quote: &Self) -> bool {
-        let pivots = quote.all(&self.0[pivot.clone()]);
-        let (Some(first), Some(last)) = (pivots.first(), pivots.last()) else { return false };
-        let (front, back) = (self.thing_before(pivot.start, quote), self.thing_behind(pivot.end, quote));
-        let Some(front) = front else { return false };
-        let before = quote.all(&self.0[front.clone()]);
-        if !before.iter().all(|thing| thing.start >= last.end) {
-            return false;
-        }
-        let Some(back) = back else {
+        let pivots = quote.all(&self.0[pivot.clone()], 0..quote.0.len());
+        let Some(last) = pivots.last() else { return false };
+        let fronts = [self.thing_before(pivot.start, quote), self.first_thing(pivot.start, quote)];
+        let backs = [self.thing_behind(pivot.end, quote), self.agent(pivot.end, quote)];
+        if backs.iter().all(Option::is_none) {
             // "Sam Cole is older" says the same as "Sam Cole is older than Bo Lind".
             let compared = quote.0.get(last.end).is_some_and(|word| word.key == "than");
             let ends = self.0.get(pivot.end).is_none_or(|word| word.parted);
-            return compared && ends && before.iter().any(|thing| thing.start <= last.end + 1 + LINKS_MAX);
-        };
-        let behind = quote.all(&self.0[back.clone()]);
-        if self.keys(&front) == self.keys(&back) || !behind.iter().all(|thing| thing.end <= first.start) {
-            return false;
+            return compared
+                && ends
+                && fronts[0].as_ref().is_some_and(|front| {
+                    let places = quote.all(&self.0[front.clone()], 0..quote.0.len());
+                    let behind =
+                        |thing: &Range<usize>| thing.start >= last.end && thing.start <= last.end + 1 + LINKS_MAX;
+                    places.iter().all(behind)
+                });
         }
-        let (Some(theirs_front), Some(theirs_back)) = (behind.last(), before.first()) else { return false };
-        let between = |words: &[Word]| words.iter().any(|word| is_one_of(&word.key, JOINTS));
-        let (ours, theirs) = (&self.0[front.end..back.start], &quote.0[theirs_front.end..theirs_back.start]);
-        let built_alike = MARKS.split(' ').all(|mark| {
-            let has = |words: &[Word]| words.iter().any(|word| word.key == mark);
-            has(ours) == has(theirs)
-        });
+        let clauses = quote.clauses();
+        let whole = 0..quote.0.len();
+        fronts.iter().flatten().any(|front| {
+            backs.iter().flatten().any(|back| {
+                if self.keys(front) == self.keys(back) || !self.is_plain(pivot, front, back, quote) {
+                    return false;
+                }
+                let way = |scope: &Range<usize>| self.way(pivot, front, back, quote, scope);
+                if way(&whole) == Some(Way::Other) {
+                    return true;
+                }
+                let ways: Vec<Way> = clauses.iter().filter_map(way).collect();
+                !ways.is_empty() && ways.iter().all(|way| *way == Way::Other)
+            })
+        })
+    }
+
+    /// Whether nothing of this sentence makes the order of its things doubtful.
+    fn is_plain(&self, pivot: &Range<usize>, front: &Range<usize>, back: &Range<usize>, quote: &Self) -> bool {
+        let between = &self.0[front.end..back.start];
         // What is older one way round is younger the other, and what lies to the north lies to the south.
         let rest = self.0[back.end..].iter().take_while(|word| !word.parted);
-        let said_alike = rest.filter(|word| !word.link && !word.number).all(|word| quote.has(&word.key));
-        built_alike
-            && said_alike
-            && !between(ours)
-            && !between(theirs)
-            && !is_mutual(theirs)
-            && !self.parts_mutual(pivot, quote)
+        let mut rest = rest.filter(|word| !word.link && !word.number);
+        let parts = self.0[pivot.clone()].iter().all(|word| word.is(PARTING));
+        let is_mutual = |words: &[Word]| words.iter().any(|word| word.is(MUTUAL));
+        !between.iter().any(|word| word.is(JOINTS))
+            && rest.all(|word| quote.0.iter().any(|other| other.key == word.key))
+            && !(parts && (is_mutual(&self.0) || is_mutual(&quote.0)))
     }
 
-    /// Whether two places are parted, in any sentence of what is the same both ways, as a distance.
-    fn parts_mutual(&self, pivot: &Range<usize>, quote: &Self) -> bool {
-        self.0[pivot.clone()].iter().all(|word| is_one_of(&word.key, PARTING))
-            && (is_mutual(&self.0) || is_mutual(&quote.0))
+    /// How front and back of this sentence stand to the pivot in a part of the quote; `None` where it lacks one of them.
+    fn way(
+        &self,
+        pivot: &Range<usize>,
+        front: &Range<usize>,
+        back: &Range<usize>,
+        quote: &Self,
+        scope: &Range<usize>,
+    ) -> Option<Way> {
+        let all = |thing: &Range<usize>| quote.all(&self.0[thing.clone()], scope.clone());
+        let (pivots, fronts, backs) = (all(pivot), all(front), all(back));
+        let (first, last) = (pivots.first()?, pivots.last()?);
+        let (one, other) = (fronts.first()?, backs.first()?);
+        let before = |things: &[Range<usize>]| things.iter().all(|thing| thing.end <= first.start);
+        let behind = |things: &[Range<usize>]| things.iter().all(|thing| thing.start >= last.end);
+        let between = &quote.0[one.end.min(other.end)..one.start.max(other.start).max(one.end.min(other.end))];
+        if between.iter().any(|word| word.is(JOINTS) || word.is(MUTUAL)) {
+            return Some(Way::Unsure);
+        }
+        if behind(&fronts) && before(&backs) {
+            let alike = self.role(back) == quote.role(one);
+            return Some(if alike { Way::Other } else { Way::Unsure });
+        }
+        if before(&fronts) && behind(&backs) {
+            let (ours, theirs) = (self.role(back), quote.role(other));
+            let (passive, active) = (["by"].as_slice(), <[&str]>::is_empty);
+            // "Acme was bought by Bolt" has the order of "Acme bought Bolt" and says the reverse.
+            let reverse = (ours == passive && active(&theirs) && !quote.is_after_be(first.start))
+                || (theirs == passive && active(&ours) && !self.is_after_be(pivot.start));
+            return Some(if reverse { Way::Other } else { Way::Same });
+        }
+        Some(Way::Unsure)
     }
 
-    fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|word| word.key == key)
+    /// Which words of the grammar stand right in front of a thing and say what part it has.
+    fn role(&self, thing: &Range<usize>) -> Vec<&str> {
+        let before = self.0[..thing.start].iter().enumerate().rev();
+        let links = before.take_while(|(at, word)| word.link && (*at + 1 == thing.start || !self.0[at + 1].parted));
+        let mut found: Vec<&str> =
+            links.map(|(_, word)| word.key.as_str()).filter(|key| !is_one_of(key, DETERMINERS)).collect();
+        found.sort_unstable();
+        found
     }
 
-    /// Whether this says of a name right before its verb what `quote` says of another name only.
+    /// Whether a form of "be" stands among the words of the grammar right in front of a place.
+    fn is_after_be(&self, at: usize) -> bool {
+        self.0[..at].iter().rev().take_while(|word| word.link).any(|word| word.is(BE))
+    }
+
+    /// Whether this says in the passive, 甲被乙打, that the one is done what in `other` it does to the one: 甲打乙.
+    fn is_done_to_the_doer_of(&self, other: &Self) -> bool {
+        if other.0.iter().any(|word| word.is(PASSIVE)) {
+            return false;
+        }
+        let marks = (1..self.0.len()).filter(|&at| self.0[at].is(PASSIVE));
+        marks.into_iter().any(|mark| {
+            let whole = || 0..other.0.len();
+            let doers = self.thing_behind(mark + 1, other);
+            let done = [self.thing_before(mark, other), self.first_thing(mark, other)];
+            let Some(doer) = doers else { return false };
+            let deeds = (1..=2).rev().map(|length| doer.end..doer.end + length);
+            let deed = deeds.into_iter().find_map(|deed| {
+                let words = self.0.get(deed).filter(|words| words.iter().all(|word| !word.link && !word.parted))?;
+                Some(other.all(words, whole())).filter(|places| !places.is_empty())
+            });
+            let Some(deed) = deed else { return false };
+            let (first, last) = (deed[0].start, deed[deed.len() - 1].end);
+            let doer = other.all(&self.0[doer], whole());
+            done.into_iter().flatten().any(|done| {
+                let done = other.all(&self.0[done], whole());
+                doer.iter().all(|doer| doer.start >= last) && done.iter().all(|done| done.end <= first)
+            })
+        })
+    }
+
+    /// Whether this lets something go where `quote` lets it come from, or the other way round.
+    fn goes_the_other_way_than(&self, quote: &Self) -> bool {
+        if self.0.iter().chain(&quote.0).any(|word| word.is(MUTUAL)) {
+            return false;
+        }
+        let way = |words: &Self, thing: &Range<usize>| {
+            let before = words.0[..thing.start].iter().rev().find(|word| !word.is(DETERMINERS));
+            before.map(|word| (word.is(FROM), word.is(TO)))
+        };
+        (1..self.0.len()).any(|at| {
+            let ours = (self.0[at - 1].is(FROM), self.0[at - 1].is(TO));
+            if ours == (false, false) {
+                return false;
+            }
+            let Some(thing) = self.thing_behind(at, quote) else { return false };
+            let theirs = quote.all(&self.0[thing], 0..quote.0.len());
+            let theirs: Vec<(bool, bool)> = theirs.iter().filter_map(|thing| way(quote, thing)).collect();
+            theirs.contains(&(ours.1, ours.0)) && !theirs.contains(&ours)
+        })
+    }
+
+    /// Whether this says of a name right before its verb what `quote` says of another name only, or has it done to the one
+    /// that does it there.
     pub(crate) fn are_said_of_another_in(&self, quote: &Self) -> bool {
         let verbs = (1..self.0.len()).filter(|&at| {
             let word = &self.0[at];
-            !word.link && !word.number && !word.capital && !is_one_of(&word.key, MUTUAL)
+            !word.link && !word.number && !word.capital && !word.is(MUTUAL)
         });
         verbs.into_iter().any(|verb| {
             let Some(name) = self.name_before(verb) else { return false };
-            let told = quote.all(&self.0[verb..=verb]);
-            let known = !quote.all(&self.0[name.end - 1..name.end]).is_empty();
+            let name = &self.0[name];
+            let told = quote.all(&self.0[verb..=verb], 0..quote.0.len());
+            let known = name.last().is_some_and(|last| quote.0.iter().any(|word| word.key == last.key));
+            let passive = self.is_after_be(verb);
+            let has = |theirs: &Range<usize>| {
+                quote.0[theirs.clone()].iter().any(|word| name.iter().any(|ours| ours.key == word.key))
+            };
             let of_another = |told: &Range<usize>| {
-                quote.name_before(told.start).is_some_and(|theirs| {
-                    let theirs = &quote.0[theirs];
-                    !self.0[name.clone()].iter().any(|word| theirs.iter().any(|their| their.key == word.key))
+                let theirs = quote.name_before(told.start);
+                theirs.is_some_and(|theirs| match (has(&theirs), quote.is_after_be(told.start) == passive) {
+                    (same, true) => !same,
+                    // "Brutus was killed" is not what "Brutus killed Caesar" says.
+                    (same, false) => same && passive && quote.has_object(told.end),
                 })
             };
             known && !told.is_empty() && told.iter().all(of_another)
         })
     }
 
+    /// Whether a thing stands right behind a place.
+    fn has_object(&self, at: usize) -> bool {
+        let next = self.0[at..].iter().find(|word| !word.is(DETERMINERS));
+        next.is_some_and(|word| !word.link && !word.number && !word.parted)
+    }
+
     /// The run of capitals right before a word, but for words of the grammar; `None` where it may be no subject, or not
     /// the only one.
     fn name_before(&self, at: usize) -> Option<Range<usize>> {
         let end = self.skip_links_before(at)?;
-        let clause = |word: &Word| is_one_of(&word.key, RELATIVES);
+        let clause = |word: &Word| word.is(RELATIVES);
         // Of "Hale defeated Cray and captured Anlow" the verb is Hale's.
-        if self.0[end..at].iter().any(|word| is_one_of(&word.key, JOINTS)) || self.0[..at].iter().any(clause) {
+        if self.0[end..at].iter().any(|word| word.is(JOINTS)) || self.0[..at].iter().any(clause) {
             return None;
         }
         let capitals = self.0[..end].iter().rev().take_while(|word| word.capital && !word.link);
@@ -194,9 +334,9 @@ impl Words {
             }
         }
         let before = start.checked_sub(1).map(|before| &self.0[before]);
-        let joined = before.is_some_and(|word| is_one_of(&word.key, JOINTS))
+        let joined = before.is_some_and(|word| word.is(JOINTS))
             && start.checked_sub(2).is_some_and(|other| self.0[other].capital);
-        let dependent = before.is_some_and(|word| is_one_of(&word.key, PREPOSITIONS));
+        let dependent = before.is_some_and(|word| word.is(PREPOSITIONS));
         let listed = self.0.get(start).is_some_and(|word| word.parted) && before.is_some_and(|word| word.capital);
         (start < end && !joined && !dependent && !listed).then_some(start..end)
     }
@@ -205,7 +345,19 @@ impl Words {
     fn thing_before(&self, at: usize, quote: &Self) -> Option<Range<usize>> {
         let end = self.skip_links_before(at)?;
         let longest = (1..=THING_WORDS_MAX.min(end)).map(|length| end - length..end);
-        let held = longest.take_while(|thing| self.is_whole(thing) && !quote.all(&self.0[thing.clone()]).is_empty());
+        let held = longest.take_while(|thing| self.is_whole(thing) && quote.holds(&self.0[thing.clone()]));
+        held.last().filter(|thing| self.names_something(thing))
+    }
+
+    /// What the clause of `at` begins with, the same way, where that may be its subject.
+    fn first_thing(&self, at: usize, quote: &Self) -> Option<Range<usize>> {
+        let clause = (0..=at.min(self.0.len() - 1)).rev().find(|&start| start == 0 || self.0[start].parted)?;
+        let start = clause + self.0[clause..at].iter().take_while(|word| word.link).count();
+        if self.0[clause..start].iter().any(|word| word.is(PREPOSITIONS)) {
+            return None;
+        }
+        let longest = (1..=THING_WORDS_MAX).map(|length| start..start + length).take_while(|thing| thing.end <= at);
+        let held = longest.take_while(|thing| self.is_whole(thing) && quote.holds(&self.0[thing.clone()]));
         held.last().filter(|thing| self.names_something(thing))
     }
 
@@ -218,9 +370,16 @@ impl Words {
         }
         let longest = (1..=THING_WORDS_MAX).map(|length| start..start + length);
         let held = longest.take_while(|thing| {
-            self.is_whole(thing) && self.0.get(thing.clone()).is_some_and(|words| !quote.all(words).is_empty())
+            self.is_whole(thing) && self.0.get(thing.clone()).is_some_and(|words| quote.holds(words))
         });
         held.last().filter(|thing| self.names_something(thing))
+    }
+
+    /// Who does it, behind "by" in the clause of `at`.
+    fn agent(&self, at: usize, quote: &Self) -> Option<Range<usize>> {
+        let clause = self.0.get(at..)?.iter().take_while(|word| !word.parted);
+        let by = at + clause.enumerate().find(|(_, word)| word.key == "by")?.0;
+        self.thing_behind(by + 1, quote)
     }
 
     /// Where the words of the grammar before `at` begin; `None` where a mark stands between.
@@ -247,26 +406,63 @@ impl Words {
         self.0[range.clone()].iter().map(|word| word.key.as_str()).collect()
     }
 
-    /// Where a run of words occurs.
-    fn all(&self, run: &[Word]) -> Vec<Range<usize>> {
+    /// The parts between marks.
+    fn clauses(&self) -> Vec<Range<usize>> {
+        let starts = (0..self.0.len()).filter(|&at| at == 0 || self.0[at].parted);
+        let mut starts: Vec<usize> = starts.collect();
+        starts.push(self.0.len());
+        starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
+    }
+
+    fn holds(&self, run: &[Word]) -> bool {
+        !self.all(run, 0..self.0.len()).is_empty()
+    }
+
+    /// Where a run of words occurs within a part.
+    fn all(&self, run: &[Word], scope: Range<usize>) -> Vec<Range<usize>> {
         let same = |window: &[Word]| window.iter().zip(run).all(|(one, other)| one.key == other.key);
-        let windows = self.0.windows(run.len().max(1)).enumerate();
-        windows.filter(|(_, window)| same(window)).map(|(at, _)| at..at + run.len()).collect()
+        let windows = self.0[scope.clone()].windows(run.len().max(1)).enumerate();
+        let found = windows.filter(|(_, window)| same(window));
+        found.map(|(at, _)| scope.start + at..scope.start + at + run.len()).collect()
     }
 }
 
-fn is_mutual(words: &[Word]) -> bool {
-    words.iter().any(|word| is_one_of(&word.key, MUTUAL))
+/// Whether a sentence tells whom the named one did it to, where a Chinese question asks who did it to them, or the other way
+/// round: 谁收购了安科公司？ is not answered by 安科公司收购了博特公司.
+pub(crate) fn is_asked_the_other_way(question: &str, sentence: &str) -> bool {
+    let asked = question.split(['，', '？', '?', ',']).next().unwrap_or_default();
+    let Some((front, back)) = WHO.iter().find_map(|who| asked.split_once(who)) else { return false };
+    let (named, told) = (Words::of(&[front, back].concat()), Words::of(sentence));
+    if named.0.iter().chain(&told.0).any(|word| word.is(PASSIVE) || word.is(MUTUAL)) {
+        return false;
+    }
+    let (asks_doer, asks_done) = (front.trim().is_empty(), back.trim().is_empty());
+    let pivots = (0..named.0.len()).flat_map(|start| (1..=2).map(move |length| start..start + length));
+    let mut pivots =
+        pivots.filter(|pivot| named.is_pivot(pivot) && named.0[pivot.clone()].iter().all(|word| !word.parted));
+    pivots.any(|pivot| {
+        let deeds = told.all(&named.0[pivot.clone()], 0..told.0.len());
+        let (Some(first), Some(last)) = (deeds.first(), deeds.last()) else { return false };
+        let places = |thing: Option<Range<usize>>| thing.map(|thing| told.all(&named.0[thing], 0..told.0.len()));
+        if asks_doer && pivot.start == 0 {
+            let done = places(named.thing_behind(pivot.end, &told));
+            done.is_some_and(|done| done.iter().all(|thing| thing.end <= first.start)) && told.has_object(last.end)
+        } else if asks_done && named.0[pivot.end..].iter().all(|word| word.link) {
+            let doer = places(named.thing_before(pivot.start, &told));
+            doer.is_some_and(|doer| doer.iter().all(|thing| thing.start >= last.end)) && first.start > 0
+        } else {
+            false
+        }
+    })
 }
 
 /// What a fragment says as the answer to a question for a person or a thing; `None` for a question of another build, and
 /// where it says itself what the question asks.
 fn statement(question: &str, fragment: &str) -> Option<String> {
     const VERBS: &str = "is are was were has have had will can does did do";
-    const CHINESE: &[&str] = &["谁", "誰", "哪位", "哪一位"];
     let asked = question.split([',', '?', '，', '？']).next()?.trim();
     let fragment = fragment.trim().trim_end_matches(['.', '。']);
-    if let Some((front, back)) = CHINESE.iter().find_map(|who| asked.split_once(who)) {
+    if let Some((front, back)) = WHO.iter().find_map(|who| asked.split_once(who)) {
         let says_itself = front.chars().last().into_iter().chain(back.chars().next()).any(|c| fragment.contains(c));
         return (!says_itself).then(|| format!("{front}{fragment}{back}"));
     }
@@ -300,6 +496,10 @@ mod tests {
         Words::told_by(sentence, question).iter().any(|told| told.are_said_of_another_in(&Words::of(quote)))
     }
 
+    const HIGHER: &str = "Mount Ara is higher than Mount Bel, but Mount Bel is older than Mount Ara.";
+    const COMMITTEE: &str = "The committee, chaired by Mara Holt, rejected the plan of Otto Pell.";
+    const TALLER: &str = "Emil Falk is taller than Georg Haas, and Georg Haas is taller than Ida Jung.";
+
     #[test]
     fn what_is_turned_round_is_found() {
         for (question, sentence, quote) in [
@@ -310,13 +510,42 @@ mod tests {
             ("Which boat is longer?", "The Otter is longer.", "The Heron is longer than the Otter."),
             ("Who is whose father?", "Bo Lind is the father of Sam Cole.", "Sam Cole is the father of Bo Lind."),
             ("Where does it go?", "It goes from Skerrow to Anlow.", "The boat goes from Anlow to Skerrow at 8:00."),
+            ("What did Acme do?", "Acme was bought by Bolt in 2019.", "Acme bought Bolt in 2019."),
+            ("What did Acme do?", "Acme has been bought in 2019 by Bolt.", "Acme bought Bolt in 2019."),
+            (
+                "What of Acme?",
+                "Bolt bought Acme.",
+                "Acme was bought in 2019 by the Crane company, and Acme bought Bolt.",
+            ),
+            ("What happened?", "The lion was eaten by the zebra.", "The lion ate the zebra near the lake."),
+            (
+                "What happened?",
+                "Nils Rohde was arrested by Jan Kolb in Bremen in 2004.",
+                "Police officer Nils Rohde arrested the thief Jan Kolb in Bremen in 2004.",
+            ),
+            ("Which is higher?", "Mount Bel is higher than Mount Ara.", HIGHER),
+            ("Which is older?", "Mount Ara is older than Mount Bel.", HIGHER),
+            ("Who is taller, Emil Falk or Georg Haas?", "Georg Haas is taller than Emil Falk.", TALLER),
+            ("Where?", "The Gar flows into the Fen.", "The Fen flows into the Gar, and the Gar flows into Lake Cor."),
+            (
+                "Where?",
+                "The Red River flows from Sudland into Norland.",
+                "The Red River flows from Norland into Sudland.",
+            ),
+            ("Where does it come from?", "From Sudland.", "The Red River flows from Norland into Sudland."),
+            ("Where was it moved?", "To Bonn.", "Viktor Lang moved Delta from Bonn to Kiel."),
+            ("流入哪里？", "紅河流入北國。", "紅河從北國流入南國。"),
+            ("发生了什么？", "安科公司被博特公司收购。", "2019年，安科公司收购了博特公司。"),
+            ("发生了什么？", "将军在科林被海军上将击败。", "将军在科林击败了海军上将。"),
+            ("发生了什么？", "市长被陈浩表扬了。", "市长表扬了陈浩。"),
+            ("发生了什么？", "安科公司收购了博特公司。", "安科公司被博特公司收购。"),
             ("谁收购了谁？", "乙公司收购甲公司。", "2015年，甲公司以三亿元收购了乙公司。"),
             ("谁大？", "刘洋比张伟大五岁。", "张伟比刘洋大五岁。"),
             ("谁比张伟大？", "刘洋", "张伟比刘洋大五岁。"),
             ("誰打敗了誰？", "藍隊擊敗紅隊。", "決賽中紅隊以三比一擊敗了藍隊。"),
         ] {
             assert!(is_turned(question, sentence, quote), "{sentence} {quote}");
-            assert!(!is_turned(question, quote, quote), "{quote}");
+            assert!(!is_turned("What happened?", quote, quote), "{quote}");
         }
     }
 
@@ -331,6 +560,53 @@ mod tests {
             ("Which animals?", "Birds, dogs and cats are allowed.", "Cats, dogs and birds are allowed."),
             ("Who is older, Bo Lind or Sam Cole?", "Bo Lind", "Bo Lind is older than Sam Cole."),
             ("Who designed the bridge?", "Ida Berg", "The bridge was designed by Ida Berg."),
+            ("What did Acme do?", "Bolt was bought by Acme in 2019.", "Acme bought Bolt in 2019."),
+            ("What happened?", "Caesar was killed by Brutus in Rome.", "Brutus killed Caesar in Rome."),
+            ("What happened?", "The zebra was eaten by the lion.", "The lion ate the zebra near the lake."),
+            (
+                "What happened to Jan Kolb?",
+                "Jan Kolb was arrested by Nils Rohde in Bremen.",
+                "Police officer Nils Rohde arrested the thief Jan Kolb in Bremen in 2004.",
+            ),
+            (
+                "What of Vega?",
+                "Vega was sued by Orion over a patent.",
+                "The company Orion sued the company Vega over a patent.",
+            ),
+            ("Which is higher?", "Mount Ara is higher than Mount Bel.", HIGHER),
+            ("Which is older?", "Mount Bel is older than Mount Ara.", HIGHER),
+            ("Who is taller?", "Georg Haas is taller than Ida Jung.", TALLER),
+            ("Who rejected it?", "The plan of Otto Pell was rejected by the committee.", COMMITTEE),
+            ("Who rejected it?", "Otto Pell's plan was rejected by the committee.", COMMITTEE),
+            ("Who rejected it?", "The committee rejected the plan of Otto Pell.", COMMITTEE),
+            (
+                "What does Bolt make?",
+                "Bolt, which Acme bought in 2019, makes screws in Leeds.",
+                "Acme bought Bolt in 2019. Bolt makes screws in Leeds.",
+            ),
+            (
+                "Where?",
+                "At Corran the admiral was defeated by the general.",
+                "The general defeated the admiral at Corran.",
+            ),
+            (
+                "Who designed it?",
+                "The tunnel was designed by Per Berg.",
+                "The tunnel was designed and built by Per Berg in 1931.",
+            ),
+            ("Where does it go?", "To Sudland.", "The Red River flows from Norland into Sudland."),
+            ("Where?", "It goes to Kiel from Bonn.", "Viktor Lang moved Delta from Bonn to Kiel."),
+            ("What of it?", "On Sunday the ferry carries cars in Anlow.", "In Anlow the ferry carries cars on Sunday."),
+            ("When?", "The museum was opened in 1990 by the mayor.", "The mayor opened the museum in 1990."),
+            ("发生了什么？", "博特公司被安科公司收购。", "2019年，安科公司收购了博特公司。"),
+            ("发生了什么？", "海军上将在科林被将军击败。", "将军在科林击败了海军上将。"),
+            ("发生了什么？", "安科公司收购了生产螺丝的博特公司。", "安科公司收购了博特公司。博特公司生产螺丝。"),
+            ("教？", "李明的钢琴是张伟教的。", "张伟教李明弹钢琴。"),
+            ("谁设计的？", "南桥的设计者是陈浩。", "工程师陈浩设计了南桥。"),
+            ("出口？", "木材由北國出口到南國。", "北國向南國出口木材。"),
+            ("割让？", "根據條約，狄島割讓給了北國。", "根據條約，南國把狄島割讓給北國。"),
+            ("谁？", "工程师陈浩得到了市长的表扬。", "市长表扬了工程师陈浩。"),
+            ("谁？", "学校给周洁颁了奖学金。", "周洁获得了学校颁的奖学金。"),
             ("Who is it?", "The museum director is Ines Okonjo.", "Ines Okonjo is director at the museum."),
             (
                 "How far?",
@@ -356,10 +632,30 @@ mod tests {
     }
 
     #[test]
+    fn a_chinese_question_for_the_doer_is_not_answered_by_what_the_named_one_did() {
+        let bought = "2019年，安科公司收购了博特公司。";
+        for (question, sentence, other) in [
+            ("谁收购了安科公司？", bought, true),
+            ("谁收购了博特公司？", bought, false),
+            ("博特公司收购了谁？", bought, true),
+            ("安科公司收购了谁？", bought, false),
+            ("誰打敗了李明？", "李明打敗了王剛。", true),
+            ("誰打敗了王剛？", "李明打敗了王剛。", false),
+            ("谁收购了博特公司？", "博特公司被安科公司收购。", false),
+            ("谁创办了公司？", "公司由玛吉特·哈洛伦于1887年4月14日创办。", false),
+            ("馆长是谁？", "馆长李明于2019年上任。", false),
+            ("谁是馆长？", "李明是馆长。", false),
+        ] {
+            assert_eq!(is_asked_the_other_way(question, sentence), other, "{question} {sentence}");
+        }
+    }
+
+    #[test]
     fn what_is_said_of_another_name_is_found() {
         let quote = "Colonel Hale was wounded and Captain Cray was captured.";
         assert!(is_of_another("What happened?", "Hale was captured.", quote));
         assert!(is_of_another("Who was captured?", "Colonel Hale", "Hale was wounded; Cray was captured."));
+        assert!(is_of_another("What happened?", "Brutus was killed in Rome.", "Brutus killed Caesar in Rome."));
         assert!(is_of_another("What of Hale?", "Hale was captured.", "Hale's brother Cray was captured."));
         for (sentence, quote) in [
             ("Cray was captured.", quote),

@@ -11,11 +11,13 @@
 //! - Pure and total.
 
 use wellspring_core::answer::Support;
-use wellspring_core::text::is_cjk;
+use wellspring_core::text::{is_cjk, simplified};
 
 use crate::contrast::excludes;
 use crate::evidence::{Evidence, Sentence};
 use crate::kind::Kind;
+use crate::order::is_asked_the_other_way;
+use crate::roles::is_reversed;
 use crate::subject::{Subject, subject_terms};
 use crate::table::{cells, is_row};
 use crate::terms::{is_one_of, is_stop_character, terms, words};
@@ -98,6 +100,9 @@ pub(crate) fn limits(question: &str, evidence: &Evidence, subject: &Subject) -> 
     let part = |holds: bool| if holds { Support::Supported } else { Support::Partial };
     let limit = |(index, sentence): (usize, &Sentence)| {
         let text = evidence.text(sentence);
+        if is_reversed(question, text) || is_asked_the_other_way(question, text) {
+            return Limit { bearing: Support::Unsupported, support: Support::Unsupported };
+        }
         // A question answers none, and neither does a row that says no where it is asked which ones do.
         let fits = kind.occurs_in(text)
             && !excludes(question, &evidence.reading(sentence))
@@ -186,7 +191,7 @@ impl Relation {
     /// 成人票 for 学生票. Told by a character of the question that stands nowhere, while the one behind it follows another.
     fn is_of_another(&self, evidence: &Evidence, sentence: &Sentence) -> bool {
         let label = Evidence::label(evidence.passage(sentence));
-        let text: Vec<char> = [&*evidence.reading(sentence), "\n", &label].concat().chars().collect();
+        let text: Vec<char> = [&*evidence.reading(sentence), "\n", &label].concat().chars().map(simplified).collect();
         let follows_another = |first: char, second: char| {
             !text.contains(&first)
                 && text.windows(2).any(|pair| pair[1] == second && is_cjk(pair[0]) && !is_stop_character(pair[0]))
@@ -208,7 +213,7 @@ impl Relation {
             let in_text = |text: &str| forms_of(text).iter().any(|form| told_by.contains(form));
             in_text(text) || in_text(before) || in_text(&label) || has_currency(text, told_by)
         };
-        let around = || [text, before, &label].concat();
+        let around = || [text, before, &label].concat().chars().map(simplified).collect::<String>();
         self.told_by.iter().all(held)
             && self.person.as_ref().is_none_or(|asked| names_someone(text, asked) || names_someone(before, asked))
             && (self.chinese.is_empty() || {
@@ -245,7 +250,9 @@ fn names_someone(text: &str, asked: &[String]) -> bool {
     let capital = |index: usize| runs[index].starts_with(char::is_uppercase);
     (0..runs.len()).any(|index| {
         let named = || {
-            let begins = index == 0 && runs.len() > 1 && !capital(1);
+            // "Acme bought Bolt" names who bought it.
+            let does_it = || terms(runs[1]).iter().any(|term| asked.contains(term));
+            let begins = index == 0 && runs.len() > 1 && !capital(1) && !does_it();
             let behind_place = index > 0 && is_one_of(&lower[index - 1], PLACE_WORDS);
             let known = terms(runs[index]).iter().all(|term| asked.contains(term));
             capital(index) && !begins && !behind_place && !known && !is_one_of(&lower[index], CALENDAR)
@@ -260,12 +267,12 @@ fn role(question: &str) -> Option<[char; 2]> {
     let mut last = before.chars().rev();
     let [second, first] = [last.next()?, last.next()?];
     let alone = last.next().is_none_or(|c| !is_cjk(c) || is_stop_character(c) || c == '任');
-    (alone && is_cjk(first) && is_cjk(second)).then_some([first, second])
+    (alone && is_cjk(first) && is_cjk(second)).then_some([simplified(first), simplified(second)])
 }
 
-/// The runs of two characters or more between the characters that every sentence has.
+/// The runs of two characters or more, in simplified characters, between the characters that every sentence has.
 fn chinese_words(question: &str) -> Vec<Vec<char>> {
-    let characters: Vec<char> = question.chars().collect();
+    let characters: Vec<char> = question.chars().map(simplified).collect();
     let runs = characters.split(|&c| !is_cjk(c) || is_stop_character(c));
     runs.filter(|run| run.len() > 1).map(<[char]>::to_vec).collect()
 }
@@ -290,6 +297,14 @@ mod tests {
         assert_eq!(limit("Who founded the company?", None, founder), Support::Supported);
         assert_eq!(limit("How old is Ines Okonjo?", None, "Ines Okonjo was born in 1971."), Support::Supported);
         assert_eq!(limit("How old is Ines Okonjo?", None, "The director Ines Okonjo has 34 people."), Support::Partial);
+    }
+
+    #[test]
+    fn who_does_it_may_begin_the_sentence_and_the_reverse_is_no_support() {
+        let acme = "Acme bought Bolt in 2019.";
+        assert_eq!(limit("Who bought Bolt?", None, acme), Support::Supported);
+        assert_eq!(limit("Who bought Acme?", None, acme), Support::Unsupported);
+        assert_eq!(limit("Who bought Bolt?", None, "Rain fell on Bolt."), Support::Partial);
     }
 
     #[test]

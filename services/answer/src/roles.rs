@@ -15,7 +15,7 @@
 use std::collections::HashSet;
 
 use crate::subject::subject_terms;
-use crate::terms::{WordAt, is_one_of, terms, words, words_at};
+use crate::terms::{WordAt, is_one_of, lemma, terms, words, words_at};
 use crate::verify::{denies, is_no, is_yes};
 
 /// Who is asked for beside the one who is named.
@@ -31,34 +31,6 @@ const BE: &[&str] = &["is", "are", "was", "were", "be", "been", "being"];
 const DO: &[&str] = &["do", "does", "did"];
 /// What two people do to each other alike.
 const MUTUAL: &str = "marry marries married meet meets met play plays played know knows knew";
-/// Forms of a verb that have no stem in common.
-const FORMS: &[&str] = &[
-    "teach teaches taught",
-    "buy buys bought",
-    "sell sells sold",
-    "give gives gave given",
-    "lend lends lent",
-    "send sends sent",
-    "leave leaves left",
-    "lead leads led",
-    "beat beats beaten",
-    "write writes wrote written",
-    "choose chooses chose chosen",
-    "find finds found",
-    "hire hires hired",
-    "sue sues sued",
-    "succeed succeeds succeeded",
-    "replace replaces replaced",
-    "follow follows followed",
-    "kill kills killed",
-    "help helps helped",
-    "call calls called",
-    "pay pays paid",
-    "tell tells told",
-    "see sees saw seen",
-    "raise raises raised",
-];
-
 /// What a question for a person says of the one it names.
 struct Deed {
     verb: String,
@@ -109,12 +81,6 @@ fn deed(question: &str) -> Option<Deed> {
     let verb = said.get(verb).map(|(word, _)| word.clone())?;
     let is_verb = !BE.contains(&verb.as_str()) && !is_one_of(&verb, MUTUAL);
     (is_verb && !name.is_empty()).then_some(Deed { verb, name, named })
-}
-
-/// The first form of a verb whose forms have no stem in common.
-pub(crate) fn lemma(word: &str) -> Option<&'static str> {
-    let forms = FORMS.iter().find(|forms| is_one_of(word, forms))?;
-    forms.split_whitespace().next()
 }
 
 fn is_same_verb(word: &str, verb: &str) -> bool {

@@ -30,6 +30,92 @@ const STOP_CHARACTERS: &str = "的了是在有和與与及或也都就而之其�
 
 static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
 
+/// Verbs whose forms have no stem in common.
+const IRREGULAR: &[&str] = &[
+    "be is are was were been",
+    "beat beats beaten",
+    "become becomes became",
+    "begin begins began begun",
+    "bite bites bit bitten",
+    "blow blows blew blown",
+    "break breaks broke broken",
+    "bring brings brought",
+    "build builds built",
+    "burn burns burnt",
+    "buy buys bought",
+    "catch catches caught",
+    "choose chooses chose chosen",
+    "come comes came",
+    "draw draws drew drawn",
+    "drink drinks drank drunk",
+    "drive drives drove driven",
+    "eat eats ate eaten",
+    "fall falls fell fallen",
+    "feed feeds fed",
+    "fight fights fought",
+    "find finds found",
+    "fly flies flew flown",
+    "forget forgets forgot forgotten",
+    "get gets got",
+    "give gives gave given",
+    "go goes went gone",
+    "grow grows grew grown",
+    "hang hangs hung",
+    "hear hears heard",
+    "hide hides hid hidden",
+    "hold holds held",
+    "keep keeps kept",
+    "know knows knew known",
+    "lead leads led",
+    "learn learns learnt",
+    "leave leaves left",
+    "lend lends lent",
+    "lose loses lost",
+    "make makes made",
+    "mean means meant",
+    "meet meets met",
+    "pay pays paid",
+    "ride rides rode ridden",
+    "ring rings rang rung",
+    "rise rises rose risen",
+    "run runs ran",
+    "say says said",
+    "see sees saw seen",
+    "sell sells sold",
+    "send sends sent",
+    "shoot shoots shot",
+    "show shows shown",
+    "sing sings sang sung",
+    "sink sinks sank sunk",
+    "sit sits sat",
+    "sleep sleeps slept",
+    "speak speaks spoke spoken",
+    "spend spends spent",
+    "stand stands stood",
+    "steal steals stole stolen",
+    "strike strikes struck",
+    "swim swims swam swum",
+    "take takes took taken",
+    "teach teaches taught",
+    "tell tells told",
+    "think thinks thought",
+    "throw throws threw thrown",
+    "wake wakes woke woken",
+    "wear wears wore worn",
+    "win wins won",
+    "write writes wrote written",
+];
+
+static LEMMAS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let forms = IRREGULAR.iter().filter_map(|forms| Some((forms.split_whitespace().next()?, forms)));
+    forms.flat_map(|(first, forms)| forms.split_whitespace().map(move |form| (form, first))).collect()
+});
+
+/// The first form of an irregular English verb.
+pub(crate) fn lemma(word: &str) -> Option<&'static str> {
+    LEMMAS.get(word).copied()
+}
+
 /// A bare word and its bytes in the text.
 pub(crate) type WordAt = (String, Range<usize>);
 
@@ -209,7 +295,7 @@ fn push_word(run: &str, found: &mut Vec<String>) {
         return;
     }
     let english = word.bytes().all(|byte| byte.is_ascii_alphabetic());
-    found.push(if english { ENGLISH.stem(&word).into() } else { word });
+    found.push(if english { ENGLISH.stem(lemma(&word).unwrap_or(&word)).into() } else { word });
 }
 
 /// Whether a Chinese character says nothing of what a sentence is about.

@@ -5,8 +5,9 @@
 //! | nothing but words of the question, where it offers no choice | | unsupported |
 //! | a number or a name that the quote, its title and the question lack | | unsupported |
 //! | a number of things of which the quote tells another number | | unsupported |
-//! | a number in one size, currency or unit | the same number in another | unsupported |
+//! | a number in one currency or unit, or as a bound | the same number in another, or as the opposite one (`counts`) | unsupported |
 //! | denied | not denied | unsupported |
+//! | for sure; nearly; the opposite word | perhaps, or as a question; without "nearly"; the word | partial at most |
 //! | without "unless"; times of the day in another order | with it; in the first order | partial at most |
 //! | one thing of another | the other of the one (`order`) | unsupported |
 //! | of one name | of another (`order`) | partial at most |
@@ -28,7 +29,9 @@ use std::collections::HashSet;
 use wellspring_core::answer::Support;
 use wellspring_core::text::is_cjk;
 
-use crate::counts::{counts_other, measures_other, tells_times_in_order};
+use crate::contrast::is_opposite;
+use crate::counts::{bounds_limit, counts_other, measures_other, tells_times_in_order};
+use crate::numerals;
 use crate::order::Words;
 use crate::terms::{contains_words, terms, words};
 
@@ -40,7 +43,9 @@ const PARTIAL_SHARE: f32 = 0.5;
 /// A sentence of an answer, taken apart once and checked against many quotes.
 #[derive(Debug)]
 pub(crate) struct Claim {
+    text: String,
     words: Vec<String>,
+    /// Those that are meant as such for sure, in digits.
     numbers: Vec<String>,
     names: Vec<String>,
     terms: HashSet<String>,
@@ -66,7 +71,12 @@ impl Claim {
             new_terms = terms_said.clone();
         }
         Self {
-            numbers: numbers(&words_said),
+            text: sentence.to_owned(),
+            numbers: numerals::numbers(&words_said)
+                .into_iter()
+                .filter(|number| number.is_sure)
+                .map(|number| number.value)
+                .collect(),
             names: names(sentence),
             bare: is_bare_verdict(&words_said),
             told: Words::told_by(sentence, question),
@@ -127,7 +137,8 @@ impl Claim {
         let title_terms: HashSet<String> = terms(title).into_iter().collect();
         let mut best = Support::Supported;
 
-        for number in self.numbers.iter().filter(|number| !quoted.contains(number)) {
+        let told = numbers(&quoted);
+        for number in self.numbers.iter().filter(|number| !told.contains(number)) {
             if !self.asked.contains(number) {
                 return Support::Unsupported;
             }
@@ -140,15 +151,25 @@ impl Claim {
             }
             best = Support::Partial;
         }
-        if counts_other(&self.words, &quoted) || measures_other(&self.words, &quoted) {
+        if counts_other(&self.words, &quoted) || measures_other(&self.text, quote) {
             return Support::Unsupported;
         }
-        if excepts(&quoted) && !excepts(&self.words) || !tells_times_in_order(&self.words, &quoted) {
+        match bounds_limit(&self.words, &quoted) {
+            Support::Unsupported => return Support::Unsupported,
+            limit => best = lesser(best, limit),
+        }
+        let is_less_sure = excepts(&quoted) && !excepts(&self.words)
+            || !tells_times_in_order(&self.words, &quoted)
+            || doubts(quote) && !doubts(&self.text)
+            || weakens(&self.words) && !weakens(&quoted)
+            || quote.trim_end().ends_with(['?', '？'])
+            || is_opposite(&self.text, quote);
+        if is_less_sure {
             best = Support::Partial;
         }
-        match (self.denied, denies(quote)) {
+        match (self.denied, denies(quote) || forbids(quote)) {
             (true, false) => return Support::Unsupported,
-            (false, true) => best = Support::Partial,
+            (false, true) if !forbids(&self.text) => best = Support::Partial,
             _ => {}
         }
         if contains_words(&quoted, &self.words) {
@@ -181,12 +202,37 @@ pub(crate) fn lesser(one: Support, other: Support) -> Support {
 }
 
 fn numbers(words: &[String]) -> Vec<String> {
-    words.iter().filter(|word| word.starts_with(char::is_numeric)).cloned().collect()
+    numerals::numbers(words).into_iter().map(|number| number.value).collect()
 }
 
 /// Whether what is said holds only but for what it names.
 fn excepts(words: &[String]) -> bool {
     words.iter().any(|word| word == "unless")
+}
+
+/// Whether a text tells what may be and need not.
+fn doubts(text: &str) -> bool {
+    const ENGLISH: &[&str] = &["could", "might", "perhaps", "possibly", "probably", "allegedly"];
+    const CHINESE: &[&str] = &["可能", "也许", "或许", "据说", "据称"];
+    let said = words(text);
+    let folded = said.concat();
+    said.iter().any(|word| ENGLISH.contains(&word.as_str())) || CHINESE.iter().any(|mark| folded.contains(mark))
+}
+
+/// Whether words take back what they say.
+fn weakens(words: &[String]) -> bool {
+    const ENGLISH: &[&str] = &["nearly", "almost", "hardly", "barely"];
+    let folded = words.concat();
+    words.iter().any(|word| ENGLISH.contains(&word.as_str()))
+        || ["几乎", "差点"].iter().any(|mark| folded.contains(mark))
+}
+
+/// Whether a text says that something must not be: it denies, in another word.
+fn forbids(text: &str) -> bool {
+    const WORDS: &[&str] =
+        &["forbidden", "prohibited", "banned", "forbids", "prohibits", "verboten", "untersagt", "interdit"];
+    let said = words(text);
+    said.iter().any(|word| WORDS.contains(&word.as_str())) || said.concat().contains("禁止")
 }
 
 /// Words in capitals that are names rather than the beginning of a sentence, as terms.
@@ -211,6 +257,10 @@ pub(crate) fn names(sentence: &str) -> Vec<String> {
 pub(crate) fn denies(text: &str) -> bool {
     const ENGLISH: &[&str] =
         &["not", "no", "never", "none", "neither", "nor", "without", "cannot", "nobody", "nothing"];
+    const OTHERS: &[&str] = &[
+        "nicht", "kein", "keine", "keinen", "keinem", "keiner", "nie", "niemals", "ohne", "pas", "jamais", "aucun",
+        "aucune", "nunca", "jamás", "ningún", "ninguna", "senza", "nessun", "nessuna",
+    ];
     const CHINESE: &[char] = &['不', '没', '沒', '未', '无', '無'];
     // Words that hold one of these characters and deny nothing.
     const INNOCENT: &[&str] = &[
@@ -218,7 +268,7 @@ pub(crate) fn denies(text: &str) -> bool {
         "無線", "无论", "無論", "不论", "不論",
     ];
     let said = words(text);
-    let english = said.iter().any(|word| ENGLISH.contains(&word.as_str()));
+    let english = said.iter().any(|word| ENGLISH.contains(&word.as_str()) || OTHERS.contains(&word.as_str()));
     let contracted = said.windows(2).any(|pair| pair[0].ends_with('n') && pair[1] == "t");
     let mut chinese = text.to_owned();
     if chinese.contains(CHINESE) {

@@ -26,7 +26,7 @@ use crate::adapter::Overlay;
 use crate::cache::{self, Cache, Place};
 use crate::meter::{End, Meter};
 use crate::queue::Caller;
-use crate::sample::{Chooser, told};
+use crate::sample::{Chooser, SampleError, told};
 use crate::shapes::Shapes;
 use crate::slot::{Job, Outcome, Slot};
 
@@ -313,9 +313,8 @@ impl<'model> Decoder<'model> {
         let token = match slot.chooser.choose(&self.context, row as i32) {
             Ok(token) => token,
             // Before the first token, it is the form that nothing fits.
-            Err(error) if slot.wrote.is_none() => {
-                let attempted = "could not choose the first token";
-                return Outcome::Failed(GenerateError::caused_by(GenerateErrorKind::Refused, attempted, error));
+            Err(error) if slot.wrote.is_none() || matches!(error, SampleError::Slow) => {
+                return Outcome::Failed(GenerateError::caused_by(GenerateErrorKind::Refused, error.to_string(), error));
             }
             Err(error) => return Outcome::failed("could not choose the next token", error),
         };

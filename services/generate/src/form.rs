@@ -4,7 +4,7 @@
 //! least: a line of text could take all memory, while no deadline and no hang-up is looked at.
 //!
 //! Invariants:
-//! - What passes is written out in memory of some [`limits::GRAMMAR_SYMBOLS_MAX`] symbols at most.
+//! - What passes gets on (`grammar`), and is written out in memory of some [`limits::GRAMMAR_SYMBOLS_MAX`] symbols at most.
 //! - Whether the rest of a grammar can be read is left to llama.cpp.
 
 use std::iter::Peekable;
@@ -13,6 +13,8 @@ use std::str::Chars;
 use serde_json::Value;
 use thiserror::Error;
 use wellspring_core::limits;
+
+use crate::grammar::{self, skip};
 
 /// Why a form is refused before llama.cpp sees it.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -28,6 +30,15 @@ pub(crate) enum FormError {
     /// More than can be written out.
     #[error("a repetition of {0} is too long for a grammar of this size")]
     Long(u64),
+    /// Brackets within brackets.
+    #[error("brackets stand more than {} deep in each other", limits::GRAMMAR_DEPTH_MAX)]
+    Deep,
+    /// A rule that can come to itself without a character.
+    #[error("a rule begins with itself, or repeats what may be empty")]
+    Endless,
+    /// Too many parts in a row that may be left out.
+    #[error("more than {} parts in a row may be left out", limits::GRAMMAR_OPTIONS_MAX)]
+    Optional,
     /// `minimum` above `maximum`, and its like.
     #[error("{least} of the schema is above its {most}")]
     NoValue {
@@ -48,7 +59,7 @@ const BOUNDS: [(&str, &str); 6] = [
     ("minimum", "exclusiveMaximum"),
 ];
 
-/// Looks at every repetition of a grammar.
+/// Looks at every repetition of a grammar, and whether its rules get on.
 pub(crate) fn check_grammar(grammar: &str) -> Result<(), FormError> {
     let mut characters = grammar.chars().peekable();
     while let Some(character) = characters.next() {
@@ -60,7 +71,7 @@ pub(crate) fn check_grammar(grammar: &str) -> Result<(), FormError> {
             _ => {}
         }
     }
-    Ok(())
+    grammar::check(grammar)
 }
 
 /// Looks at a schema's bounds, wherever they stand.
@@ -79,17 +90,6 @@ pub(crate) fn check_schema(schema: &Value) -> Result<(), FormError> {
             parts.values().try_for_each(check_schema)
         }
         _ => Ok(()),
-    }
-}
-
-/// Passes over what is quoted; a backslash keeps what follows it.
-fn skip(characters: &mut Peekable<Chars<'_>>, end: char) {
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => drop(characters.next()),
-            character if character == end => return,
-            _ => {}
-        }
     }
 }
 

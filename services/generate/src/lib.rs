@@ -26,6 +26,7 @@ mod engine;
 mod events;
 mod form;
 mod gguf;
+mod grammar;
 mod load;
 mod meter;
 mod processor;

@@ -4,7 +4,9 @@
 //! - Greedy text takes the likeliest token, whatever the numbers for sampling say.
 //! - The same seed over the same logits gives the same tokens.
 //! - With a grammar, no token is chosen that the grammar does not take; a grammar that cannot be read is refused before
-//!   anything is generated.
+//!   anything is generated, and one that takes too long for a token ends its text: nobody else's can go on meanwhile.
+
+use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -15,6 +17,7 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::vocab::LlamaVocab;
 use thiserror::Error;
 use wellspring_core::generator::{GenerationOptions, LikelyToken, TextForm, WrittenToken};
+use wellspring_core::limits;
 
 use crate::form::{self, FormError};
 
@@ -30,11 +33,14 @@ pub(crate) enum SampleError {
     #[error("the JSON schema cannot be turned into a grammar")]
     Schema,
     /// llama.cpp must not see it.
-    #[error("the form cannot be kept")]
+    #[error("the form cannot be kept: {0}")]
     Form(#[from] FormError),
     /// llama.cpp does not read the grammar.
     #[error("the grammar cannot be read")]
     Grammar,
+    /// The text is in too many places of the grammar at once.
+    #[error("the grammar took longer than {} ms for one token", limits::GRAMMAR_TOKEN_TIME_MAX.as_millis())]
+    Slow,
     /// The grammar takes none of the model's tokens.
     #[error("the grammar leaves the model no token")]
     NoToken,
@@ -60,6 +66,7 @@ impl Chooser {
     /// Chooses by the logits of a row of the last batch.
     pub(crate) fn choose(&mut self, context: &LlamaContext<'_>, row: i32) -> Result<LlamaToken, SampleError> {
         let Some(grammar) = &mut self.grammar else { return Ok(self.chain.sample(context, row)) };
+        let begun = Instant::now();
         // Most of the time the model writes what the grammar wants, and asking it of one token is cheap.
         let free = context.token_data_array_ith(row).with_sampler(&mut self.chain).selected_token();
         let token = match free.filter(|token| takes(grammar, *token)) {
@@ -77,7 +84,7 @@ impl Chooser {
         };
         self.chain.accept(token);
         grammar.try_accept(token).map_err(|_| SampleError::NoToken)?;
-        Ok(token)
+        if begun.elapsed() > limits::GRAMMAR_TOKEN_TIME_MAX { Err(SampleError::Slow) } else { Ok(token) }
     }
 }
 

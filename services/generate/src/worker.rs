@@ -6,12 +6,14 @@
 //! - The process ends when its parent does, even by `kill -9`: nobody would ever stop an orphan that holds a
 //!   model's memory.
 //! - Only the parent's user can reach the socket.
+//! - What a request makes the process allocate is bounded: beyond it the process ends, and its parent starts another one.
 
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tokio::net::UnixListener;
+use wellspring_core::limits;
 
 /// Bits by which others than the owner may enter a directory.
 const OTHERS: u32 = 0o077;
@@ -33,6 +35,20 @@ pub fn end_with_parent() -> io::Result<()> {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     })?;
     Ok(())
+}
+
+/// Lets this process allocate [`limits::GENERATOR_MEMORY_SPARE`] more than it has now, and no more: called when the model is
+/// loaded. A grammar may be in many places of itself at once, twice as many with each token, which no look at its text tells.
+///
+/// Where the system does not say what the process has, nothing is bounded.
+pub fn bound_memory() -> io::Result<()> {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Ok(()) };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    let Some(kibibytes) = kibibytes else { return Ok(()) };
+    let most = Some((kibibytes << 10) + limits::GENERATOR_MEMORY_SPARE);
+    let limit = rustix::process::Rlimit { current: most, maximum: most };
+    Ok(rustix::process::setrlimit(rustix::process::Resource::Data, limit)?)
 }
 
 /// Listens on a new Unix socket, inside a directory that others cannot enter. Within a tokio runtime.

@@ -42,6 +42,10 @@ pub(crate) fn generate(arguments: GeneratorWorkerArguments) -> anyhow::Result<Ex
     let socket = arguments.socket;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let engine = Arc::new(Engine::load(config).context("could not load the generator's model")?);
+    // A GPU's driver takes address space as it likes.
+    if cfg!(not(any(feature = "cuda", feature = "vulkan", feature = "metal"))) {
+        worker::bound_memory().context("could not bound the generator's memory")?;
+    }
     runtime.block_on(async move {
         let listener = worker::bind(&socket).context("could not listen on the generator's socket")?;
         let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
