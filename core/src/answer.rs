@@ -81,6 +81,8 @@ pub struct Question {
     pub history: Vec<Turn>,
     /// Which documents may be asked.
     pub filter: Filter,
+    /// Whether the answer is read only as a whole: then a generator that fails in the middle has shown nothing yet.
+    pub whole: bool,
 }
 
 /// How far the documents carry the answer.

@@ -364,6 +364,8 @@ pub const GENERATOR_YOUNG_MAX: Duration = Duration::from_secs(10);
 pub const GENERATOR_HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// A generator that sends nothing for this long has failed: a full prompt read on a slow machine takes less.
 pub const GENERATOR_SILENCE_MAX: Duration = Duration::from_secs(180);
+/// One that has begun to write and sends nothing for this long has failed.
+pub const GENERATOR_GAP_MAX: Duration = Duration::from_secs(30);
 /// A reader who leaves its events unread for this long loses its stream, since others wait for the generator.
 pub const GENERATOR_STALL_MAX: Duration = Duration::from_secs(30);
 /// One line of a generator's event stream; ours carry a token or two each.

@@ -30,7 +30,7 @@ use wellspring_core::text::is_cjk;
 
 use self::place::{COVERAGE_MIN, counterpart, is_denied, values};
 use crate::cite::citation;
-use crate::contrast::excludes;
+use crate::contrast::{excludes, is_opposite};
 use crate::evidence::{Evidence, Sentence};
 use crate::subject::subject_terms;
 use crate::terms::{WordAt, contains_words, is_number, terms, words, words_at};
@@ -138,6 +138,10 @@ fn sides(
         }
         let held = held_by(evidence, sentence);
         if named.iter().any(|name| !held.contains(name)) || excludes(question, text) {
+            continue;
+        }
+        // The price for children is no other price for adults.
+        if is_opposite(evidence.text(all[home]), text) {
             continue;
         }
         let coverage = coverage(&asked, all[home], sentence);
@@ -369,6 +373,13 @@ mod tests {
         let conflict = found(&harbour, "What is the main harbour of the island?", "Skerrow", "a.md").unwrap();
         let ours = conflict.positions.iter().find(|position| position.says == "Skerrow").unwrap();
         assert_eq!(ours.documents, 1, "{conflict:?}");
+    }
+
+    #[test]
+    fn what_is_said_of_the_opposite_contradicts_nothing() {
+        let text = |price: u32, whom: &str| format!("Tickets for the old tower cost {price} euros for {whom}.");
+        let fares = [passage("a.md", None, &text(5, "adults")), passage("b.md", None, &text(3, "children"))];
+        assert!(found(&fares, "How much do tickets for the old tower cost?", "5 euros", "a.md").is_none());
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl Completed {
 pub(crate) fn complete(question: &str, history: &[Turn]) -> Option<Completed> {
     let (last, earlier) = history.split_last()?;
     let before = complete(&last.question, earlier).and_then(|before| before.question);
-    let turn = Turn { question: before.unwrap_or_else(|| last.question.clone()), answer: last.answer.clone() };
+    // Of two questions without an answer between them, the last one.
+    let asked = last.question.lines().rfind(|line| !line.trim().is_empty()).unwrap_or(&last.question).to_owned();
+    let turn = Turn { question: before.unwrap_or(asked), answer: last.answer.clone() };
     let language = script_language(question);
     if language != script_language(&turn.question) {
         // Words of one language in a sentence of the other are a question nobody asked.
@@ -121,6 +123,12 @@ mod tests {
         let completed = complete("And on Mondays?", &history).unwrap();
         assert_eq!(completed.question.as_deref(), Some("When does the first boat leave on Mondays?"));
         assert_eq!(completed.before, "When does the first boat leave on Sundays?");
+    }
+
+    #[test]
+    fn of_two_questions_without_an_answer_the_last_one_is_leant_on() {
+        let history = turns(&[("How long is it?\nHow much does a bicycle cost?", "")]);
+        assert_eq!(complete("and a dog?", &history).unwrap().question.as_deref(), Some("How much does a dog cost?"));
     }
 
     #[test]

@@ -344,7 +344,7 @@ proptest! {
         settings.thresholds.characters = 0.0;
         let embedder = Arc::new(BagOfWords::speaking(&["en"]));
         let setting = setting_with(passages, ScriptedGenerator::ready(script), embedder, settings);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (streamed, citations, end) = runtime.block_on(tell(&setting, &body, AnswerMode::Auto));
         let answer = end.unwrap();
         for citation in &answer.citations {

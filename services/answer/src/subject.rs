@@ -56,6 +56,7 @@ const GENERAL_WORDS: &str = "\
     like list little locate located long look made main make may mean means meant mention might minute minutes more \
     most must name named need needed new next now number occur often old one open opened order other own part \
     pay penalty people permit permitted person place possible price provide put reach reason remain remains \
+    initially originally previously formerly \
     required run said same say says see sent set show somebody someone something soon sort start started state stay still stop strong sum \
     summarise summarize sure take taken takes tall tell thing things time times told took total travel turn two \
     type under until up use used user value want way week went wide without work works written year years yet";
@@ -68,7 +69,7 @@ const FOREIGN_WORDS: &str = "\
 
 /// Words of a question in these languages that ask, and that no answer repeats.
 const FOREIGN_ASKING: &str = "\
-    viel viele lange wann kostet kosten heißt heisst gibt dieser diese welche welcher welches warum wieviel combien quel \
+    wer wen wem wessen viel viele lange wann kostet kosten heißt heisst gibt dieser diese welche welcher welches warum wieviel combien quel \
     quelle quels quelles quand pourquoi coûte coute comment cuánto cuanto cuánta cuántos cuando cuándo dónde cuesta quién \
     quanto quanta quando dove costa quanti";
 

@@ -107,7 +107,7 @@ impl Answerer {
         for (step, writer) in writers.iter().enumerate() {
             let is_last = step + 1 == writers.len();
             let writer = &Writer { has_next: !is_last, ..writer.clone() };
-            let shown = (is_last && verify != Verify::Strict).then_some(outlet);
+            let shown = (is_last && verify != Verify::Strict && !asked.question.whole).then_some(outlet);
             let started = Instant::now();
             let reason = match self.supported(asked, found, writer, style, shown).await? {
                 Ok(draft) => {
@@ -234,7 +234,9 @@ impl Answerer {
     /// Begins a generation, or says soon that it would take too long.
     async fn begun(&self, asked: &Asked, writer: &Writer, request: &GenerationRequest) -> Result<Begun, GenerateError> {
         let may_write = |model: &str| !is_named(model, &self.parts.settings.models_too_small);
-        let begin = writer.pool.generate(request, &may_write, writer.has_next);
+        // In mode `auto` the extract comes next.
+        let has_next = writer.has_next || asked.question.mode == AnswerMode::Auto;
+        let begin = writer.pool.generate(request, &may_write, has_next);
         if asked.question.mode != AnswerMode::Auto {
             return begin.await;
         }

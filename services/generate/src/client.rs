@@ -301,6 +301,8 @@ struct Reading {
     usage: Usage,
     /// Bytes of text that may still come.
     bytes_left: usize,
+    /// Whether any text came.
+    begun: bool,
     ended: bool,
 }
 
@@ -313,6 +315,7 @@ impl Reading {
             reason: None,
             usage: Usage::default(),
             bytes_left: bytes_max,
+            begun: false,
             ended: false,
         }
     }
@@ -333,7 +336,8 @@ impl Reading {
             if self.ended {
                 return None;
             }
-            match tokio::time::timeout(limits::GENERATOR_SILENCE_MAX, self.body.next()).await {
+            let silence = if self.begun { limits::GENERATOR_GAP_MAX } else { limits::GENERATOR_SILENCE_MAX };
+            match tokio::time::timeout(silence, self.body.next()).await {
                 Ok(Some(Ok(bytes))) => self.take(&bytes),
                 Ok(Some(Err(error))) => self.fail("the generator's stream broke off", error),
                 Ok(None) => self.fail("the generator's stream cannot be read", EventsError::EndedEarly),
@@ -368,6 +372,7 @@ impl Reading {
                 self.usage = usage.unwrap_or(self.usage);
                 self.bytes_left = self.bytes_left.checked_sub(text.len()).ok_or(EventsError::TooMuchText)?;
                 if !text.is_empty() {
+                    self.begun = true;
                     self.ready.push_back(Ok(GenerationEvent::Text(text)));
                 }
             }

@@ -33,6 +33,16 @@ const TYPE_UINT32: u32 = 4;
 const TYPE_FLOAT32: u32 = 6;
 const TYPE_STRING: u32 = 8;
 const TYPE_ARRAY: u32 = 9;
+/// Sizes of a model by the ends of their keys, with what they are at most: llama.cpp divides by them and reserves memory in
+/// proportion before it looks at a tensor. None of them is 0.
+const SIZES: &[(&str, u32, &str)] = &[
+    (".block_count", 4096, "its block_count is impossible"),
+    (".embedding_length", 1 << 20, "its embedding_length is impossible"),
+    (".rope.dimension_count", 1 << 16, "its rope.dimension_count is impossible"),
+    (".attention.head_count", 1 << 16, "its attention.head_count is impossible"),
+];
+/// Architectures that pay no attention, and have no heads.
+const HEADLESS: &[&str] = &["mamba", "rwkv"];
 /// The longest name of an architecture or a kind that is looked at.
 const WORD_BYTES_MAX: u64 = 256;
 
@@ -144,6 +154,7 @@ impl<R: Read> Header<R> {
     /// Reads the metadata that is looked at and passes over the rest; returns the alignment it names.
     fn metadata(&mut self, entries: u64, contents: &mut Contents) -> Result<u64, ModelFileError> {
         let mut alignment = ALIGNMENT_DEFAULT;
+        let mut sizes = Vec::new();
         for _ in 0..entries {
             let key = self.string(KEY_BYTES_MAX, "a metadata key is too long")?;
             let kind = self.u32()?;
@@ -164,7 +175,11 @@ impl<R: Read> Header<R> {
                     if key == b"adapter.lora.alpha" && kind != TYPE_FLOAT32 {
                         return Err(ModelFileError::Damaged("its adapter.lora.alpha is no 32-bit number"));
                     }
-                    self.skip_value(kind)?;
+                    let size = SIZES.iter().find(|(end, ..)| key.ends_with(end.as_bytes()));
+                    match size.filter(|_| kind == TYPE_UINT32) {
+                        Some((_, most, reason)) => sizes.push((self.u32()?, *most, *reason)),
+                        None => self.skip_value(kind)?,
+                    }
                     continue;
                 }
             };
@@ -174,7 +189,11 @@ impl<R: Read> Header<R> {
             let text = self.string(WORD_BYTES_MAX, "a name in its metadata is too long")?;
             *word = String::from_utf8_lossy(&text).into_owned();
         }
-        Ok(alignment)
+        let least = u32::from(!HEADLESS.iter().any(|name| contents.architecture.contains(name)));
+        match sizes.into_iter().find(|(size, most, _)| !(least..=*most).contains(size)) {
+            Some((.., reason)) => Err(ModelFileError::Damaged(reason)),
+            None => Ok(alignment),
+        }
     }
 
     /// Reads and checks the list of tensors; returns where the last one ends, counted from the beginning of the data.

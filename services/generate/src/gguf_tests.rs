@@ -85,3 +85,32 @@ fn other_files_and_versions_are_named() {
     assert!(matches!(check(Path::new("/nonexistent")), Err(ModelFileError::Unreadable(_))));
     assert!(matches!(check(Path::new("/")), Err(ModelFileError::Damaged(_))));
 }
+
+#[test]
+fn a_size_that_cannot_be_is_named() {
+    let with = |key: &str, size: u32| {
+        let mut bytes = model();
+        let mut entry = Vec::new();
+        string(&mut entry, key);
+        entry.extend(TYPE_UINT32.to_le_bytes());
+        entry.extend(size.to_le_bytes());
+        bytes[16] += 1;
+        bytes.splice(24..24, entry);
+        bytes.extend([0; 32]);
+        result(&bytes)
+    };
+    for (key, size) in [
+        ("llama.block_count", 1_000_000_000),
+        ("llama.block_count", 0),
+        ("llama.embedding_length", 0),
+        ("llama.rope.dimension_count", 0),
+        ("llama.attention.head_count", 0),
+    ] {
+        let error = with(key, size).unwrap_err().to_string();
+        assert!(
+            error.contains("impossible")
+                && error.contains(key.trim_start_matches("llama.").rsplit('.').next().unwrap())
+        );
+        assert!(with(key, 16).is_ok(), "{key}");
+    }
+}

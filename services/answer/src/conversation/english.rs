@@ -25,6 +25,24 @@ const POSSESSIVES: &[&str] = &["its", "their", "his"];
 const PRONOUNS: &[&str] = &["it", "they", "them", "he", "she", "him", "her", "this", "that", "these", "those"];
 /// Words behind which a pronoun of these points forward or is none.
 const NO_POINTERS: &[&str] = &["that", "this", "these", "those"];
+/// Days and months, each kind by itself, without the `s` of a plural.
+const DAYS: &[&[&str]] = &[
+    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    &[
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ],
+];
 /// Words of a fragment at most; a longer text is a question of its own.
 const FRAGMENT_WORDS_MAX: usize = 6;
 
@@ -32,6 +50,10 @@ const FRAGMENT_WORDS_MAX: usize = 6;
 pub(super) fn complete(question: &str, before: &Turn) -> Option<String> {
     let asked = question.trim().trim_end_matches(['?', '!', '.']).trim();
     let lower = asked.to_lowercase();
+    // "And?" asks for nothing.
+    if OPENINGS.iter().any(|opening| opening.trim_end() == lower) {
+        return None;
+    }
     let opening = OPENINGS.iter().find(|opening| lower.starts_with(**opening));
     let rest = opening.map_or(asked, |opening| asked[opening.len()..].trim());
     // "and for dogs" keeps its preposition.
@@ -70,7 +92,11 @@ fn replaced(fragment: &[&str], before: &str) -> String {
             start..next.map_or(old.len(), |next| start + 1 + next)
         })
     } else {
-        same_kind(&old, fragment).or_else(|| object(&old)).or_else(|| subject(&old))
+        same_day(&old, fragment)
+            .or_else(|| same_kind(&old, fragment))
+            .or_else(|| same_name(&old, fragment))
+            .or_else(|| object(&old))
+            .or_else(|| subject(&old))
     };
     let range = range.unwrap_or(old.len()..old.len());
     let joined = [&old[..range.start], fragment, &old[range.end..]].concat().join(" ");
@@ -89,6 +115,29 @@ fn same_year(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> 
     let at = old.iter().rposition(|word| is_year(word))?;
     let start = at.checked_sub(1).filter(|&before| with_preposition && preposition(old[before])).unwrap_or(at);
     Some(start..at + 1)
+}
+
+/// The day of the week or the month, where the fragment is one.
+fn same_day(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> {
+    let [day] = fragment else { return None };
+    let kind = |word: &str| DAYS.iter().position(|days| days.contains(&one(word).as_str()));
+    let wanted = kind(day)?;
+    let at = old.iter().rposition(|word| kind(word) == Some(wanted))?;
+    Some(at..at + 1)
+}
+
+/// The name behind the verb, where the fragment is a name and the question has no auxiliary: "Who bought Acme?".
+fn same_name(old: &[&str], fragment: &[&str]) -> Option<std::ops::Range<usize>> {
+    let is_name = |word: &str| {
+        word.starts_with(char::is_uppercase) && !DAYS.iter().any(|days| days.contains(&one(word).as_str()))
+    };
+    let has_auxiliary = old.iter().any(|word| AUXILIARIES.contains(&word.to_lowercase().as_str()));
+    if has_auxiliary || !fragment.iter().all(|word| is_name(word)) {
+        return None;
+    }
+    let end = old.iter().skip(1).rposition(|word| is_name(word))? + 2;
+    let start = (1..end).rev().take_while(|&at| is_name(old[at])).last()?;
+    Some(start..end)
 }
 
 /// What ends in the last word of the fragment: from its article on, or as many words as the fragment has.
@@ -225,6 +274,9 @@ mod tests {
             "",
             Some("How many passengers does the Otter carry?"),
         );
+        check("and Tuesday?", "When does the boat leave on Monday?", "", Some("When does the boat leave on Tuesday?"));
+        check("And Bolt?", "Who bought Acme?", "Crane", Some("Who bought Bolt?"));
+        check("and?", "How long is the bridge?", "640 m", None);
         let flood = "How high was the flood of 1953?";
         check("And in 2024?", flood, "5.62 metres", Some("How high was the flood in 2024?"));
         check("What about 2024?", flood, "5.62 metres", Some("How high was the flood of 2024?"));

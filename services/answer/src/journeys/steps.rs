@@ -154,6 +154,29 @@ async fn a_step_that_is_silent_is_passed_over() {
 }
 
 #[tokio::test]
+async fn where_a_lone_generator_is_silent_or_breaks_off_auto_is_an_extract() {
+    let silent = named("large-7b", Vec::new());
+    let pool = Pool::of("scripted", Arc::<ScriptedGenerator>::clone(&silent) as Arc<dyn Generator>);
+    let answerer = Arc::new(Answerer::new(AnswererParts {
+        retriever: Arc::new(FixedRetriever { passages: rivers(), fails: false }),
+        embedder: Arc::new(BagOfWords::speaking(&["en"])),
+        judging: None,
+        steps: vec![Arc::new(pool.passing_on_after(Duration::from_millis(20)))],
+        settings: AnswerSettings::default(),
+    }));
+    let answer = asked(&answerer, ask(QUESTION, AnswerMode::Auto)).await.2.unwrap();
+    assert_eq!(answer.mode, AnswerMode::Extract);
+
+    let broken = || named("large-7b", vec![text("It is "), Err(GenerateErrorKind::Interrupted)]);
+    let shown = asked(&steps(rivers(), &[&broken()], AnswerSettings::default()), ask(QUESTION, AnswerMode::Auto)).await;
+    assert_eq!(shown.2.unwrap_err().code, "generator_interrupted", "what was shown cannot be unsaid");
+    let whole = Question { whole: true, ..ask(QUESTION, AnswerMode::Auto) };
+    let (streamed, _, end) = asked(&steps(rivers(), &[&broken()], AnswerSettings::default()), whole).await;
+    let answer = end.unwrap();
+    assert_eq!((streamed, answer.mode), (answer.answer, AnswerMode::Extract), "nothing else was shown");
+}
+
+#[tokio::test]
 async fn a_question_for_more_than_a_small_model_can_do_goes_to_the_larger_one_at_once() {
     let small = named("small-0.5b", vec![text("2,850 km"), done()]);
     let large = named("large-7b", vec![text("The Danube is 2,850 km long."), done()]);

@@ -63,7 +63,16 @@ pub(crate) async fn ask(State(shared): State<Shared>, headers: HeaderMap, body: 
     let place = shared.questions.clone().try_acquire_owned().map_err(|_| {
         ApiError::new(Code::Busy, "too many questions are being answered", "try again in a few seconds")
     })?;
-    let events = shared.service.answers.ask(Question { text, collection, mode, style, verify, history, filter });
+    let events = shared.service.answers.ask(Question {
+        text,
+        collection,
+        mode,
+        style,
+        verify,
+        history,
+        filter,
+        whole: !streamed,
+    });
     let (stopping, grace) = (shared.stopping.clone(), shared.settings.drain_timeout.mul_f32(DRAINED_SHARE));
     let events = events
         .take_until(async move {
