@@ -56,11 +56,13 @@ pub(crate) struct Citer {
     judge: Option<Judge>,
 }
 
-/// A sentence of an answer and what supports it.
+/// A sentence of an answer, or a part of one that documents support by parts, and what supports it.
 #[derive(Debug, Clone)]
 pub(crate) struct Cited {
     /// Its bytes in the answer.
     pub(crate) range: Range<usize>,
+    /// Those of the whole sentence.
+    pub(crate) sentence: Range<usize>,
     /// The citation; `None` when nothing supports it.
     pub(crate) citation: Option<Citation>,
     /// What came of judging it, where a model was asked.
@@ -84,8 +86,25 @@ impl Citer {
         Self { judge, ..self }
     }
 
-    /// Finds what supports the sentence at `range` of `answer`.
-    pub(crate) async fn cite(&self, answer: &str, range: Range<usize>) -> Cited {
+    /// Finds what supports the sentence at `range` of `answer`: of "The Otter is 34 metres long and the Heron 27" each part has
+    /// its own quote, where no quote says both.
+    pub(crate) async fn cite(&self, answer: &str, range: Range<usize>) -> Vec<Cited> {
+        let whole = self.cite_part(answer, range.clone(), range.clone()).await;
+        let parts = statements(&answer[range.clone()]);
+        if whole.citation.is_some() || parts.len() < 2 {
+            return vec![whole];
+        }
+        let mut cited = Vec::with_capacity(parts.len());
+        for part in parts {
+            let part = range.start + part.start..range.start + part.end;
+            cited.push(self.cite_part(answer, part, range.clone()).await);
+        }
+        // Half a sentence that something supports is a sentence that nothing does.
+        if cited.iter().all(|part| part.citation.is_some()) { cited } else { vec![whole] }
+    }
+
+    /// Finds what supports the part at `range` of a sentence.
+    async fn cite_part(&self, answer: &str, range: Range<usize>, whole: Range<usize>) -> Cited {
         let sentence = &answer[range.clone()];
         let claim = Claim::of(sentence, &self.question);
         let direction = self.direction(sentence, &claim).await;
@@ -97,7 +116,7 @@ impl Citer {
             .map(|source| polarity::told(&self.question, sentence, self.evidence.text(source)))
             .collect();
         if told.contains(&Some(false)) && !told.contains(&Some(true)) {
-            return Cited { range, citation: None, verdict: None };
+            return Cited { range, sentence: whole, citation: None, verdict: None };
         }
         let best = self
             .evidence
@@ -121,7 +140,9 @@ impl Citer {
             })
             .filter(|(_, support, _)| *support != Support::Unsupported)
             .max_by(|(_, a, near_a), (_, b, near_b)| rank(*a).cmp(&rank(*b)).then(near_a.total_cmp(near_b)));
-        let Some((source, support, _)) = best else { return Cited { range, citation: None, verdict: None } };
+        let Some((source, support, _)) = best else {
+            return Cited { range, sentence: whole, citation: None, verdict: None };
+        };
         let (support, verdict) = match &self.judge {
             Some(judge) => {
                 let (left, verdict) = judge.limit(&self.question, &self.evidence, source, sentence, support).await;
@@ -132,7 +153,8 @@ impl Citer {
         let answer_span = Span::of(answer, range.clone());
         let mut citation = citation(&self.evidence, source, answer_span, support);
         citation.entailment = verdict.map(|verdict| verdict.status);
-        Cited { range, citation: Some(citation).filter(|_| support != Support::Unsupported), verdict }
+        let citation = Some(citation).filter(|_| support != Support::Unsupported);
+        Cited { range, sentence: whole, citation, verdict }
     }
 
     /// How near a sentence of the evidence is to the claim. One that holds it word for word beats every other, and
@@ -164,6 +186,36 @@ impl Citer {
             }
         }
     }
+}
+
+/// The parts of a sentence that state something of a name of their own each, as its byte ranges: what has no name in front is
+/// said of the one before, and belongs to it.
+fn statements(sentence: &str) -> Vec<Range<usize>> {
+    const JOINTS: &[&str] =
+        &[", and ", ", while ", ", whereas ", ", but ", "; ", " and ", " while ", " whereas ", " but "];
+    /// Words before or within which the name of a statement stands.
+    const SUBJECT_WORDS: usize = 3;
+    const WORDS_MIN: usize = 4;
+    let is_statement = |part: &str| {
+        let begins: Vec<&str> = part.split_whitespace().take(SUBJECT_WORDS).collect();
+        let named = begins.iter().any(|word| word.starts_with(char::is_uppercase) && !terms(word).is_empty());
+        named && part.split_whitespace().count() >= WORDS_MIN
+    };
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some((joint, length)) = JOINTS
+        .iter()
+        .filter_map(|joint| Some((at + sentence[at..].find(joint)?, joint.len())))
+        .min_by_key(|(at, length)| (*at, usize::MAX - length))
+    {
+        at = joint + length;
+        if is_statement(&sentence[at..]) && is_statement(&sentence[start..joint]) {
+            found.push(start..joint);
+            start = at;
+        }
+    }
+    found.push(start..sentence.len());
+    found
 }
 
 /// The sentences that an answer may rest on, those that may fully support one first, the best of each first.
@@ -321,9 +373,51 @@ mod tests {
         let citer = citer(question, evidence);
         let mut cited = Vec::new();
         for range in sentences(answer) {
-            cited.push(citer.cite(answer, range).await);
+            cited.extend(citer.cite(answer, range).await);
         }
         cited
+    }
+
+    #[tokio::test]
+    async fn a_sentence_of_two_statements_has_a_quote_for_each() {
+        let passages = [
+            passage("otter.md", None, "The Otter is 34 metres long. She was built in 1978."),
+            passage("heron.md", None, "The Heron is 27 metres long. She carries no cars."),
+        ];
+        let question = "How long are the Otter and the Heron?";
+        let both = "The Otter is 34 metres long and the Heron is 27 metres long.";
+        let cited = cite(evidence(&passages, question), question, both).await;
+        let quotes: Vec<(&str, &str)> = cited
+            .iter()
+            .map(|cited| (&both[cited.range.clone()], cited.citation.as_ref().unwrap().quote.as_str()))
+            .collect();
+        assert_eq!(
+            quotes,
+            [
+                ("The Otter is 34 metres long", "The Otter is 34 metres long."),
+                ("the Heron is 27 metres long.", "The Heron is 27 metres long.")
+            ]
+        );
+        for wrong in [
+            "The Otter is 34 metres long and the Heron is 72 metres long.",
+            "The Otter is 34 metres long and carries no cars.",
+        ] {
+            let cited = cite(evidence(&passages, question), question, wrong).await;
+            assert!(cited.len() == 1 && cited[0].citation.is_none(), "{wrong} {cited:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_of_its_own_is_no_statement_of_its_own() {
+        let parts = |sentence: &str| {
+            statements(sentence).into_iter().map(|range| sentence[range].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(parts("The Otter is long, and the Heron is not; the Dipper is old.").len(), 3);
+        assert_eq!(
+            parts("The Otter carries 120 passengers and eight cars."),
+            ["The Otter carries 120 passengers and eight cars."]
+        );
+        assert_eq!(parts("Salt and pepper are in the Otter's kitchen and bar.").len(), 1);
     }
 
     #[tokio::test]
@@ -409,7 +503,7 @@ mod tests {
         let evidence = evidence(&passages, question);
         let range = answer.find('6').unwrap()..answer.len();
         let citer = citer(question, evidence);
-        let citation = citer.cite(answer, range).await.citation.unwrap();
+        let citation = citer.cite(answer, range).await.remove(0).citation.unwrap();
         assert_eq!(citation.quote, "长江全长6300公里。");
         assert_eq!(citation.source_span.slice(whole), Some(citation.quote.as_str()));
         let by_code_points: String = whole

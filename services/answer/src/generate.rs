@@ -14,6 +14,7 @@
 //! - A Chinese answer is in the script of its question, as far as the evidence has the characters (`script`).
 //! - Control characters do not pass: an answer may be printed on a terminal.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -127,13 +128,18 @@ impl Draft {
         }
         let (mut text, mut kept) = (String::new(), Vec::new());
         let mut end_before = 0;
-        for Cited { range, mut citation, verdict } in self.cited {
+        // Where the sentence that is copied begins, there and here.
+        let mut copied: Option<(Range<usize>, usize)> = None;
+        for Cited { range, sentence, mut citation, verdict } in self.cited {
             let gap = &self.text[end_before..range.start];
             end_before = range.end;
             if citation.is_none() && is_left_out(&self.text[range.clone()]) {
                 continue;
             }
-            if !text.is_empty() {
+            let goes_on = copied.as_ref().is_some_and(|(copied, _)| *copied == sentence);
+            if goes_on {
+                text.push_str(gap);
+            } else if !text.is_empty() {
                 text.push_str(if gap.contains('\n') { "\n" } else { joint(&text) });
             }
             let start = text.len();
@@ -141,7 +147,9 @@ impl Draft {
             if let Some(citation) = &mut citation {
                 citation.answer_span = Span::of(&text, start..text.len());
             }
-            kept.push(Cited { range: start..text.len(), citation, verdict });
+            let begun = copied.take().filter(|_| goes_on).map_or(start, |(_, begun)| begun);
+            copied = Some((sentence, begun));
+            kept.push(Cited { range: start..text.len(), sentence: begun..text.len(), citation, verdict });
         }
         Self { text, cited: kept, ..self }
     }
@@ -323,16 +331,17 @@ impl Page {
         citer: &Citer,
         outlet: Option<&Outlet>,
     ) -> Result<(), Stop> {
-        self.cited.retain(|cited| ranges.contains(&cited.range));
+        self.cited.retain(|cited| ranges.contains(&cited.sentence));
         for range in ranges {
-            if self.cited.iter().any(|cited| cited.range == range) {
+            if self.cited.iter().any(|cited| cited.sentence == range) {
                 continue;
             }
-            let cited = citer.cite(&self.text, range).await;
-            if let (Some(citation), Some(outlet)) = (&cited.citation, outlet) {
-                outlet.send(AnswerEvent::Citation(citation.clone())).await?;
+            for cited in citer.cite(&self.text, range).await {
+                if let (Some(citation), Some(outlet)) = (&cited.citation, outlet) {
+                    outlet.send(AnswerEvent::Citation(citation.clone())).await?;
+                }
+                self.cited.push(cited);
             }
-            self.cited.push(cited);
         }
         self.cited.sort_by_key(|cited| cited.range.start);
         Ok(())

@@ -178,6 +178,8 @@ codes! {
     GeneratorEmpty = "generator_empty", BAD_GATEWAY;
     /// What the generator wrote is not in the documents.
     AnswerUnsupported = "answer_unsupported", BAD_GATEWAY;
+    /// The generator's answer stops in the middle of a sentence.
+    AnswerUnfinished = "answer_unfinished", BAD_GATEWAY;
     /// Neither index could be searched.
     SearchUnavailable = "search_unavailable", SERVICE_UNAVAILABLE;
     /// The catalog's store cannot be read or written.

@@ -156,7 +156,7 @@ impl CompletionRequest {
         let tokens_max = self.max_completion_tokens.or(self.max_tokens).unwrap_or(TOKENS_DEFAULT);
         let context = u64::from(u32::MAX);
         if !(1..=context).contains(&tokens_max) {
-            return Err(Refusal::invalid("max_tokens must be at least 1", Some("max_tokens")));
+            return Err(Refusal::invalid(format!("max_tokens must lie from 1 to {context}"), Some("max_tokens")));
         }
         let temperature = self.temperature.unwrap_or(TEMPERATURE_DEFAULT);
         if !(0.0..=2.0).contains(&temperature) {

@@ -67,7 +67,7 @@ pub struct AskBody {
     /// What becomes of sentences that the documents do not support; the service's setting where absent.
     #[schema(value_type = Option<Verify>)]
     pub verify: Option<String>,
-    /// What was said before, oldest first, at most 16 turns. A question that leans on it ("and on Sundays?") is completed.
+    /// What was said before, oldest first, at most 16 turns of a question and its answer. A question that leans on it ("and on Sundays?") is completed.
     pub history: Option<Vec<Said>>,
     /// Which documents may be asked.
     pub filter: Option<Filter>,
