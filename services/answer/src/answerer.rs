@@ -182,7 +182,7 @@ impl Answerer {
         let text = asked.question.text.clone();
         let (found, sufficiency) = self.weighed(&text, passages, tokens).await;
         asked.sufficiency = sufficiency;
-        if self.is_enough(sufficiency) { Ok(found) } else { Err(found.subject.missing()) }
+        if self.is_enough(sufficiency) && found.says_something() { Ok(found) } else { Err(found.subject.missing()) }
     }
 
     /// The evidence for each of the things that are compared, where there is enough for any: an answer about one of them
@@ -198,7 +198,7 @@ impl Answerer {
         for part in parts {
             let (evidence, sufficiency) = self.weighed(part, passages.to_vec(), tokens / parts.len()).await;
             asked.sufficiency = asked.sufficiency.max(sufficiency);
-            if self.is_enough(sufficiency) {
+            if self.is_enough(sufficiency) && evidence.says_something() {
                 found.push(evidence);
             } else {
                 missing.push(evidence.subject.missing().unwrap_or_else(|| format!("too little was found on “{part}”")));

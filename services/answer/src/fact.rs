@@ -118,12 +118,24 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
     if found_any { best } else { Support::Supported }
 }
 
-/// Whether an answer holds nothing but numbers, months and what the question says.
+/// Whether an answer holds nothing but numbers, what they measure, and what the question says.
 fn names_nobody(question: &str, claim: &str) -> bool {
+    /// New characters of a Chinese answer from which on it names somebody: a name has two or three, and so have units.
+    const CHARACTERS_MIN: usize = 3;
+    const BESIDE_NUMBERS: &str = "年月日号時时点分秒大约左右前后公元世纪于在";
+    const UNITS: &[&str] = &["about", "around", "approximately", "bc", "ad", "century", "year"];
     let asked: HashSet<String> = terms(question).into_iter().collect();
-    let is_value = |word: &str| is_number(word) || is_chinese_number(word) || is_month(word) || "年月日".contains(word);
-    let new = words(claim).into_iter().filter(|word| !is_value(word)).flat_map(|word| terms(&word));
-    new.into_iter().all(|term| asked.contains(&term))
+    let is_new = |word: &str| {
+        let is_value = is_number(word) || is_chinese_number(word) || is_month(word) || BESIDE_NUMBERS.contains(word);
+        !is_value && !UNITS.contains(&word) && terms(word).iter().any(|term| !asked.contains(term))
+    };
+    let new: Vec<String> = words(claim).into_iter().filter(|word| is_new(word)).collect();
+    match claim.contains(is_cjk) {
+        true => new.len() < CHARACTERS_MIN,
+        false => !new.iter().any(|word| {
+            names(claim).iter().any(|name| terms(word).contains(name)) || word.len() > CHARACTERS_MIN && new.len() > 1
+        }),
+    }
 }
 
 impl Part {
@@ -351,6 +363,31 @@ mod tests {
         assert_eq!(limit("元军哪一年渡海？", "14日", day, None), Support::Unsupported);
         assert_eq!(limit("元军哪一年渡海？", "1274年10月14日", day, None), Support::Supported);
         assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
+    }
+
+    #[test]
+    fn beside_somebody_a_number_is_not_what_was_asked_for() {
+        let bridge = "Bob Carter designed the bridge in 1931.";
+        let county = "The county pays 0.90 crowns for each passenger.";
+        let company = "公司由玛吉特·哈洛伦于1887年4月14日创办。";
+        for (question, claim, source) in [
+            ("Who designed the bridge?", bridge, bridge),
+            ("Who designed the bridge?", "Bob Carter, in 1931", bridge),
+            ("Who designed the bridge and when?", "The bridge was designed by Bob Carter in 1931.", bridge),
+            ("Who pays for each passenger?", county, county),
+            ("谁创办了公司？", company, company),
+        ] {
+            assert_eq!(limit(question, claim, source, None), Support::Supported, "{claim}");
+        }
+        for (question, claim, source) in [
+            ("Who designed the bridge?", "In 1931", bridge),
+            ("Who designed the bridge?", "about 1931", bridge),
+            ("Who pays for each passenger?", "0.90 crowns", county),
+            ("谁创办了公司？", "大約1887年", company),
+            ("谁创办了公司？", "1887年4月14日", company),
+        ] {
+            assert_eq!(limit(question, claim, source, None), Support::Unsupported, "{claim}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wellspring_core::answer::Citation;
+use wellspring_core::answer::{Citation, Support};
 use wellspring_core::embedding::Embedder;
 use wellspring_core::span::Span;
 
@@ -78,6 +78,11 @@ impl Found {
         let citable = citable(&self.evidence, &self.limits, &self.outdone);
         let shown = citable.into_iter().map(|sentence| (self.evidence.text(sentence), self.evidence.header(sentence)));
         grammar(question, shown)
+    }
+
+    /// Whether any sentence may answer the question, be it in part.
+    pub(crate) fn says_something(&self) -> bool {
+        self.limits.iter().any(|limit| limit.bearing != Support::Unsupported)
     }
 
     /// The best sentences, word for word; of each thing that is compared, its own.

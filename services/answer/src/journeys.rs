@@ -259,6 +259,20 @@ async fn a_reader_who_leaves_stops_the_decode() {
 }
 
 #[tokio::test]
+async fn a_reader_of_the_whole_who_leaves_stops_the_decode_too() {
+    let setting = setting(rivers(), ScriptedGenerator::ready(vec![text("It is 2,850 km")]));
+    let mut stream = setting.answerer.ask(Question { whole: true, ..ask(QUESTION, AnswerMode::Auto) });
+    assert!(matches!(stream.next().await, Some(AnswerEvent::Passages(_))));
+    while setting.generator.requests.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while !setting.generator.dropped.load(Ordering::Relaxed) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn i7_an_endless_generator_is_cut_off() {
     let script: Script = (0..limits::ANSWER_BYTES_MAX).map(|_| text("2,850 km 河 ")).collect();
     let setting = setting(rivers(), ScriptedGenerator::ready(script));

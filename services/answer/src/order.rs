@@ -46,6 +46,8 @@ const PASSIVE: &str = "被 遭";
 const BE: &str = "is are was were be been being";
 /// Words that begin a clause within another.
 const RELATIVES: &str = "who whom whose which that where while when";
+/// What puts the parts of a Chinese sentence in another order.
+const ARRANGING: &str = "的 为 是 把 将 给 由 让 使 向 所";
 /// Who is asked for in Chinese.
 const WHO: &[&str] = &["哪一位", "哪位", "谁", "誰"];
 /// The longest run of words that stands between two things.
@@ -433,7 +435,8 @@ pub(crate) fn is_asked_the_other_way(question: &str, sentence: &str) -> bool {
     let asked = question.split(['，', '？', '?', ',']).next().unwrap_or_default();
     let Some((front, back)) = WHO.iter().find_map(|who| asked.split_once(who)) else { return false };
     let (named, told) = (Words::of(&[front, back].concat()), Words::of(sentence));
-    if named.0.iter().chain(&told.0).any(|word| word.is(PASSIVE) || word.is(MUTUAL)) {
+    let is_unsure = |word: &Word| word.is(PASSIVE) || word.is(MUTUAL) || word.is(ARRANGING);
+    if named.0.iter().chain(&told.0).any(is_unsure) {
         return false;
     }
     let (asks_doer, asks_done) = (front.trim().is_empty(), back.trim().is_empty());
@@ -643,6 +646,7 @@ mod tests {
             ("誰打敗了王剛？", "李明打敗了王剛。", false),
             ("谁收购了博特公司？", "博特公司被安科公司收购。", false),
             ("谁创办了公司？", "公司由玛吉特·哈洛伦于1887年4月14日创办。", false),
+            ("將權利指派給王子們的人為誰？", "賈漢沙將權利指派給王子們。", false),
             ("馆长是谁？", "馆长李明于2019年上任。", false),
             ("谁是馆长？", "李明是馆长。", false),
         ] {

@@ -63,7 +63,7 @@ const GENERAL_WORDS: &str = "\
 
 /// Words by which the other large European languages betray themselves in plain letters.
 const FOREIGN_WORDS: &str = "\
-    auf aus avec che chi como con cosa dans das dei del della dem den der des die dos donde dove een ein eine \
+    wer wen wem auf aus avec che chi como con cosa dans das dei del della dem den der des die dos donde dove een ein eine \
     els est et het hoe il ist kan les mit nicht nel och os para per por pour qual quale quand quando que quel \
     quelle qui quien sich sind sont sur um una und une van von waar wann wat wie wo zu zum zur";
 

@@ -156,7 +156,10 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
 pub(crate) fn asked_terms(question: &str) -> Vec<String> {
     const PHRASES: &[&str] =
         &["多少钱", "多少錢", "什么时候", "什麼時候", "几点", "幾點", "何时", "何時", "多长时间", "多長時間"];
-    terms(&PHRASES.iter().fold(question.to_owned(), |question, phrase| question.replace(phrase, " ")))
+    // 有多高 asks for a height, and 有多少 for a number.
+    let parts = question.split("有多少").map(|part| part.replace("有多", " "));
+    let question = parts.collect::<Vec<String>>().join("有多少");
+    terms(&PHRASES.iter().fold(question, |question, phrase| question.replace(phrase, " ")))
 }
 
 /// How often each term occurs.
@@ -335,6 +338,12 @@ mod tests {
     fn chinese_gives_characters_and_pairs_without_common_ones() {
         assert_eq!(terms("长江有多长？"), ["长", "长江", "江", "江有", "多长", "长"]);
         assert_eq!(terms("TCP协议"), ["tcp", "协", "协议", "议"]);
+    }
+
+    #[test]
+    fn what_only_asks_is_no_term_of_a_question() {
+        assert_eq!(asked_terms("该塔有多高？"), ["该", "该塔", "塔", "高"]);
+        assert_eq!(asked_terms("塔有多少级？"), terms("塔有多少级？"));
     }
 
     #[test]

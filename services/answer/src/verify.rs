@@ -135,6 +135,10 @@ impl Claim {
         }
         let quoted_terms: HashSet<String> = terms(quote).into_iter().collect();
         let title_terms: HashSet<String> = terms(title).into_iter().collect();
+        // "Safety rules > Fire" is copied from above a passage and says nothing.
+        if self.text.contains(" > ") && self.terms.is_subset(&title_terms) {
+            return Support::Unsupported;
+        }
         let mut best = Support::Supported;
 
         let told = numbers(&quoted);
@@ -317,6 +321,12 @@ mod tests {
 
     fn check(question: &str, sentence: &str, quote: &str) -> Support {
         Claim::of(sentence, question).check(quote, "")
+    }
+
+    #[test]
+    fn headings_are_no_sentence() {
+        let claim = Claim::of("Safety rules on board > Fire.", "What is to be done in a fire?");
+        assert_eq!(claim.check("Leave by the stern.", "Safety rules on board > Fire"), Support::Unsupported);
     }
 
     #[test]

@@ -122,6 +122,16 @@ async fn the_caller_chooses_the_style_and_a_full_answer_is_bounded() {
 }
 
 #[tokio::test]
+async fn what_only_says_the_reverse_is_no_evidence() {
+    let passages = vec![passage("a.md", None, "Acme bought Bolt in 2019.")];
+    let setting = setting(passages, ScriptedGenerator::ready(Vec::new()));
+    let answer = tell(&setting, "Who bought Acme?", AnswerMode::Extract).await.2.unwrap();
+    assert_eq!((answer.status, answer.citations.len()), (AnswerStatus::InsufficientEvidence, 0));
+    let answer = tell(&setting, "Who bought Bolt?", AnswerMode::Extract).await.2.unwrap();
+    assert_eq!(answer.answer, "Acme bought Bolt in 2019.");
+}
+
+#[tokio::test]
 async fn a_traditional_question_gets_a_traditional_answer() {
     let passages = vec![passage("war.md", Some("戰爭"), "羅斯福總統在珍珠港事件後宣戰。")];
     let generator = ScriptedGenerator::ready(vec![text("罗"), text("斯福"), text("总统"), done()]);
