@@ -179,14 +179,17 @@ impl Claim {
         if contains_words(&quoted, &self.words) {
             return best;
         }
+        let quoted = |term: &String| {
+            quoted_terms.contains(term) || numbers(&words(term)).iter().any(|number| told.contains(number))
+        };
         // A title names what the page is about, which need not be what is said: it completes a sentence and makes none.
-        if !self.new_terms.iter().any(|term| quoted_terms.contains(term)) {
+        if !self.new_terms.iter().any(quoted) {
             best = Support::Partial;
         }
         if self.new_terms.is_empty() {
             return Support::Partial;
         }
-        let held = self.new_terms.iter().filter(|term| quoted_terms.contains(*term) || title_terms.contains(*term));
+        let held = self.new_terms.iter().filter(|term| quoted(term) || title_terms.contains(*term));
         match held.count() as f32 / self.new_terms.len() as f32 {
             share if share >= SUPPORTED_SHARE => best,
             share if share >= PARTIAL_SHARE => Support::Partial,
@@ -321,6 +324,15 @@ mod tests {
 
     fn check(question: &str, sentence: &str, quote: &str) -> Support {
         Claim::of(sentence, question).check(quote, "")
+    }
+
+    #[test]
+    fn a_number_is_the_same_in_words_and_in_digits() {
+        let rest = "The crew rests for at least eleven hours between two shifts.";
+        assert_eq!(check("How long does the crew rest between two shifts?", "11 hours", rest), Support::Supported);
+        assert_eq!(check("How long does the crew rest between two shifts?", "12 hours", rest), Support::Unsupported);
+        assert_eq!(check("该塔有几层？", "该塔有12层。", "该塔共十二层。"), Support::Supported);
+        assert_eq!(check("桥长多少？", "长二百米。", "该桥长二十米。"), Support::Unsupported);
     }
 
     #[test]
