@@ -15,6 +15,29 @@ const ABBREVIATIONS: &[&str] = &[
     "al", "approx", "inc", "ltd", "co", "jr", "sr", "dept", "est", "ca", "resp",
 ];
 
+/// German nouns that are counted by a number with a full stop.
+const COUNTED: &[&str] = &[
+    "Januar",
+    "Jänner",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+    "Jahrhundert",
+    "Jahrhunderts",
+    "Stock",
+    "Etage",
+    "Klasse",
+    "Auflage",
+];
+
 /// The sentences of a text, trimmed. A blank line ends a sentence too, and so does a line break in front of a list
 /// item, a table row or a heading, and behind a heading; any other line break is a space. A mark that opens a quotation
 /// belongs to the sentence behind it. A full-width stop between two letters parts a name, unless it is what the text ends its
@@ -43,7 +66,7 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
                 None => range,
             };
             let parts_name = !stops_are_full_width && parts_a_name(text, range.end);
-            if parts_name || goes_on(&text[range.clone()]) {
+            if parts_name || goes_on(&text[range.clone()], &text[range.end..]) {
                 pending = Some(range);
             } else {
                 push_trimmed(text, range, &mut found);
@@ -118,8 +141,9 @@ fn starts_block(line: &str) -> bool {
         || ["- ", "* ", "+ "].iter().any(|bullet| line.starts_with(bullet))
 }
 
-/// Whether a boundary after `text` is none: the last word is an abbreviation or an initial, or only the line ended.
-fn goes_on(text: &str) -> bool {
+/// Whether a boundary between `text` and what stands behind it is none: the last word is an abbreviation, an initial or a
+/// number that counts, or only the line ended.
+fn goes_on(text: &str, behind: &str) -> bool {
     let trimmed = text.trim_end();
     let Some(text) = trimmed.strip_suffix('.') else {
         let closers = ['"', '\'', ')', ']', '”', '’', '」', '』', '）', '*', '_', '`'];
@@ -128,7 +152,13 @@ fn goes_on(text: &str) -> bool {
     };
     let word = text.rsplit(|c: char| c.is_whitespace() || "([\"'".contains(c)).next().unwrap_or_default();
     let initial = word.len() == 1 && word.starts_with(|c: char| c.is_ascii_uppercase());
-    initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+    initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str()) || is_ordinal(word, behind)
+}
+
+/// Whether a number with a full stop counts what stands behind it, as German does: the 15. September, the 19. Jahrhundert.
+fn is_ordinal(number: &str, behind: &str) -> bool {
+    let next = behind.trim_start().split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()) && COUNTED.contains(&next)
 }
 
 /// Adds a range without the white space around it, unless nothing is left.
@@ -283,6 +313,15 @@ mod tests {
         assert_eq!(script_language("where is my document"), None);
         assert_eq!(script_language("谁发明了 TCP 协议"), Some("zh"));
         assert_eq!(script_language(""), None);
+    }
+
+    #[test]
+    fn a_german_date_is_one_sentence() {
+        let pool = "Das Bad ist vom 15. September an geöffnet. Es wurde im 19. Jahrhundert gebaut.";
+        let cut: Vec<&str> = sentences(pool).into_iter().map(|range| &pool[range]).collect();
+        assert_eq!(cut, ["Das Bad ist vom 15. September an geöffnet.", "Es wurde im 19. Jahrhundert gebaut."]);
+        let number = "The answer is 42. Nobody knows the question.";
+        assert_eq!(sentences(number).len(), 2);
     }
 
     #[test]

@@ -98,7 +98,8 @@ fn tells_range(said: &[String], text: &str) -> bool {
 
 /// Whether a sentence says by one word what its quote says by the opposite one: closed is not open, and north is not south.
 pub(crate) fn is_opposite(sentence: &str, quote: &str) -> bool {
-    const ALSO: &[&str] = &["higher lower", "older younger", "longer shorter", "more less/fewer"];
+    const ALSO: &[&str] =
+        &["higher lower", "older younger", "longer shorter", "more less/fewer", "late early", "passed failed"];
     let (ours, theirs) = (words(sentence), words(quote));
     let plain = GROUPS.iter().chain(ALSO);
     plain.into_iter().any(|group| opposed(group, |word| holds(&theirs, word), |word| holds(&ours, word)))

@@ -83,6 +83,11 @@ const BEFORE: &[(&str, Bound)] = &[
     ("below", Bound::Most),
     ("over", Bound::Least),
     ("above", Bound::Least),
+    ("unter", Bound::Most),
+    ("höchstens", Bound::Most),
+    ("bis zu", Bound::Most),
+    ("über", Bound::Least),
+    ("mindestens", Bound::Least),
     ("不 超 过", Bound::Most),
     ("不 少 于", Bound::Least),
     ("最 多", Bound::Most),
@@ -94,6 +99,14 @@ const BEFORE: &[(&str, Bound)] = &[
     ("超 过", Bound::Least),
     ("高 于", Bound::Least),
     ("多 于", Bound::Least),
+];
+/// The same right behind it or its measure word.
+const BEHIND: &[(&str, Bound)] = &[
+    ("以下", Bound::Most),
+    ("以内", Bound::Most),
+    ("以上", Bound::Least),
+    ("以前", Bound::Earlier),
+    ("以后", Bound::Later),
 ];
 /// The same before a year.
 const BEFORE_YEAR: &[(&str, Bound)] = &[
@@ -184,6 +197,13 @@ fn bound(words: &[String], number: &Number) -> Option<Bound> {
         });
         found.map(|(_, bound)| *bound)
     };
+    let behind: String = words[number.words.end..].iter().take(3).map(String::as_str).collect();
+    let follows = BEHIND
+        .iter()
+        .find(|(phrase, _)| behind.starts_with(phrase) || behind.chars().skip(1).collect::<String>() == *phrase);
+    if let Some((_, bound)) = follows {
+        return Some(*bound);
+    }
     let is_year = number.value.len() == 4 && number.value.bytes().all(|byte| byte.is_ascii_digit());
     ends(BEFORE).or_else(|| is_year.then(|| ends(BEFORE_YEAR)).flatten())
 }
@@ -292,6 +312,8 @@ mod tests {
         assert_eq!(limit("Children over 12 pay nothing.", "Children under 12 pay nothing."), Support::Unsupported);
         assert_eq!(limit("It was bought before 2019.", "It was bought in 2019."), Support::Partial);
         assert_eq!(limit("每天接待至少300名。", "每天接待的游客不超过300名。"), Support::Unsupported);
+        assert_eq!(limit("十二岁以上儿童免费。", "十二岁以下儿童免费。"), Support::Unsupported);
+        assert_eq!(limit("Kinder über 6 Jahren", "Kinder unter 6 Jahren"), Support::Unsupported);
         assert_eq!(limit("每天最多300名。", "每天接待的游客不超过三百名。"), Support::Supported);
     }
 }

@@ -25,7 +25,7 @@ use crate::kind::Kind;
 use crate::roles::{is_excepted, is_of_another_name, is_reversed};
 use crate::subject::subject_terms;
 use crate::table::{cells, is_row};
-use crate::terms::{WordAt, is_chinese_number, is_number, terms, words, words_at};
+use crate::terms::{WordAt, contains_words, is_chinese_number, is_number, is_one_of, terms, words, words_at};
 use crate::units::mismatch;
 use crate::verify::names;
 
@@ -53,6 +53,11 @@ pub(crate) fn limit(question: &str, claim: &str, sentence: &str, header: Option<
         || is_excepted(question, claim, sentence)
     {
         return Support::Unsupported;
+    }
+    // What stands there word for word is not taken out of it.
+    let said = words(claim);
+    if said.len() > VALUE_WORDS_MAX && contains_words(&words(sentence), &said) {
+        return Support::Supported;
     }
     let values = values(question, claim);
     if values.is_empty() {
@@ -247,7 +252,13 @@ fn parts(question: &str, sentence: &str, header: Option<&str>) -> Vec<Part> {
                     Some(before) if !row && names(own).is_empty() => before.names.clone(),
                     _ => asked_names.iter().filter(|name| held.contains(*name)).cloned().collect(),
                 },
-                subject: asked.iter().filter(|term| held.contains(*term)).cloned().collect(),
+                subject: {
+                    let its = asked.iter().filter(|term| held.contains(*term)).cloned();
+                    match found.last() {
+                        Some(before) if !row && begins_with_verb(own) => its.chain(before.subject.clone()).collect(),
+                        _ => its.collect(),
+                    }
+                },
             },
         };
         found.push(part);
@@ -273,6 +284,8 @@ pub(crate) fn clauses(sentence: &str) -> Vec<Range<usize>> {
         " while ",
         " whereas ",
         " or ",
+        " und ",
+        " aber ",
         ", with ",
         ", ",
         "; ",
@@ -301,6 +314,15 @@ pub(crate) fn clauses(sentence: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Whether a part goes on about the subject of the one before: "… and lasts 75 minutes".
+pub(crate) fn begins_with_verb(part: &str) -> bool {
+    const VERBS: &str = "is are was were has have had can may must will";
+    let part = part.trim_start();
+    let first = words(part).into_iter().next().unwrap_or_default();
+    let lower = part.starts_with(|c: char| c.is_lowercase() && !is_cjk(c));
+    lower && (is_one_of(&first, VERBS) || (!terms(&first).is_empty() && !is_number(&first)))
 }
 
 /// Whether a part says anything of its own beside a number or a date.
@@ -363,6 +385,18 @@ mod tests {
         assert_eq!(limit("元军哪一年渡海？", "14日", day, None), Support::Unsupported);
         assert_eq!(limit("元军哪一年渡海？", "1274年10月14日", day, None), Support::Supported);
         assert_eq!(limit("导盲犬多少钱？", "0.80克朗", "小狗每只0.80克朗，导盲犬免费。", None), Support::Unsupported);
+    }
+
+    #[test]
+    fn what_goes_on_about_the_same_subject_is_its_fact_too() {
+        let tour = "A guided tour costs 6 euros extra and lasts 75 minutes.";
+        assert_eq!(limit("How long does a guided tour take?", "75 minutes.", tour, None), Support::Supported);
+        assert_eq!(limit("How much is a guided tour?", "6 euros", tour, None), Support::Supported);
+        let plan = "The free plan allows 5 projects; the team plan allows 50 projects and costs 19 dollars.";
+        assert_eq!(limit("What does the team plan cost?", "19 dollars", plan, None), Support::Supported);
+        assert_eq!(limit("How many projects does the team plan allow?", "5", plan, None), Support::Unsupported);
+        let closed = "The museum is closed on Mondays and on 25 December.";
+        assert_eq!(limit("When is the museum closed?", closed, closed, None), Support::Supported);
     }
 
     #[test]

@@ -31,6 +31,7 @@
 //! | `numerals` | which numbers does a text tell, in whatever way it writes them? |
 //! | `counts` | does it count and measure as its quote does? |
 //! | `order` | does it say of one thing what its quote says of the other? |
+//! | `mixing` | does it put together what its quote says of different things? |
 //! | `polarity` | does a sentence answer by yes or no? |
 //! | `judging` | does a model find that the sentence follows from its quote? |
 //! | `conflict` | do the documents contradict each other? |
@@ -64,6 +65,7 @@ mod instruction;
 mod judging;
 mod kind;
 mod lexical;
+mod mixing;
 mod numerals;
 mod order;
 mod polarity;

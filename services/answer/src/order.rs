@@ -35,9 +35,11 @@ const MUTUAL: &str = "marri marry meet play know equal border neighbour adjoin r
     differ distanc far connect link join 距 离 邻 接 壤 婚 连 通 同 似 对 靠 近";
 /// Words of the grammar that can part two things in an order that matters.
 const PARTING: &str = "to into 到 至";
-/// Where something comes from, and where it goes.
-const FROM: &str = "from 从 自";
-const TO: &str = "to into onto 到 至 入 往";
+/// What is as far one way as the other.
+const DISTANT: &str = "distanc far connect link join between 距 离 连 通";
+/// Where something comes from or begins, and where it goes or ends.
+const FROM: &str = "from since von ab seit 从 自";
+const TO: &str = "to into onto until till bis nach 到 至 入 往";
 /// Marks of the passive in Chinese.
 const PASSIVE: &str = "被 遭";
 /// What puts the parts of a Chinese sentence in another order.
@@ -193,24 +195,20 @@ impl Words {
         })
     }
 
-    /// Whether this lets something go where `quote` lets it come from, or the other way round.
+    /// Whether this lets something go where `quote` lets it come from, or the other way round: places, times and amounts.
     fn goes_the_other_way_than(&self, quote: &Self) -> bool {
-        if self.0.iter().chain(&quote.0).any(|word| word.is(MUTUAL)) {
+        if self.0.iter().chain(&quote.0).any(|word| word.is(DISTANT)) {
             return false;
         }
-        let way = |words: &Self, thing: &Range<usize>| {
-            let before = words.0[..thing.start].iter().rev().find(|word| !word.is(DETERMINERS));
-            before.map(|word| (word.is(FROM), word.is(TO)))
+        let way = |words: &Self, at: usize| {
+            let before = words.0[..at].iter().rev().find(|word| !word.is(DETERMINERS));
+            before.map_or((false, false), |word| (word.is(FROM), word.is(TO)))
         };
-        (1..self.0.len()).any(|at| {
-            let ours = (self.0[at - 1].is(FROM), self.0[at - 1].is(TO));
-            if ours == (false, false) {
-                return false;
-            }
-            let Some(thing) = self.thing_behind(at, quote) else { return false };
-            let theirs = quote.all(&self.0[thing], 0..quote.0.len());
-            let theirs: Vec<(bool, bool)> = theirs.iter().filter_map(|thing| way(quote, thing)).collect();
-            theirs.contains(&(ours.1, ours.0)) && !theirs.contains(&ours)
+        (1..self.0.len()).filter(|&at| !self.0[at].link || self.0[at].number).any(|at| {
+            let ours = way(self, at);
+            let places = (0..quote.0.len()).filter(|&place| quote.0[place].key == self.0[at].key);
+            let theirs: Vec<(bool, bool)> = places.map(|place| way(quote, place)).collect();
+            ours.0 != ours.1 && theirs.contains(&(ours.1, ours.0)) && !theirs.contains(&ours)
         })
     }
 

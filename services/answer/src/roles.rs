@@ -131,6 +131,18 @@ pub(crate) fn is_excepted(question: &str, claim: &str, sentence: &str) -> bool {
     !denies(question) && !exception.is_empty() && verdict != denies(&main)
 }
 
+/// Whether a sentence says of what its quote excepts the same as of all others.
+pub(crate) fn is_of_the_excepted(sentence: &str, quote: &str) -> bool {
+    if exception(sentence).is_some() {
+        return false;
+    }
+    let said: HashSet<String> = terms(sentence).into_iter().collect();
+    exception(quote).is_some_and(|(main, exception)| {
+        let excepted = terms(exception);
+        !excepted.is_empty() && excepted.iter().all(|term| said.contains(term)) && denies(sentence) == denies(&main)
+    })
+}
+
 /// What a sentence says, and what it says it not of.
 fn exception(sentence: &str) -> Option<(String, &str)> {
     const BEFORE: &[&str] = &[" except for ", " except on ", " except ", " apart from ", " other than "];

@@ -27,7 +27,7 @@ use wellspring_core::text::is_cjk;
 use crate::contrast::are_opposed;
 use crate::days::Days;
 use crate::evidence::{Basis, Evidence};
-use crate::terms::{terms, words};
+use crate::terms::{is_number, terms, words, words_at};
 use crate::verify::names;
 
 /// From this cosine on, two words mean nearly the same.
@@ -51,7 +51,7 @@ const GENERAL_WORDS: &str = "\
     close come compare consist contain cost costs cross crossed current currently date day days define depart \
     describe detail details different discount during each end ever every everybody exactly example exist explain \
     fall far fast find fine fines first forbidden found gave general get give given go goes going happen happened \
-    happens held help high \
+    happens held help high history develop developed done win won wins too \
     hold hour hours important include information item items just keep kept kind know known large last least leave less let \
     like list little locate located long look made main make may mean means meant mention might minute minutes more \
     most must name named need needed new next now number occur often old one open opened order other own part \
@@ -287,7 +287,6 @@ impl SubjectReader {
 
 /// The words of a question's subject, each once; none where the question is not in English.
 fn subject_words(question: &str) -> Vec<Word> {
-    let all = words(question);
     if is_foreign(question) || question.contains(is_cjk) {
         return Vec::new();
     }
@@ -297,7 +296,7 @@ fn subject_words(question: &str) -> Vec<Word> {
     let general: HashSet<String> = terms(GENERAL_WORDS).into_iter().collect();
     let mut found: Vec<Word> = Vec::new();
     let mut behind_word = false;
-    for shown in all {
+    for shown in joined_words(question) {
         for term in terms(&shown) {
             let number = term.starts_with(|c: char| c.is_ascii_digit());
             let days = Days::of(&shown);
@@ -316,6 +315,22 @@ fn subject_words(question: &str) -> Vec<Word> {
                 found.push(Word { shown: shown.clone(), term, told_by, exact, days });
             }
         }
+    }
+    found
+}
+
+/// The words of a text, those of letters with a number right behind as one: IPv6, as `terms` has it.
+fn joined_words(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut end = None;
+    for (word, range) in words_at(text) {
+        match found.last_mut() {
+            Some(before) if end == Some(range.start) && is_number(&word) && before.starts_with(char::is_alphabetic) => {
+                before.push_str(&word);
+            }
+            _ => found.push(word),
+        }
+        end = Some(range.end);
     }
     found
 }

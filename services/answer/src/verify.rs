@@ -11,6 +11,7 @@
 //! | without "unless"; times of the day in another order | with it; in the first order | partial at most |
 //! | one thing of another | the other of the one (`order`) | unsupported |
 //! | of one name | of another (`order`) | partial at most |
+//! | of one thing what is said of two (`mixing`) | | partial at most |
 //! | word for word in the quote | | supported |
 //! | 70 % of the new terms are in the quote | | supported |
 //! | 50 % | | partial |
@@ -31,8 +32,10 @@ use wellspring_core::text::is_cjk;
 
 use crate::contrast::is_opposite;
 use crate::counts::{bounds_limit, counts_other, measures_other, tells_times_in_order};
+use crate::mixing::mixes;
 use crate::numerals;
 use crate::order::Words;
+use crate::roles::is_of_the_excepted;
 use crate::terms::{contains_words, terms, words};
 
 /// The share of new terms that supports a sentence.
@@ -113,7 +116,7 @@ impl Claim {
         let told = Words::of(quote);
         if self.told.iter().any(|said| said.are_turned_round_in(&told)) {
             Support::Unsupported
-        } else if self.told.iter().any(|said| said.are_said_of_another_in(&told)) {
+        } else if self.told.iter().any(|said| said.are_said_of_another_in(&told)) || mixes(&self.text, quote) {
             Support::Partial
         } else {
             support
@@ -171,6 +174,11 @@ impl Claim {
         if is_less_sure {
             best = Support::Partial;
         }
+        if is_of_the_excepted(&self.text, quote)
+            || (denies_plainly(&self.text) && !denies_plainly(quote) && !forbids(quote))
+        {
+            return Support::Unsupported;
+        }
         match (self.denied, denies(quote) || forbids(quote)) {
             (true, false) => return Support::Unsupported,
             (false, true) if !forbids(&self.text) => best = Support::Partial,
@@ -215,6 +223,24 @@ fn numbers(words: &[String]) -> Vec<String> {
 /// Whether what is said holds only but for what it names.
 fn excepts(words: &[String]) -> bool {
     words.iter().any(|word| word == "unless")
+}
+
+/// Whether a text denies what it says, and not only a part of it: "no more than two hours" and "without flash" deny no parking and
+/// no photography.
+fn denies_plainly(text: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "no more than",
+        "not more than",
+        "no less than",
+        "not less than",
+        "no fewer than",
+        "not only",
+        "without",
+        "ohne",
+        "senza",
+    ];
+    let lower = text.to_lowercase();
+    denies(&PARTS.iter().fold(lower, |text, part| text.replace(part, " ")))
 }
 
 /// Whether a text tells what may be and need not.
@@ -336,6 +362,27 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_denied_and_an_exception_are_not_the_whole() {
+        let photos = "Photography without flash is allowed.";
+        assert_eq!(check("Is photography allowed?", "Photography is not allowed.", photos), Support::Unsupported);
+        assert_eq!(
+            check("Is photography allowed?", "Photography without flash is allowed.", photos),
+            Support::Supported
+        );
+        let yard = "Visitors may park in the yard for no more than two hours.";
+        assert_eq!(
+            check("How long may visitors park?", "Visitors may not park in the yard.", yard),
+            Support::Unsupported
+        );
+        let dogs = "Dogs are not allowed, except for guide dogs.";
+        assert_eq!(check("Are dogs allowed?", "Guide dogs are not allowed.", dogs), Support::Unsupported);
+        assert_eq!(
+            check("Are dogs allowed?", "Dogs are not allowed, except for guide dogs.", dogs),
+            Support::Supported
+        );
+    }
+
+    #[test]
     fn headings_are_no_sentence() {
         let claim = Claim::of("Safety rules on board > Fire.", "What is to be done in a fire?");
         assert_eq!(claim.check("Leave by the stern.", "Safety rules on board > Fire"), Support::Unsupported);
@@ -359,7 +406,7 @@ mod tests {
         let question = "Is paracetamol safe in pregnancy?";
         assert_eq!(check("Paracetamol is safe if the liver is damaged.", question, safe), Support::Partial);
         let open = "The store is open from Monday to Friday from 8:00 to 18:00.";
-        assert_eq!(check("It is open from 18:00 to 8:00.", "When is the store open?", open), Support::Partial);
+        assert_eq!(check("It is open from 18:00 to 8:00.", "When is the store open?", open), Support::Unsupported);
         assert_eq!(check("It is open from 8:00 to 18:00.", "When is the store open?", open), Support::Supported);
     }
 
