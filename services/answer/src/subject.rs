@@ -51,7 +51,7 @@ const GENERAL_WORDS: &str = "\
     close come compare consist contain cost costs cross crossed current currently date day days define depart \
     describe detail details different discount during each end ever every everybody exactly example exist explain \
     fall far fast find fine fines first forbidden found gave general get give given go goes going happen happened \
-    happens held help high history develop developed done win won wins too \
+    happens held help high history develop developed done too \
     hold hour hours important include information item items just keep kept kind know known large last least leave less let \
     like list little locate located long look made main make may mean means meant mention might minute minutes more \
     most must name named need needed new next now number occur often old one open opened order other own part \
