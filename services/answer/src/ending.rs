@@ -83,6 +83,10 @@ impl Asked {
         instant.duration_since(self.asked_at).as_secs_f64() * 1000.0
     }
 
+    fn has_first_text(&self) -> bool {
+        self.spent.first_text_ms > 0.0
+    }
+
     /// Books what a draft cost. One that was not shown while it was written shows nothing yet.
     pub(crate) fn wrote(&mut self, draft: &Draft) {
         let Usage { prompt_tokens, cached_tokens, completion_tokens } = draft.usage;
@@ -90,7 +94,9 @@ impl Asked {
         self.spent.usage.cached_tokens += cached_tokens;
         self.spent.usage.completion_tokens += completion_tokens;
         judging::add(&mut self.entailment, draft.cited.iter().filter_map(|cited| cited.verdict.as_ref()));
-        if draft.is_shown {
+        // Of an answer that is read as a whole, the first text that was written counts.
+        let is_written = self.question.whole && self.question.verify != Some(Verify::Strict) && !self.has_first_text();
+        if draft.is_shown || is_written {
             self.spent.first_text_ms = self.ms_until(draft.first_text_at);
         }
     }
@@ -190,7 +196,9 @@ impl Asked {
     /// Shows an answer that nothing was shown of.
     async fn show(&mut self, answer: &Answer, outlet: &Outlet) -> Result<(), Stop> {
         outlet.send(AnswerEvent::Delta(answer.answer.clone())).await?;
-        self.spent.first_text_ms = self.elapsed_ms();
+        if !self.has_first_text() {
+            self.spent.first_text_ms = self.elapsed_ms();
+        }
         for citation in &answer.citations {
             outlet.send(AnswerEvent::Citation(citation.clone())).await?;
         }

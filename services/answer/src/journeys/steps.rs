@@ -174,6 +174,12 @@ async fn where_a_lone_generator_is_silent_or_breaks_off_auto_is_an_extract() {
     let (streamed, _, end) = asked(&steps(rivers(), &[&broken()], AnswerSettings::default()), whole).await;
     let answer = end.unwrap();
     assert_eq!((streamed, answer.mode), (answer.answer, AnswerMode::Extract), "nothing else was shown");
+
+    let whole = Question { whole: true, ..ask(QUESTION, AnswerMode::Auto) };
+    let slow = ScriptedGenerator::ready(vec![text("2,850"), text(" km"), done()]);
+    let answer = asked(&steps(rivers(), &[&Arc::new(slow)], AnswerSettings::default()), whole).await.2.unwrap();
+    let spent = &answer.spent;
+    assert!(spent.first_text_ms > spent.retrieve_ms && spent.first_text_ms < spent.total_ms, "{spent:?}");
 }
 
 #[tokio::test]

@@ -270,7 +270,7 @@ pub struct Spent {
     pub retrieve_ms: f64,
     /// Choosing evidence.
     pub evidence_ms: f64,
-    /// From the question to the first character.
+    /// From the question to the first character shown, or written where the answer is read only as a whole.
     pub first_text_ms: f64,
     /// From the question to the end.
     pub total_ms: f64,
