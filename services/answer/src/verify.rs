@@ -6,7 +6,8 @@
 //! | a number or a name that the quote, its title and the question lack | | unsupported |
 //! | a number of things of which the quote tells another number | | unsupported |
 //! | a number in one currency or unit, or as a bound | the same number in another, or as the opposite one (`counts`) | unsupported |
-//! | denied | not denied | unsupported |
+//! | denied | not denied, or in part only: "no more than", "without" | unsupported |
+//! | of what is excepted | the same of all others | unsupported |
 //! | for sure; nearly; the opposite word | perhaps, or as a question; without "nearly"; the word | partial at most |
 //! | without "unless"; times of the day in another order | with it; in the first order | partial at most |
 //! | one thing of another | the other of the one (`order`) | unsupported |

@@ -60,7 +60,8 @@ async fn a_model_lowers_one_citation_takes_one_away_and_leaves_another() {
     service.put("boats.md", document).await;
     service.eventually("a ready generator", async || is_ready(&service).await).await;
     let without = ask(&service, "mark").await;
-    assert_eq!(supports(&without), ["supported"; 3], "{without}");
+    // Code hears the "hardly" by itself, and takes nothing away for it.
+    assert_eq!(supports(&without), ["supported", "supported", "partial"], "{without}");
     assert!(!without.to_string().contains("entail"), "{without}");
     service.stop();
 
