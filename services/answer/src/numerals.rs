@@ -25,7 +25,8 @@ pub(crate) struct Number {
     pub(crate) is_sure: bool,
 }
 
-const SMALL: &[&str] = &[
+/// Words for the numbers below twenty, in their order.
+pub(crate) const SMALL: &[&str] = &[
     "zero",
     "one",
     "two",
@@ -47,7 +48,8 @@ const SMALL: &[&str] = &[
     "eighteen",
     "nineteen",
 ];
-const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+/// Those for the tens from twenty on.
+pub(crate) const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const SIZES: &[(&str, f64)] = &[("thousand", 1e3), ("million", 1e6), ("billion", 1e9), ("trillion", 1e12)];
 /// From here on an English word by itself is meant as a number.
 const SURE_FROM: f64 = 13.0;

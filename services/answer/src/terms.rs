@@ -15,6 +15,8 @@ use std::sync::LazyLock;
 use frostem::{Algorithm, Stemmer};
 use wellspring_core::text::{is_cjk, simplified};
 
+use crate::numerals::{SMALL, TENS};
+
 /// English words that say nothing of what a sentence is about, question words included.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can",
@@ -216,44 +218,15 @@ pub(crate) fn words_at(text: &str) -> Vec<WordAt> {
     found
 }
 
-/// English words for numbers; `one` is left out, since it mostly stands for something else.
-const NUMBER_WORDS: &[&str] = &[
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
-    "thousand",
-    "million",
-    "billion",
-    "dozen",
-];
+/// English words for numbers beside those of `numerals`, of which `one` is left out, since it mostly stands for something else.
+const NUMBER_WORDS: &[&str] = &["hundred", "thousand", "million", "billion", "dozen"];
 
 /// Whether a bare word is a number, in digits or in English letters.
 pub(crate) fn is_number(word: &str) -> bool {
-    word.starts_with(char::is_numeric) || NUMBER_WORDS.contains(&word)
+    word.starts_with(char::is_numeric)
+        || SMALL[2..].contains(&word)
+        || TENS.contains(&word)
+        || NUMBER_WORDS.contains(&word)
 }
 
 /// Whether a bare word is a number in Chinese characters.

@@ -265,6 +265,11 @@ async fn a_form_is_kept_or_refused() {
         r#"{"type":"integer","exclusiveMinimum":5,"exclusiveMaximum":6}"#,
     ]
     .map(|text| TextForm::JsonSchema(text.to_owned()));
+    // A text in twice as many places with each token.
+    let slow = TextForm::Grammar("root ::= s\ns ::= \"a\" s \"b\" | \"a\" s \"c\"".to_owned());
+    let refused = answer(&engine, GenerationRequest { tokens_max: 300, ..with(slow) }).await.unwrap_err();
+    assert_eq!(refused.kind(), GenerateErrorKind::Refused);
+    assert!(refused.chain().contains("took longer"), "{}", refused.chain());
     for broken in grammars.into_iter().chain(schemas) {
         let refused = answer(&engine, with(broken)).await.unwrap_err();
         assert_eq!(refused.kind(), GenerateErrorKind::Refused, "{}", refused.chain());

@@ -8,6 +8,7 @@
 use wellspring_core::answer::Turn;
 
 use super::named_by;
+use crate::days::{MONTHS, NAMES};
 
 const OPENINGS: [&str; 8] =
     ["and what about ", "and how about ", "what about ", "how about ", "and for ", "and ", "but ", "or "];
@@ -25,24 +26,8 @@ const POSSESSIVES: &[&str] = &["its", "their", "his"];
 const PRONOUNS: &[&str] = &["it", "they", "them", "he", "she", "him", "her", "this", "that", "these", "those"];
 /// Words behind which a pronoun of these points forward or is none.
 const NO_POINTERS: &[&str] = &["that", "this", "these", "those"];
-/// Days and months, each kind by itself, without the `s` of a plural.
-const DAYS: &[&[&str]] = &[
-    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
-    &[
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ],
-];
+/// Days and months, each kind by itself.
+const DAYS: [&[&str]; 2] = [&NAMES, &MONTHS];
 /// Words of a fragment at most; a longer text is a question of its own.
 const FRAGMENT_WORDS_MAX: usize = 6;
 

@@ -157,7 +157,7 @@ impl Words {
     }
 
     /// Where the words of the grammar before `at` begin; `None` where a mark stands between.
-    pub(super) fn skip_links_before(&self, at: usize) -> Option<usize> {
+    fn skip_links_before(&self, at: usize) -> Option<usize> {
         let mut end = at;
         while end > 0 && at - end < LINKS_MAX && !self.0[end].parted && self.0[end - 1].link {
             end -= 1;
@@ -165,12 +165,12 @@ impl Words {
         (end > 0 && !self.0[end].parted).then_some(end)
     }
 
-    pub(super) fn is_whole(&self, thing: &Range<usize>) -> bool {
+    fn is_whole(&self, thing: &Range<usize>) -> bool {
         self.0.get(thing.start + 1..thing.end).is_some_and(|words| words.iter().all(|word| !word.parted))
     }
 
     /// Whether a run of words names something: a word of its own, or two Chinese characters, and no mere number.
-    pub(super) fn names_something(&self, thing: &Range<usize>) -> bool {
+    fn names_something(&self, thing: &Range<usize>) -> bool {
         let telling = self.0[thing.clone()].iter().filter(|word| !word.link && !word.number);
         let weight = |word: &Word| if word.key.starts_with(is_cjk) { 1 } else { 2 };
         telling.map(weight).sum::<usize>() >= 2
